@@ -1,1 +1,3 @@
+"""synthspark: a lake goes in, a same-shaped lake comes out."""
+
 __version__ = "0.1.0"

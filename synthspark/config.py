@@ -1,0 +1,342 @@
+"""The configuration: the only place that knows YAML. Units stand in the field's text; unknown keys are errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from synthspark.errors import ConfigError, did_you_mean
+
+Kind = Literal["categorical", "numeric", "datetime", "text", "multi"]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Expression(Section):
+    """A column computed from the source's columns."""
+
+    expr: str
+    """A Spark SQL expression, e.g. `sales_value / nullif(quantity, 0)`."""
+
+
+class Bounds(Section):
+    """The values a column may take; rows outside are rejected."""
+
+    min: float | None = 0.0
+    """Smallest value kept; null for none."""
+    max: float | None = None
+    """Largest value kept; null for none."""
+
+
+class Lake(Section):
+    """Where everything is written."""
+
+    root: str = "./lake"
+    """Any Hadoop path: local, hdfs, s3a, abfss, gs."""
+    format: Literal["parquet", "iceberg", "delta"] = "parquet"
+    """Format of the tables that others read (clean, synthetic, recommendations). The job's own feeds are Parquet."""
+
+
+class Source(Section):
+    """A source table, by path or by catalogue name."""
+
+    path: str | None = None
+    """Path to read; give this or `table`."""
+    table: str | None = None
+    """Catalogue name, `catalog.database.table`."""
+    format: str = "parquet"
+    """parquet, csv, json, orc, delta, iceberg: whatever Spark can read."""
+    options: dict[str, str] = {}
+    """Options of Spark's reader, e.g. {header: "true"}."""
+    columns: dict[str, str | Expression]
+    """Contract name -> column of the source, or {expr: ...}."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Source:
+        if (self.path is None) == (self.table is None):
+            raise ValueError("give exactly one of 'path' and 'table'")
+        return self
+
+
+class EventSource(Source):
+    """The events: who did what with which item, and when."""
+
+    event_type: str | None = None
+    """The type of every event, where the source has no column for it."""
+    timezone: str = "UTC"
+    """Zone of timestamps that carry none, e.g. America/New_York."""
+    timestamp_format: str | None = None
+    """A Spark pattern, or epoch_seconds / epoch_millis for numbers; null for timestamps and ISO strings."""
+    bounds: dict[Literal["value", "price"], Bounds] = {}
+    """Bounds of value and price; both at least 0 where nothing is said."""
+    unknown_items: Literal["reject", "keep"] = "reject"
+    """What happens to events of items that the items table lacks."""
+    max_events_per_user_per_day: int | None = Field(default=None, ge=1)
+    """Users above this on a day are robots for that day; null for no limit."""
+
+    @model_validator(mode="after")
+    def _needs(self) -> EventSource:
+        allowed = ("user_id", "item_id", "event_type", "ts", "value", "price", "query", "session_id")
+        _only(self.columns, allowed, "source.events.columns")
+        for name in ("user_id", "item_id"):
+            if name not in self.columns:
+                raise ValueError(f"source.events.columns lacks {name!r}")
+        if (self.event_type is None) == ("event_type" not in self.columns):
+            raise ValueError("give event_type either as a constant (source.events.event_type) or under columns")
+        return self
+
+
+class EntitySource(Source):
+    """Items or users: a key and the attributes that are known of it."""
+
+    attributes: dict[str, Kind] = {}
+    """Attribute -> categorical, numeric, datetime, text or multi. Read from the column of that name."""
+    filter: str | None = None
+    """SQL condition over the source's columns; rows that do not meet it are rejected, and so are their events."""
+    timezone: str = "UTC"
+    """Zone of datetime attributes that carry none."""
+    separator: str = "|"
+    """Separates the values of a multi attribute that is stored as one string."""
+
+
+class Sources(Section):
+    """The tables that come in."""
+
+    events: EventSource
+    items: EntitySource | None = None
+    users: EntitySource | None = None
+
+    @model_validator(mode="after")
+    def _keys(self) -> Sources:
+        for name, source, key in (("items", self.items, "item_id"), ("users", self.users, "user_id")):
+            if source is not None:
+                _only(source.columns, (key, *source.attributes), f"source.{name}.columns")
+                if key not in source.columns:
+                    raise ValueError(f"source.{name}.columns lacks {key!r}")
+        return self
+
+
+class Events(Section):
+    """How events become interactions."""
+
+    weights: dict[str, Annotated[float, Field(gt=0)]] = {"view": 1, "cart": 3, "purchase": 5, "rating": 1}
+    """Weight of one event by type; events of a type not named here are rejected."""
+    half_life_days: float | None = Field(default=90, gt=0)
+    """Days after which an event counts half; null for no decay."""
+
+
+class Features(Section):
+    """Encoders, and who counts as cold."""
+
+    min_category_count: int = Field(default=3, ge=1)
+    """Categories seen less often share the rare code, and are never emitted."""
+    max_categories: int = Field(default=50_000, ge=1)
+    """Categories kept per column; bounds the memory of encoders and embeddings."""
+    max_multi_values: int = Field(default=32, ge=1)
+    """Values of a multi attribute that get a column of their own."""
+    text_buckets: int = Field(default=32, ge=1)
+    """Hashed n-gram buckets per text attribute."""
+    min_item_users: int = Field(default=5, ge=1)
+    """An item with fewer distinct users is cold: no factor of its own is trusted."""
+    min_user_items: int = Field(default=5, ge=1)
+    """A user with fewer distinct items is cold."""
+    positives: int = Field(default=16, ge=1)
+    """Positives per row of a behaviour feed."""
+    max_feed_rows: int = Field(default=4, ge=1)
+    """Feed rows per entity: an entity shows at most positives x this of its interactions."""
+
+
+class Network(Section):
+    """One generator: its size, its losses, its optimisers."""
+
+    network: Literal["gan", "behaviour"] = "gan"
+    epochs: int | None = Field(default=None, ge=1)
+    """Epochs of this generator; null for train.epochs."""
+    batch_size: int | None = Field(default=None, ge=2)
+    """Rows per step and process of this generator; null for train.batch_size."""
+    hyper: dict[str, float | int | str | bool] = {}
+    """Settings of the network and its optimisers, named in docs/networks.md."""
+
+
+class Train(Section):
+    """Training of the four generators."""
+
+    epochs: int = Field(default=30, ge=1)
+    """Passes over the feed."""
+    batch_size: int = Field(default=512, ge=2)
+    """Rows per step and process."""
+    processes: int = Field(default=1, ge=1)
+    """Processes in all; each reads its own shard."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where Spark or torch has one."""
+    profile_items: Network = Network(network="gan")
+    profile_users: Network = Network(network="gan")
+    behaviour_items: Network = Network(network="behaviour")
+    behaviour_users: Network = Network(network="behaviour")
+
+
+class Synthesize(Section):
+    """What is made."""
+
+    users: int = Field(default=1000, ge=0)
+    """New users."""
+    items: int = Field(default=500, ge=0)
+    """New items."""
+    seed: int = 0
+    """Same seed, same bytes."""
+    cold_items: bool = True
+    """Virtual events for every real cold item."""
+    cold_users: bool = True
+    """Virtual events for every real cold user."""
+    budget: float = Field(default=0.1, gt=0, le=10)
+    """Virtual events of cold items per user, as a share of the user's own number of items."""
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of a virtual event, in median real interactions."""
+    min_events: int = Field(default=3, ge=1)
+    """Events that every cold or new entity gets at least."""
+    max_events: int = Field(default=200, ge=1)
+    """Events that a cold or new user gets at most."""
+
+
+class Recommend(Section):
+    """Implicit ALS, and the lists it makes."""
+
+    rank: int = Field(default=32, ge=1)
+    """Length of a factor."""
+    k: int = Field(default=20, ge=1)
+    """Items per user."""
+    regularization: float = Field(default=0.1, ge=0)
+    alpha: float = Field(default=1.0, gt=0)
+    """Confidence of an interaction: 1 + alpha * log(1 + weight)."""
+    iterations: int = Field(default=10, ge=1)
+    exclude_seen: bool = True
+    """Leave out what the user already has."""
+
+
+class Evaluate(Section):
+    """The proof."""
+
+    protocols: list[Literal["cold_item"]] = ["cold_item"]
+    seeds: list[int] = [0]
+    """Split seeds; three at least before a decision."""
+    arms: list[Literal["real", "real+synthetic", "random", "popularity"]] = [
+        "real", "real+synthetic", "random", "popularity",
+    ]  # fmt: skip
+    cold_fraction: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the items that lose all interactions: half validation, half test."""
+    warm_holdout: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the other interactions that is held out."""
+    ks: list[int] = [10, 20]
+    """Lengths of the lists that are judged."""
+    bootstrap: int = Field(default=1000, ge=100)
+    """Resamples over users for the 95 % intervals."""
+
+
+class Config(Section):
+    """The whole job."""
+
+    lake: Lake = Lake()
+    source: Sources
+    events: Events = Events()
+    features: Features = Features()
+    train: Train = Train()
+    synthesize: Synthesize = Synthesize()
+    recommend: Recommend = Recommend()
+    evaluate: Evaluate = Evaluate()
+    spark: Annotated[dict[str, str], BeforeValidator(lambda v: {str(k): _spark_text(x) for k, x in v.items()})] = {}
+    """Spark settings, e.g. {spark.master: "local[2]", spark.driver.memory: 4g}."""
+    seed: int = 0
+    """Seed of every stage but synthesize, which has its own."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 (12 hex digits) of everything that changes results: Spark's settings are not among it."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"spark"}), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load(path: str | Path, overrides: list[str] | None = None) -> Config:
+    """Read a YAML file and apply `a.b=value` overrides; raises ConfigError that names key, value and the near ones."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"configuration {path}: cannot be read ({error.strerror}); conf/ has examples") from error
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"configuration {path}: not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"configuration {path}: expected sections such as 'lake' and 'source', found {text[:40]!r}")
+    for override in overrides or []:
+        _apply(data, override)
+    return parse(data, str(path))
+
+
+def parse(data: dict[str, Any], origin: str = "configuration") -> Config:
+    """Validate plain data; raises ConfigError with one line per problem."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(dict(problem)) for problem in error.errors()]
+        raise ConfigError("\n".join(f"{origin}: {line}" for line in lines)) from error
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, sign, value = override.partition("=")
+    if not sign or not key.strip():
+        raise ConfigError(f"--set {override!r}: write it as key.sub=value")
+    *parents, last = key.strip().split(".")
+    if parents and parents[0] == "spark":  # Spark's own names have dots
+        parents, last = ["spark"], key.strip().partition(".")[2]
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} is a value, not a section")
+    try:
+        data[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: the value is not valid YAML: {error}") from error
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    where = [str(part) for part in problem["loc"]]
+    key = ".".join(where)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(where[:-1])
+        hint = did_you_mean(where[-1], known) or (f" Known keys there: {', '.join(known)}." if known else "")
+        return f"key {key!r} does not exist.{hint}"
+    if problem["type"] == "missing":
+        return f"key {key!r} is missing"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    value = problem.get("input")
+    shown = "" if isinstance(value, dict) else f", found {value!r}"
+    return f"{key}: {message}{shown}" if key else message
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    model: Any = Config
+    for part in path:
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            return []
+        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        model = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+    return sorted(model.model_fields) if model is not None else []
+
+
+def _only(given: dict[str, Any], allowed: tuple[str, ...], where: str) -> None:
+    for name in given:
+        if name not in allowed:
+            raise ValueError(f"{where}: {name!r} is not known there.{did_you_mean(name, allowed)}")
+
+
+def _spark_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,1 @@
+"""Featurize: encoders, interactions, behaviour features, factors and the feeds that training reads."""

@@ -1,0 +1,5 @@
+"""Encoders: one file per kind, each with the same verbs (analyze, reduce, encode, decode)."""
+
+from synthspark.features.encoding.table import EncodingLimits, TableEncoding, decode, encode, fit
+
+__all__ = ["EncodingLimits", "TableEncoding", "decode", "encode", "fit"]

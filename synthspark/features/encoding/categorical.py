@@ -1,0 +1,94 @@
+"""Categories as codes: 0 unknown, 1 missing, 2 rare, then the vocabulary, most frequent first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from synthspark.features.encoding.columns import quoted
+
+UNKNOWN, MISSING, RARE, FIRST = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class CategoricalPartial:
+    """What one batch of rows says about a column; partials of disjoint batches can be merged."""
+
+    counts: dict[str, int]
+    missing: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class CategoricalEncoder:
+    """The vocabulary of one column. `rare` is known only to the process that fitted it: it is never saved."""
+
+    name: str
+    column: str
+    vocabulary: tuple[str, ...]
+    has_missing: bool
+    rare: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+
+    @property
+    def cardinality(self) -> int:
+        """Number of codes."""
+        return FIRST + len(self.vocabulary)
+
+
+def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, CategoricalPartial]:
+    """Counts of the `limit` most frequent values of each column, all columns in one pass over `df`."""
+    if not names:
+        return {}
+    pairs = [F.struct(F.lit(i).alias("column"), F.col(quoted(n)).alias("value")) for i, n in enumerate(names)]
+    counted = df.select(F.explode(F.array(*pairs)).alias("p")).groupBy("p.column", "p.value").count()
+    order = F.row_number().over(Window.partitionBy("column").orderBy(F.col("count").desc(), "value"))
+    top = counted.withColumn("place", order).where((F.col("place") <= limit) | F.col("value").isNull())
+    found: dict[int, dict[str, int]] = {i: {} for i in range(len(names))}
+    missing: Counter[int] = Counter()
+    for row in top.select("column", "value", F.col("count").alias("n")).toLocalIterator():
+        if row["value"] is None:
+            missing[row["column"]] = row["n"]
+        else:
+            found[row["column"]][row["value"]] = row["n"]
+    total = {r["column"]: r["n"] for r in counted.groupBy("column").agg(F.sum("count").alias("n")).collect()}
+    return {n: CategoricalPartial(found[i], missing[i], total.get(i, 0)) for i, n in enumerate(names)}
+
+
+def reduce(
+    name: str, column: str, partials: Iterable[CategoricalPartial], min_count: int, limit: int
+) -> CategoricalEncoder:
+    """One encoder of all partials: values seen `min_count` times are the vocabulary, at most `limit` of them."""
+    counts: Counter[str] = Counter()
+    missing = 0
+    for partial in partials:
+        counts.update(partial.counts)
+        missing += partial.missing
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    vocabulary = tuple(value for value, n in ordered[:limit] if n >= min_count)
+    return CategoricalEncoder(name, column, vocabulary, missing > 0, frozenset(counts) - frozenset(vocabulary))
+
+
+def encode(df: DataFrame, encoder: CategoricalEncoder) -> DataFrame:
+    """`df` with the int column `encoder.column`; a broadcast join, since a vocabulary is bounded."""
+    rows = [(v, FIRST + i) for i, v in enumerate(encoder.vocabulary)] + [(v, RARE) for v in sorted(encoder.rare)]
+    schema = T.StructType([T.StructField("_value", T.StringType()), T.StructField("_code", T.IntegerType())])
+    codes = F.broadcast(df.sparkSession.createDataFrame(rows, schema))
+    value = F.col(quoted(encoder.name))
+    code = F.when(value.isNull(), F.lit(MISSING)).otherwise(F.coalesce("_code", F.lit(UNKNOWN)))
+    joined = df.join(codes, value == F.col("_value"), how="left")
+    return joined.withColumn(encoder.column, code.cast("int")).drop("_value", "_code")
+
+
+def decode(encoder: CategoricalEncoder, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Codes (B,) -> values (B,); missing, rare and unknown become None."""
+    table = np.array([None] * FIRST + list(encoder.vocabulary), dtype=object)
+    decoded: npt.NDArray[Any] = table[codes]
+    return decoded

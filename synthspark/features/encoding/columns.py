@@ -1,0 +1,18 @@
+"""Names of encoded columns: letters, digits and underscores only, whatever the attribute is called."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+
+def quoted(name: str) -> str:
+    """A column name as Spark's `col` takes it literally: dots, spaces and backticks are part of the name."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def encoded_name(kind: str, position: int, attribute: str, part: str = "") -> str:
+    """`code_03_brand`, `number_001_title_07`: unique by position, readable by name."""
+    plain = unicodedata.normalize("NFKD", attribute).encode("ascii", "ignore").decode()
+    slug = re.sub(r"\W+", "_", plain.lower()).strip("_")[:32]
+    return "_".join(x for x in (f"{kind}_{position:03d}", slug, part) if x)

@@ -1,0 +1,49 @@
+"""Instants as seconds since 1970 by their quantiles: the numeric encoder on another scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.features.encoding import numeric
+from synthspark.features.encoding.columns import quoted
+from synthspark.features.encoding.numeric import NumericEncoder, NumericPartial
+
+
+def seconds(name: str) -> Column:
+    """The timestamp column as double seconds since 1970, UTC."""
+    return F.col(quoted(name)).cast("timestamp").cast("double")
+
+
+def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericPartial]:
+    """One partial per column, all in one pass over `df`."""
+    renamed = df.select([seconds(n).alias(n) for n in names]) if names else df
+    return numeric.analyze(renamed, names)
+
+
+def reduce(name: str, column: str, missing_column: str | None, partials: Iterable[NumericPartial]) -> NumericEncoder:
+    """One encoder of all partials."""
+    return numeric.reduce(name, column, missing_column, partials)
+
+
+def encode(df: DataFrame, encoder: NumericEncoder) -> DataFrame:
+    """`df` with the float column(s) of `encoder`."""
+    value = seconds(encoder.name)
+    df = df.withColumn(encoder.column, numeric.encode_column(encoder, value))
+    if encoder.missing_column is not None:
+        df = df.withColumn(encoder.missing_column, F.when(value.isNull(), 1.0).otherwise(-1.0).cast("float"))
+    return df
+
+
+def decode(encoder: NumericEncoder, numbers: npt.NDArray[Any], missing: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """Encoded (B,) -> datetime64[us] (B,); NaT where missing."""
+    values = numeric.decode(encoder, numbers, missing)
+    known = np.isfinite(values)
+    out = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[us]")
+    out[known] = (values[known] * 1e6).astype("int64").astype("datetime64[us]")
+    return out

@@ -1,0 +1,62 @@
+"""Sets of categories: one column per frequent value, 1 where the set has it and -1 where not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.features.encoding import categorical
+from synthspark.features.encoding.categorical import CategoricalPartial
+from synthspark.features.encoding.columns import encoded_name, quoted
+
+
+@dataclass(frozen=True)
+class MultiEncoder:
+    """The values that have a column, and their columns, in the same order."""
+
+    name: str
+    values: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, CategoricalPartial]:
+    """Counts of the `limit` most frequent members of each column's sets."""
+    partials = {}
+    for name in names:
+        members = df.select(F.explode_outer(F.col(quoted(name))).alias(name))
+        partials[name] = categorical.analyze(members, [name], limit)[name]
+    return partials
+
+
+def reduce(
+    name: str, position: int, partials: Iterable[CategoricalPartial], min_count: int, limit: int
+) -> MultiEncoder:
+    """One encoder of all partials; `position` numbers its first column."""
+    counts: Counter[str] = Counter()
+    for partial in partials:
+        counts.update(partial.counts)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    values = tuple(v for v, n in ordered[:limit] if n >= min_count)
+    columns = tuple(encoded_name("number", position + i, name, f"{i:02d}") for i in range(len(values)))
+    return MultiEncoder(name, values, columns)
+
+
+def encode(df: DataFrame, encoder: MultiEncoder) -> DataFrame:
+    """`df` with one float column per value; all -1 where the set is missing."""
+    members = F.coalesce(F.col(quoted(encoder.name)), F.array().cast("array<string>"))
+    for value, column in zip(encoder.values, encoder.columns, strict=True):
+        df = df.withColumn(column, F.when(F.array_contains(members, value), 1.0).otherwise(-1.0).cast("float"))
+    return df
+
+
+def decode(encoder: MultiEncoder, numbers: npt.NDArray[Any]) -> list[list[str] | None]:
+    """Encoded (B, V) -> the values above 0, sorted; None where there is none."""
+    names = np.array(encoder.values, dtype=object)
+    return [sorted(names[row > 0]) or None for row in numbers]

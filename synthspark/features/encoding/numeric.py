@@ -1,0 +1,119 @@
+"""Numbers by their place among the quantiles: robust to outliers, spikes keep their value, output in [-1, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.features.encoding.columns import quoted
+
+KNOTS = 101
+ACCURACY = 10_000
+"""Of approx_percentile: the error of a rank is at most 1 / ACCURACY."""
+
+
+@dataclass(frozen=True)
+class NumericPartial:
+    """Quantiles of one batch of rows with the number of rows behind them; partials can be merged."""
+
+    knots: tuple[float, ...]
+    rows: int
+    missing: int
+    integers: bool
+
+
+@dataclass(frozen=True)
+class NumericEncoder:
+    """`knots`: values at equally spaced ranks 0..1. `missing_column` is set where the fit saw missing values."""
+
+    name: str
+    column: str
+    missing_column: str | None
+    knots: tuple[float, ...]
+    integers: bool
+
+
+def aggregates(value: Column, prefix: str) -> list[Column]:
+    """What `partial` needs, as aggregate expressions, so that all columns share one pass."""
+    ranks = F.array(*[F.lit(float(r)) for r in np.linspace(0, 1, KNOTS)])
+    return [
+        F.percentile_approx(value, ranks, F.lit(ACCURACY)).alias(f"{prefix}_knots"),
+        F.count(F.lit(1)).alias(f"{prefix}_rows"),
+        F.count(F.when(value.isNull(), 1)).alias(f"{prefix}_missing"),
+        F.coalesce(F.bool_and(value == F.floor(value)), F.lit(False)).alias(f"{prefix}_integers"),
+    ]
+
+
+def partial(row: dict[str, Any], prefix: str) -> NumericPartial:
+    """The partial from a row that holds the `aggregates` of that prefix."""
+    knots = tuple(float(v) for v in row[f"{prefix}_knots"] or ())
+    return NumericPartial(knots, row[f"{prefix}_rows"], row[f"{prefix}_missing"], row[f"{prefix}_integers"])
+
+
+def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericPartial]:
+    """One partial per column, all in one pass over `df`."""
+    if not names:
+        return {}
+    columns = [c for i, n in enumerate(names) for c in aggregates(F.col(quoted(n)), f"n{i}")]
+    row = df.agg(*columns).collect()[0].asDict()
+    return {n: partial(row, f"n{i}") for i, n in enumerate(names)}
+
+
+def reduce(name: str, column: str, missing_column: str | None, partials: Iterable[NumericPartial]) -> NumericEncoder:
+    """Merge by mixing the batches' distributions in proportion to their rows (error about 1 / KNOTS of rank)."""
+    filled = [p for p in partials if p.knots]
+    if len(filled) == 1:
+        knots = filled[0].knots
+    elif filled:
+        values = np.concatenate([p.knots for p in filled])
+        weights = np.concatenate([np.full(len(p.knots), (p.rows - p.missing) / len(p.knots)) for p in filled])
+        order = np.argsort(values, kind="stable")
+        ranks = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
+        merged = np.interp(np.linspace(0, 1, KNOTS), ranks, values[order])
+        knots = tuple(float(v) for v in merged)
+    else:
+        knots = ()
+    return NumericEncoder(name, column, missing_column, knots, all(p.integers for p in filled))
+
+
+def encode_column(encoder: NumericEncoder, value: Column) -> Column:
+    """Twice the rank of `value` minus one, as float; 0 where it is missing.
+
+    A value between two knots is interpolated; one that equals several knots (a spike) gets the middle of them.
+    """
+    knots = F.array(*[F.lit(k) for k in encoder.knots])
+    last = len(encoder.knots) - 1
+    below = F.size(F.filter(knots, lambda k: k < value))
+    upto = F.size(F.filter(knots, lambda k: k <= value))
+    low = F.element_at(knots, F.greatest(below, F.lit(1)))
+    high = F.element_at(knots, F.least(below + 1, F.lit(last + 1)))
+    between = (below - 1) + (value - low) / F.when(high > low, high - low)
+    spike = (below + upto - 1) / 2
+    place = F.when(upto > below, spike).when(below == 0, 0.0).when(below > last, last).otherwise(between)
+    return F.coalesce(place / last * 2 - 1, F.lit(0.0)).cast("float")
+
+
+def encode(df: DataFrame, encoder: NumericEncoder) -> DataFrame:
+    """`df` with the float column(s) of `encoder`."""
+    value = F.col(quoted(encoder.name)).cast("double")
+    df = df.withColumn(encoder.column, encode_column(encoder, value))
+    if encoder.missing_column is not None:
+        df = df.withColumn(encoder.missing_column, F.when(value.isNull(), 1.0).otherwise(-1.0).cast("float"))
+    return df
+
+
+def decode(
+    encoder: NumericEncoder, numbers: npt.NDArray[Any], missing: npt.NDArray[Any] | None
+) -> npt.NDArray[np.float64]:
+    """Encoded (B,) in [-1, 1] -> values (B,) within the range seen; NaN where `missing` (B,) is above 0."""
+    ranks = (np.clip(numbers.astype(np.float64), -1, 1) + 1) / 2
+    values = np.interp(ranks, np.linspace(0, 1, len(encoder.knots)), encoder.knots)
+    if encoder.integers:
+        values = np.round(values)
+    return np.where(missing > 0, np.nan, values) if missing is not None else values

@@ -1,0 +1,72 @@
+"""The tables that training streams: scalar columns only, no nulls, shuffled, in row groups that can be sharded.
+
+A behaviour feed has one row per entity and draw of positives: the entity's encoded attributes, its factor, its
+activity, and `positives` indices of the other side that it interacted with (-1 where it has fewer). An entity shows
+at most `positives x max_rows` of its interactions, drawn by a hash, so that a best seller costs as much as anything
+else (docs/decisions/004-behaviour-feed.md).
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+EMPTY = -1
+"""Index in a positive column that holds none."""
+
+
+def factor_columns(rank: int) -> list[str]:
+    """Names of the factor's columns."""
+    return [f"factor_{i:02d}" for i in range(rank)]
+
+
+def positive_columns(count: int) -> list[str]:
+    """Names of the positives' columns."""
+    return [f"positive_{i:02d}" for i in range(count)]
+
+
+def factor_table(factors: DataFrame, activity: DataFrame, key: str, rank: int) -> DataFrame:
+    """A side's factors as scalar columns: `index`, `factor_00` ..., and `log_popularity` of the side's activity.
+
+    log_popularity is log(n / mean n), 0 for an entity of average activity.
+    """
+    mean = F.broadcast(activity.agg(F.avg("breadth").alias("_mean")))
+    columns = [F.element_at("vector", i + 1).alias(name) for i, name in enumerate(factor_columns(rank))]
+    popularity = F.log(F.col("breadth") / F.col("_mean")).cast("float").alias("log_popularity")
+    joined = factors.join(activity, on=key, how="inner").crossJoin(mean)
+    return joined.select(F.col(key).alias("index"), *columns, popularity)
+
+
+def behaviour_feed(
+    pairs: DataFrame, entities: DataFrame, factors: DataFrame, key: str, positives: int, max_rows: int, seed: int
+) -> DataFrame:
+    """The feed of one side.
+
+    pairs: `user_index`, `item_index`; entities: `key` and the encoded columns; factors: the side's `factor_table`.
+    """
+    other = "item_index" if key == "user_index" else "user_index"
+    place = F.row_number().over(Window.partitionBy(key).orderBy(F.xxhash64(F.lit(seed), other), other)) - 1
+    drawn = _thinned(pairs, key, other, positives * max_rows, seed).withColumn("_place", place)
+    drawn = drawn.where(F.col("_place") < positives * max_rows)
+    slots = [
+        F.coalesce(F.max(F.when(F.col("_place") % positives == i, F.col(other))), F.lit(EMPTY)).alias(name)
+        for i, name in enumerate(positive_columns(positives))
+    ]
+    rows = drawn.groupBy(key, F.floor(F.col("_place") / positives).alias("_row")).agg(*slots)
+    breadth = pairs.groupBy(key).agg(F.log1p(F.count(F.lit(1))).cast("float").alias("log_activity"))
+    own = factors.drop("log_popularity").withColumnRenamed("index", key)
+    return rows.join(breadth, on=key).join(own, on=key).join(entities, on=key).drop("_row")
+
+
+def spread(feed: DataFrame, files: int, seed: int) -> DataFrame:
+    """`feed` in `files` partitions of about equal size, in an order that does not follow the data."""
+    every = F.xxhash64(F.lit(seed), *feed.columns)
+    return feed.withColumn("_order", every).repartition(files, "_order").sortWithinPartitions("_order").drop("_order")
+
+
+def _thinned(pairs: DataFrame, key: str, other: str, wanted: int, seed: int) -> DataFrame:
+    """Drop most pairs of entities that have far more than `wanted` before they are sorted: no partition gets heavy."""
+    size = pairs.groupBy(key).agg(F.count(F.lit(1)).alias("_size"))
+    chance = F.pmod(F.xxhash64(F.lit(seed + 1), key, other), F.lit(1_000_000)) / 1_000_000.0
+    joined = pairs.select(key, other).join(size, on=key)
+    return joined.where((F.col("_size") <= 4 * wanted) | (chance < 4.0 * wanted / F.col("_size"))).drop("_size")

@@ -1,0 +1,25 @@
+"""Dense indices 0..n-1 for ids: what ALS and the factor tables need instead of strings."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+BUCKETS = 1024
+
+
+def with_index(df: DataFrame, key: str, name: str) -> DataFrame:
+    """`df` (one row per key) with the int column `name`: dense, and the same whatever the partitions.
+
+    Ids are hashed into buckets, numbered within, and shifted by the sizes of the buckets before: no single partition
+    ever holds all ids, as a global `row_number` would.
+    """
+    bucketed = df.withColumn("_bucket", F.pmod(F.xxhash64(key), F.lit(BUCKETS)))
+    local = bucketed.withColumn("_local", F.row_number().over(Window.partitionBy("_bucket").orderBy(key)) - 1)
+    sizes = bucketed.groupBy("_bucket").count()
+    before = Window.orderBy("_bucket").rowsBetween(Window.unboundedPreceding, -1)
+    offsets = sizes.select("_bucket", F.coalesce(F.sum("count").over(before), F.lit(0)).alias("_offset"))
+    indexed = local.join(F.broadcast(offsets), on="_bucket", how="inner")
+    return indexed.withColumn(name, (F.col("_offset") + F.col("_local")).cast("int")).drop(
+        "_bucket", "_local", "_offset"
+    )

@@ -1,0 +1,29 @@
+"""Logging and terminal output, configured by the CLI and the jobs only; the library just calls `getLogger`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+
+def console() -> Console:
+    """The terminal that results go to; plain text where standard output is not a terminal."""
+    return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty(), highlight=False)
+
+
+def configure(verbose: bool = False) -> None:
+    """Send the package's log to standard error; third-party libraries only from warnings on."""
+    interactive = sys.stderr.isatty()
+    handler: logging.Handler
+    if interactive:
+        handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("synthspark").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("py4j").setLevel(logging.ERROR)

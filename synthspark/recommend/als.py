@@ -1,0 +1,60 @@
+"""Implicit ALS (Hu, Koren, Volinsky 2008, doi:10.1109/ICDM.2008.22): Spark's own, with the house's scale of ratings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pyspark.ml.recommendation import ALS
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+
+@dataclass(frozen=True)
+class AlsSettings:
+    """Hyperparameters, tuned once on validation and then the same for every arm."""
+
+    rank: int = 32
+    regularization: float = 0.1
+    alpha: float = 1.0
+    iterations: int = 10
+    seed: int = 0
+
+
+class Factors(NamedTuple):
+    """Both sides' factors: `user_index` or `item_index` int and `vector` array<float> of length rank."""
+
+    users: DataFrame
+    items: DataFrame
+
+
+def rating(weight: Column, unit: float) -> Column:
+    """log(1 + weight / unit): `unit` is the median weight of a real interaction, so that scale does not matter."""
+    return F.log1p(weight / F.lit(unit)).cast("float")
+
+
+def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
+    """Factors of every user and item in `ratings` (`user_index`, `item_index` int, `rating` float).
+
+    Confidence is 1 + alpha x rating. Only indices and factors leave; `blocks` is how many the two sides are cut into.
+    """
+    als = ALS(
+        rank=settings.rank,
+        maxIter=settings.iterations,
+        regParam=settings.regularization,
+        alpha=settings.alpha,
+        implicitPrefs=True,
+        userCol="user_index",
+        itemCol="item_index",
+        ratingCol="rating",
+        seed=settings.seed,
+        numUserBlocks=blocks,
+        numItemBlocks=blocks,
+        intermediateStorageLevel="MEMORY_AND_DISK",
+        finalStorageLevel="MEMORY_AND_DISK",
+    )
+    model = als.fit(ratings.select("user_index", "item_index", "rating"))
+    return Factors(
+        model.userFactors.select(F.col("id").alias("user_index"), F.col("features").alias("vector")),
+        model.itemFactors.select(F.col("id").alias("item_index"), F.col("features").alias("vector")),
+    )

@@ -1,0 +1,79 @@
+"""The contract: which columns each table of the lake holds, in which order and of which type."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+from synthspark.errors import ContractError
+
+EVENTS = T.StructType(
+    [
+        T.StructField("user_id", T.StringType()),
+        T.StructField("item_id", T.StringType()),
+        T.StructField("event_type", T.StringType()),
+        T.StructField("ts", T.TimestampType()),
+        T.StructField("value", T.DoubleType()),
+        T.StructField("price", T.DoubleType()),
+        T.StructField("query", T.StringType()),
+        T.StructField("session_id", T.StringType()),
+    ]
+)
+
+REJECTS = T.StructType(
+    [
+        T.StructField("source", T.StringType()),
+        T.StructField("reason", T.StringType()),
+        T.StructField("raw", T.StringType()),
+    ]
+)
+
+SYNTHETIC = T.StructType(
+    [
+        T.StructField("origin", T.StringType()),
+        T.StructField("weight", T.DoubleType()),
+        T.StructField("seed", T.LongType()),
+    ]
+)
+"""What a synthetic table has beside the clean columns; `run_id` is the partition the rows are published in."""
+
+ATTRIBUTE_TYPES: dict[str, T.DataType] = {
+    "categorical": T.StringType(),
+    "numeric": T.DoubleType(),
+    "datetime": T.TimestampType(),
+    "text": T.StringType(),
+    "multi": T.ArrayType(T.StringType()),
+}
+
+ORIGINS = ("new_user", "new_item", "cold_user", "cold_item", "imputed")
+
+SYNTHETIC_ID_PREFIX = "syn:"
+"""Real ids that start with this are refused: it is what keeps synthetic ids from ever colliding."""
+
+
+def entity_schema(key: str, attributes: dict[str, str]) -> T.StructType:
+    """The clean schema of items or users: the key, then each declared attribute by its kind."""
+    fields = [T.StructField(key, T.StringType())]
+    return T.StructType(fields + [T.StructField(name, ATTRIBUTE_TYPES[kind]) for name, kind in attributes.items()])
+
+
+def conform(df: DataFrame, schema: T.StructType, table: str) -> DataFrame:
+    """`df` with exactly the columns of `schema`, in its order; raises ContractError on a lack or another type."""
+    found = {f.name: f.dataType for f in df.schema.fields}
+    for field in schema.fields:
+        if field.name not in found:
+            raise ContractError(f"table {table}: the stage produced no column {field.name!r}; it has {sorted(found)}")
+        if _shape(found[field.name]) != _shape(field.dataType):
+            raise ContractError(
+                f"table {table}: column {field.name!r} is {found[field.name].simpleString()}, "
+                f"the contract says {field.dataType.simpleString()}"
+            )
+    return df.select([_quoted(f.name) for f in schema.fields])
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _shape(kind: T.DataType) -> str:
+    return kind.simpleString()

@@ -1,0 +1,57 @@
+"""The Spark session: what the job needs set, on top of what the user or the cluster already set."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from pyspark.sql import SparkSession
+
+REQUIRED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Blocks of factors travel as single rows of about a megabyte: bound the batch by bytes, not only by rows.
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(64 * 1024 * 1024),
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+}
+
+LOCAL = {
+    "spark.driver.memory": "3g",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "localhost",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+}
+
+
+def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
+    """The active session where there is one (spark-submit, notebook), else a new one.
+
+    `settings` are the configuration's `spark:` entries and win over ours, except for the few that the job
+    cannot work without (UTC, Arrow). One thread per Python worker: the workers themselves are the parallelism.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(app_name)
+    under_submit = "SPARK_ENV_LOADED" in os.environ or SparkSession.getActiveSession() is not None
+    defaults = {} if under_submit else {"spark.master": "local[*]", **LOCAL}
+    for key, value in {**defaults, **settings, **REQUIRED}.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def is_local(spark: SparkSession) -> bool:
+    """Whether the executors are threads of the driver's own process."""
+    master = str(spark.sparkContext.master)
+    return master == "local" or master.startswith("local[")
+
+
+def task_slots(spark: SparkSession) -> int:
+    """How many tasks can run at once, as Spark itself counts it."""
+    return max(1, spark.sparkContext.defaultParallelism)

@@ -1,0 +1,107 @@
+"""Pairs to events: type by the real mix, time by the real rhythm, price and value by the item.
+
+Every draw is a hash of (seed, user, item, what is drawn): the same whatever the partitions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from synthspark import schemas
+
+DAY_RANKS = [i / 400 for i in range(401)]
+SECOND_RANKS = [i / 48 for i in range(49)]
+
+
+@dataclass(frozen=True)
+class EventMix:
+    """What real events look like, in a few hundred numbers."""
+
+    types: tuple[tuple[str, float], ...]
+    """Event type and its share, the most frequent first."""
+    days: tuple[int, ...]
+    """Quantiles of the day, as days since 1970; empty without timestamps."""
+    seconds: tuple[tuple[int, ...], ...]
+    """Quantiles of the second of the day, for Monday to Sunday; a weekday without events takes all days'."""
+    price: float | None
+    value: float | None
+
+
+def event_mix(events: DataFrame) -> EventMix:
+    """Measure the real events: three aggregations whose results do not grow with the data."""
+    types = events.groupBy("event_type").count().orderBy(F.col("count").desc(), "event_type").collect()
+    total = sum(row["count"] for row in types)
+    second = F.hour("ts") * 3600 + F.minute("ts") * 60 + F.second("ts")
+    ranks = F.array(*[F.lit(r) for r in SECOND_RANKS])
+    by_day = events.where(F.col("ts").isNotNull()).groupBy(F.weekday("ts").alias("day"))
+    rhythm = {r["day"]: tuple(r["q"]) for r in by_day.agg(F.percentile_approx(second, ranks).alias("q")).collect()}
+    overall = events.agg(
+        F.percentile_approx(F.unix_date(F.to_date("ts")), F.array(*[F.lit(r) for r in DAY_RANKS])).alias("days"),
+        F.percentile_approx(second, ranks).alias("seconds"),
+        F.percentile_approx("price", 0.5).alias("price"),
+        F.percentile_approx("value", 0.5).alias("value"),
+    ).collect()[0]
+    seconds = tuple(rhythm.get(d, tuple(overall["seconds"])) for d in range(7)) if rhythm else ()
+    return EventMix(
+        tuple((row["event_type"], row["count"] / total) for row in types),
+        tuple(overall["days"] or ()),
+        seconds,
+        overall["price"],
+        overall["value"],
+    )
+
+
+def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, seed: int) -> DataFrame:
+    """Whole events in the clean schema, with `origin`, `weight` and `seed`.
+
+    pairs: `user_id`, `item_id`, `origin`, `weight`; item_levels: `item_id`, `price`, `value` (null where the item has
+    none: then the real median, if there are any at all).
+    """
+    levels = pairs.join(item_levels, on="item_id", how="left")
+    events = levels.select(
+        "user_id",
+        "item_id",
+        _event_type(mix, seed).alias("event_type"),
+        _instant(mix, seed).alias("ts"),
+        F.coalesce("value", F.lit(mix.value)).cast("double").alias("value"),
+        F.coalesce("price", F.lit(mix.price)).cast("double").alias("price"),
+        F.lit(None).cast("string").alias("query"),
+        F.lit(None).cast("string").alias("session_id"),
+        "origin",
+        F.col("weight").cast("double").alias("weight"),
+        F.lit(seed).cast("long").alias("seed"),
+    )
+    assert events.columns == [*schemas.EVENTS.names, *schemas.SYNTHETIC.names]
+    return events
+
+
+def uniform(seed: int, draw: str) -> Column:
+    """A number in [0, 1) that is a hash of the seed, the pair and what is drawn."""
+    return F.pmod(F.xxhash64(F.lit(seed), F.lit(draw), "user_id", "item_id"), F.lit(1 << 40)) / float(1 << 40)
+
+
+def _event_type(mix: EventMix, seed: int) -> Column:
+    drawn, below = uniform(seed, "type"), 0.0
+    chosen = F.lit(mix.types[0][0])
+    for name, share in reversed(mix.types):  # from the rarest on, so that the last `when` asks for the smallest sum
+        upto = 1.0 - below
+        chosen = F.when(drawn < upto, F.lit(name)).otherwise(chosen)
+        below += share
+    return chosen
+
+
+def _instant(mix: EventMix, seed: int) -> Column:
+    if not mix.days:
+        return F.lit(None).cast("timestamp")
+    days = F.array(*[F.lit(d) for d in mix.days])
+    day = F.element_at(days, (uniform(seed, "day") * len(mix.days)).cast("int") + 1)
+    rhythm = F.array(*[F.array(*[F.lit(s) for s in of_day]) for of_day in mix.seconds])
+    seconds = F.element_at(rhythm, F.weekday(F.date_from_unix_date(day)) + 1)
+    place = uniform(seed, "second") * (len(SECOND_RANKS) - 1)
+    low = F.element_at(seconds, F.floor(place).cast("int") + 1)
+    high = F.element_at(seconds, F.floor(place).cast("int") + 2)
+    second = F.floor(low + (high - low) * (place - F.floor(place)))
+    return F.timestamp_seconds(day.cast("long") * 86_400 + second)
