@@ -1,0 +1,19 @@
+"""Clean: declared columns in the contract's types; every row is kept, or rejected with its reason."""
+
+from synthspark.clean.columns import ColumnSource, require_rows
+from synthspark.clean.entities import EntityRules, attribute_findings, classify_entities
+from synthspark.clean.events import EventRules, classify_events
+from synthspark.clean.verdicts import kept, reason_counts, rejected
+
+__all__ = [
+    "ColumnSource",
+    "EntityRules",
+    "EventRules",
+    "attribute_findings",
+    "classify_entities",
+    "classify_events",
+    "kept",
+    "reason_counts",
+    "rejected",
+    "require_rows",
+]

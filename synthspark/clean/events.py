@@ -1,0 +1,174 @@
+"""Events to the contract: one scan, one shuffle by user, every row kept or given a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from synthspark import schemas
+from synthspark.clean.columns import ID_TYPES, NUMBER_TYPES, ColumnSource, as_id, mapped, require_types
+from synthspark.clean.timestamps import require_zone, to_utc
+from synthspark.clean.verdicts import first_reason
+
+TABLE = "source.events"
+REASONS = (
+    "null_key",
+    "reserved_id",
+    "unparsable_timestamp",
+    "future_timestamp",
+    "pre_epoch_timestamp",
+    "value_not_finite",
+    "price_not_finite",
+    "value_below_min",
+    "value_above_max",
+    "price_below_min",
+    "price_above_max",
+    "unknown_event_type",
+    "filtered_item",
+    "unknown_item",
+    "duplicate",
+    "duplicate_event",
+    "robot",
+)
+"""In this order: a row is rejected for the first that applies."""
+
+Limits = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class EventRules:
+    """What the configuration declares about the events."""
+
+    columns: Mapping[str, ColumnSource]
+    event_type: str | None = None
+    """The type of every event, where there is no column for it."""
+    timezone: str = "UTC"
+    timestamp_format: str | None = None
+    bounds: Mapping[str, Limits] = field(default_factory=lambda: {"value": (0.0, None), "price": (0.0, None)})
+    """Smallest and largest value and price that are kept."""
+    event_types: tuple[str, ...] | None = None
+    """The types that have a weight; None keeps all."""
+    keep_unknown_items: bool = False
+    max_events_per_user_per_day: int | None = None
+
+
+def classify_events(source: DataFrame, items: DataFrame | None, rules: EventRules, now: datetime) -> DataFrame:
+    """The contract's columns, `reason` (null: kept) and `raw`; exactly one row per row of `source`.
+
+    items: `item_id`, `filtered` boolean, one row per item; None where there is no items table. `now`, UTC: what is
+    later is in the future. A value that its column's type cannot hold is null in the optional columns.
+    Without timestamps repeated rows are repeated purchases: duplicates cannot be told, and none is rejected.
+    """
+    require_zone(rules.timezone, TABLE)
+    declared = mapped(source, rules.columns, TABLE)
+    _require_event_types(declared)
+    typed = _typed(declared, rules)
+    checked = typed.withColumn("reason", first_reason(_row_rules(rules, now)))
+    checked = checked.withColumn("raw", F.when(F.col("reason").isNotNull(), F.col("raw")))
+    if items is not None:
+        checked = _with_item_reason(checked, items, rules)
+    if "ts" in rules.columns:
+        checked = _with_duplicates(_by_owner(checked))
+        if rules.max_events_per_user_per_day is not None:
+            checked = _with_robots(checked, rules.max_events_per_user_per_day)
+    named = [F.col(name).alias(source.label) for name, source in rules.columns.items()]
+    # Rows rejected late show their cleaned values: carrying every row's source through the shuffle would double it.
+    late = F.when(F.col("reason").isNotNull(), F.to_json(F.struct(*named)))
+    return checked.select(*schemas.EVENTS.names, "reason", F.coalesce("raw", late).alias("raw"))
+
+
+def _require_event_types(declared: DataFrame) -> None:
+    require_types(declared, {"user_id": ID_TYPES, "item_id": ID_TYPES}, TABLE, "an id")
+    require_types(declared, {"value": NUMBER_TYPES, "price": NUMBER_TYPES}, TABLE, "a number")
+    words: tuple[type[T.DataType], ...] = (T.AtomicType,)
+    require_types(declared, dict.fromkeys(("event_type", "query", "session_id"), words), TABLE, "a text")
+
+
+def _typed(declared: DataFrame, rules: EventRules) -> DataFrame:
+    """The contract's columns, and the declared ones as JSON in `_raw` under their source names."""
+    has = set(declared.columns)
+    named = [F.col(name).alias(source.label) for name, source in rules.columns.items()]
+    nothing = F.lit(None)
+    kind = F.trim("event_type") if "event_type" in has else F.lit(rules.event_type)
+    instant = nothing.cast("timestamp")
+    if "ts" in has:
+        where = f"table {TABLE}: column 'ts'"
+        instant = to_utc(F.col("ts"), declared.schema["ts"].dataType, rules.timezone, rules.timestamp_format, where)
+    return declared.select(
+        as_id(F.col("user_id"), declared.schema["user_id"].dataType).alias("user_id"),
+        as_id(F.col("item_id"), declared.schema["item_id"].dataType).alias("item_id"),
+        kind.cast("string").alias("event_type"),
+        instant.alias("ts"),
+        *[_number(c, has).alias(c) for c in ("value", "price")],
+        *[(as_id(F.col(c)) if c in has else nothing.cast("string")).alias(c) for c in ("query", "session_id")],
+        *[(_number(c, has).isNull() & F.col(c).isNotNull() if c in has else F.lit(False)).alias(f"_bad_{c}")
+          for c in ("value", "price")],
+        F.to_json(F.struct(*named)).alias("raw"),
+    )  # fmt: skip
+
+
+def _number(name: str, has: set[str]) -> Column:
+    return F.col(name).try_cast("double") if name in has else F.lit(None).cast("double")
+
+
+def _row_rules(rules: EventRules, now: datetime) -> list[tuple[str, Column]]:
+    """What a row shows by itself."""
+    ts = F.col("ts")
+    checks = [("null_key", F.col("user_id").isNull() | F.col("item_id").isNull() | F.col("event_type").isNull())]
+    reserved = schemas.SYNTHETIC_ID_PREFIX
+    checks.append(("reserved_id", F.col("user_id").startswith(reserved) | F.col("item_id").startswith(reserved)))
+    if "ts" in rules.columns:
+        checks += [
+            ("unparsable_timestamp", ts.isNull()),
+            ("future_timestamp", ts > F.lit(now)),
+            ("pre_epoch_timestamp", ts < F.timestamp_seconds(F.lit(0))),
+        ]
+    for name in ("value", "price"):
+        number = F.col(name)
+        checks.append((f"{name}_not_finite", F.isnan(number) | (F.abs(number) == float("inf")) | F.col(f"_bad_{name}")))
+    for name in ("value", "price"):
+        low, high = rules.bounds.get(name, (0.0, None))
+        if low is not None:
+            checks.append((f"{name}_below_min", F.col(name) < low))
+        if high is not None:
+            checks.append((f"{name}_above_max", F.col(name) > high))
+    if rules.event_types is not None:
+        checks.append(("unknown_event_type", ~F.col("event_type").isin(*rules.event_types)))
+    return checks
+
+
+def _with_item_reason(checked: DataFrame, items: DataFrame, rules: EventRules) -> DataFrame:
+    known = items.select("item_id", "filtered")
+    joined = checked.join(known, on="item_id", how="left")
+    rule = [("filtered_item", F.col("filtered"))]
+    if not rules.keep_unknown_items:
+        rule.append(("unknown_item", F.col("filtered").isNull()))
+    return joined.withColumn("reason", F.coalesce("reason", first_reason(rule))).drop("filtered")
+
+
+def _by_owner(checked: DataFrame) -> DataFrame:
+    """One exchange for all windows: by user, and rows already rejected (null users, say) spread over everything."""
+    spread = F.concat(F.lit("\u0001"), F.xxhash64("raw").cast("string"))
+    owner = F.when(F.col("reason").isNull(), F.col("user_id")).otherwise(spread)
+    return checked.withColumn("_owner", owner).repartition("_owner")
+
+
+def _with_duplicates(checked: DataFrame) -> DataFrame:
+    """Keep one row of each user, item, type and instant, chosen by content: partitions must not matter."""
+    content = F.xxhash64("value", "price", "query", "session_id")
+    key = Window.partitionBy("_owner", "item_id", "event_type", "ts").orderBy(content)
+    place, before = F.row_number().over(key), F.lag(content).over(key)
+    reason = F.when(place > 1, F.when(before == content, "duplicate").otherwise("duplicate_event"))
+    return checked.withColumn("reason", F.coalesce("reason", reason))
+
+
+def _with_robots(checked: DataFrame, limit: int) -> DataFrame:
+    sound = F.col("reason").isNull()
+    day = Window.partitionBy("_owner", F.to_date("ts"))
+    too_many = F.count(F.when(sound, 1)).over(day) > limit
+    return checked.withColumn("reason", F.coalesce("reason", F.when(sound & too_many, "robot")))

@@ -1,0 +1,31 @@
+"""Classified rows apart again: what is kept, what is rejected, and how many for which reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.clean.columns import quoted
+
+
+def first_reason(rules: Sequence[tuple[str, Column]]) -> Column:
+    """The reason of the first rule that holds (an unknown condition does not), null where none does."""
+    return F.coalesce(*[F.when(condition, F.lit(reason)) for reason, condition in rules], F.lit(None).cast("string"))
+
+
+def kept(classified: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """The rows without a reason."""
+    return classified.where(F.col("reason").isNull()).select([quoted(c) for c in columns])
+
+
+def rejected(classified: DataFrame, source: str) -> DataFrame:
+    """The rows with a reason, as `source`, `reason`, `raw`."""
+    return classified.where(F.col("reason").isNotNull()).select(F.lit(source).alias("source"), "reason", "raw")
+
+
+def reason_counts(classified: DataFrame) -> dict[str, int]:
+    """Rows per reason, the most frequent first; kept rows are not among them."""
+    counted = classified.where(F.col("reason").isNotNull()).groupBy("reason").count()
+    return {r["reason"]: r["count"] for r in counted.orderBy(F.col("count").desc(), "reason").collect()}

@@ -1,0 +1,1 @@
+"""Evaluate: splits without leakage, controls, full-ranking metrics with intervals, and the gate."""

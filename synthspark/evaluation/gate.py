@@ -1,0 +1,42 @@
+"""The gate: ship only what is proven to help cold entities and not to hurt warm ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WARM_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of the product against real data alone, with the paired 95 % interval of the difference."""
+
+    real: float
+    product: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether to ship, and why in words."""
+
+    ship: bool
+    why: str
+
+
+def verdict(cold: Difference, warm: Difference, metric: str) -> Verdict:
+    """Ship only if cold rises with its interval above zero, and warm falls by no more than 1 %, interval included."""
+    helps = cold.low > 0
+    allowed = -WARM_TOLERANCE * warm.real
+    keeps = warm.low >= allowed
+    told_cold = f"cold {metric} {cold.real:.4f} -> {cold.product:.4f} (difference {cold.low:+.4f} to {cold.high:+.4f})"
+    told_warm = f"warm {metric} {warm.real:.4f} -> {warm.product:.4f} (difference {warm.low:+.4f} to {warm.high:+.4f})"
+    if helps and keeps:
+        return Verdict(True, f"ship: {told_cold}, {told_warm}")
+    reasons = []
+    if not helps:
+        reasons.append(f"no proven gain for cold items: {told_cold}")
+    if not keeps:
+        reasons.append(f"warm accuracy may fall by more than {WARM_TOLERANCE:.0%}: {told_warm}")
+    return Verdict(False, "do not ship: " + "; ".join(reasons))

@@ -1,0 +1,1 @@
+"""The edge: each stage reads what earlier stages published, calls pure functions, and publishes."""

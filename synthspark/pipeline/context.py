@@ -1,0 +1,77 @@
+"""What every stage is given, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from synthspark.config import Config
+from synthspark.features.feeds import factor_columns
+from synthspark.lake import Lake
+
+
+def _ignore(_name: str, _record: dict[str, Any]) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run: its session, its lake, its configuration."""
+
+    spark: SparkSession
+    lake: Lake
+    config: Config
+    run_id: str
+    on_epoch: Callable[[str, dict[str, Any]], None] = _ignore
+    """Called with the generator's name and the record of each epoch."""
+
+    def read(self, table: str, *, feed: bool = False) -> DataFrame:
+        """A table that this run has published."""
+        return self.lake.read(table, self.run_id, feed=feed)
+
+    def has(self, table: str) -> bool:
+        """Whether this run has published a table."""
+        return self.lake.exists(self.lake.path(table, self.run_id))
+
+    def record(self, stage: str) -> dict[str, Any]:
+        """What an earlier stage of this run recorded."""
+        record = self.lake.record(self.run_id, stage)
+        assert record is not None, f"stage {stage} was required before"
+        return record
+
+
+@dataclass
+class StageReport:
+    """What a stage did, in figures and in words."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_rejected: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What the user should know: attributes kept out, what the data lacks."""
+    tables: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Small tables to show: title -> {label: count}."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """Figures that later stages need."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the stage's record."""
+        return asdict(self)
+
+
+def indexed_interactions(context: Context) -> DataFrame:
+    """The interactions with `user_index` and `item_index`, persisted by the caller if need be."""
+    users = context.read("features/users", feed=True).select("user_id", "user_index")
+    items = context.read("features/items", feed=True).select("item_id", "item_index")
+    joined = context.read("features/interactions", feed=True).join(users, on="user_id", how="inner")
+    return joined.join(items, on="item_id", how="inner")
+
+
+def factor_vectors(table: DataFrame, rank: int, key: str) -> DataFrame:
+    """A factor table's scalar columns as `key` and `vector` array<float>; `log_popularity` stays."""
+    vector = F.array(*factor_columns(rank)).alias("vector")
+    return table.select(F.col("index").alias(key), vector, "log_popularity")

@@ -1,0 +1,172 @@
+"""Stage featurize: encodings, features, interactions, factors, and the feeds of training."""
+
+from __future__ import annotations
+
+import math
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.errors import SourceError
+from synthspark.features import encoding
+from synthspark.features.encoding import EncodingLimits, TableEncoding
+from synthspark.features.feeds import behaviour_feed, factor_table, spread
+from synthspark.features.interactions import behaviour_features, category_shares, interactions, pair_statistics
+from synthspark.indexing import with_index
+from synthspark.lake import Publication
+from synthspark.pipeline.context import Context, StageReport
+from synthspark.recommend import AlsSettings, Factors, fit_als, rating
+from synthspark.session import task_slots
+
+ROW_GROUP_BYTES = 16 * 1024 * 1024
+CATEGORY_SHARES = 8
+
+
+def featurize(context: Context) -> StageReport:
+    """Read clean, publish features, factors and feeds."""
+    config, report = context.config, StageReport()
+    with context.lake.publication(context.run_id, "featurize") as staged:
+        events = context.read("clean/events")
+        pairs = pair_statistics(events, config.events.weights, config.events.half_life_days).persist()
+        report.rows_in = context.record("clean")["rows"]["clean/events"]
+        unit = pairs.agg(F.percentile_approx("weight", 0.5)).collect()[0][0]
+        if unit is None:
+            raise SourceError("table clean/events: no event is left to learn from; see clean/rejects for the reasons")
+        report.details["unit_weight"] = unit
+        staged.write("features/interactions", interactions(pairs), feed=True)
+        tables = {key: _features(context, staged, pairs, key, report) for key in ("item_id", "user_id")}
+        _learnable(context, staged, pairs, tables["user_id"], tables["item_id"], unit, report)
+        report.rows_out = staged.rows["features/interactions"]
+        staged.details.update(report.to_json())
+        pairs.unpersist()
+    return report
+
+
+def side_name(key: str) -> str:
+    """`item_id` -> `items`."""
+    return key.removesuffix("_id") + "s"
+
+
+def limits(context: Context) -> EncodingLimits:
+    """The bounds of encodings that the configuration sets."""
+    f = context.config.features
+    return EncodingLimits(f.min_category_count, f.max_categories, f.max_multi_values, f.text_buckets)
+
+
+def attribute_kinds(context: Context, key: str) -> dict[str, str]:
+    """The declared attributes of a side."""
+    source = context.config.source.items if key == "item_id" else context.config.source.users
+    return {name: str(kind) for name, kind in source.attributes.items()} if source is not None else {}
+
+
+def num_files(context: Context, rows: int, columns: int) -> int:
+    """Files (of one row group each) of a feed: enough for every process, and about 16 MB each."""
+    return max(4, 2 * context.config.train.processes, math.ceil(rows * columns * 4 / ROW_GROUP_BYTES))
+
+
+def als_settings(context: Context) -> AlsSettings:
+    """ALS as configured: the same for every arm and stage."""
+    r = context.config.recommend
+    return AlsSettings(r.rank, r.regularization, r.alpha, r.iterations, context.config.seed)
+
+
+def write_feed(context: Context, staged: Publication, name: str, feed: DataFrame, rows: int) -> int:
+    """Stage a feed, shuffled, in row groups that can be sharded."""
+    files = num_files(context, rows, len(feed.columns))
+    shuffled = spread(feed, files, context.config.seed)
+    return staged.write(name, shuffled, feed=True, row_group_bytes=ROW_GROUP_BYTES)
+
+
+def write_learnable(
+    context: Context, staged: Publication, prefix: str, factors: Factors, pairs: DataFrame, tables: dict[str, DataFrame]
+) -> None:
+    """Stage the factor tables and the behaviour feeds (named below `prefix`) of the sides in `tables`.
+
+    pairs: warm `user_index`, `item_index`; tables: `item_id` and/or `user_id` -> index and encoded columns.
+    """
+    config = context.config
+    sides = {"item_id": ("item_index", factors.items), "user_id": ("user_index", factors.users)}
+    for key, (index, vectors) in sides.items():
+        breadth = pairs.groupBy(index).agg(F.count(F.lit(1)).alias("breadth"))
+        table = factor_table(vectors, breadth, index, config.recommend.rank)
+        staged.write(f"{prefix}factors/{side_name(key)}", table, feed=True)
+    for key, entities in tables.items():
+        index = sides[key][0]
+        own = staged.read(f"{prefix}factors/{side_name(key)}")
+        feed = behaviour_feed(
+            pairs, entities, own, index, config.features.positives, config.features.max_feed_rows, config.seed
+        )
+        rows = staged.rows[f"{prefix}factors/{side_name(key)}"] * config.features.max_feed_rows
+        write_feed(context, staged, f"{prefix}feeds/behaviour_{side_name(key)}", feed, rows)
+
+
+def _features(
+    context: Context, staged: Publication, pairs: DataFrame, key: str, report: StageReport
+) -> tuple[DataFrame, TableEncoding]:
+    """Stage features of one side and its encoding; returns the staged table."""
+    side, kinds = side_name(key), attribute_kinds(context, key)
+    seen = pairs.select(key).distinct()
+    if context.has(f"clean/{side}"):
+        declared = context.read(f"clean/{side}")
+        entities = declared.join(seen, on=key, how="full")
+    else:
+        declared, entities = seen, seen
+    fitted = encoding.fit(declared, kinds, limits(context))
+    for name, why in fitted.left_out.items():
+        report.notes.append(f"attribute {name!r} of {side} is left out: {why}")
+    if not fitted.encoders:
+        report.notes.append(f"{side} have no attribute to learn from: no new {side}, and none for cold {side}")
+    behaviour = behaviour_features(pairs, key)
+    if key == "user_id" and staged.rows.get("features/items"):
+        behaviour = _with_category_shares(staged, behaviour, pairs)
+    filled = [F.coalesce(c, F.lit(0)).alias(c) if t == "int" else F.coalesce(c, F.lit(0.0).cast(t)).alias(c)
+              for c, t in behaviour.dtypes if c != key]  # fmt: skip
+    encoded = encoding.encode(with_index(entities, key, f"{key.removesuffix('_id')}_index"), fitted)
+    table = encoded.join(behaviour, on=key, how="left").select(
+        key, f"{key.removesuffix('_id')}_index", *fitted.code_columns, *fitted.number_columns, *filled
+    )
+    write_feed(context, staged, f"features/{side}", table, 0)
+    staged.write_json(f"features/encoding_{side}/encoding.json", fitted.to_json())
+    report.tables.setdefault("features", {})[side] = staged.rows[f"features/{side}"]
+    return staged.read(f"features/{side}"), fitted
+
+
+def _with_category_shares(staged: Publication, behaviour: DataFrame, pairs: DataFrame) -> DataFrame:
+    items = staged.read("features/items")
+    codes = [c for c in items.columns if c.startswith("code_000")]
+    if not codes:
+        return behaviour
+    shares = category_shares(pairs, items, codes[0], encoding.FIRST, CATEGORY_SHARES)
+    return behaviour.join(shares, on="user_id", how="left")
+
+
+def _learnable(
+    context: Context,
+    staged: Publication,
+    pairs: DataFrame,
+    users: tuple[DataFrame, TableEncoding],
+    items: tuple[DataFrame, TableEncoding],
+    unit: float,
+    report: StageReport,
+) -> None:
+    """Stage the warm entities' factors and the behaviour feeds."""
+    f = context.config.features
+    warm_users = users[0].where(F.col("breadth") >= f.min_user_items).select("user_id", "user_index")
+    warm_items = items[0].where(F.col("breadth") >= f.min_item_users).select("item_id", "item_index")
+    warm = pairs.join(warm_users, on="user_id", how="inner").join(warm_items, on="item_id", how="inner")
+    warm = warm.select("user_index", "item_index", rating(F.col("weight"), unit).alias("rating")).persist()
+    count = warm.count()
+    if count == 0:
+        raise SourceError(
+            f"table clean/events: no item has {f.min_item_users} users who have {f.min_user_items} items each; "
+            "lower features.min_item_users and features.min_user_items, or bring more events"
+        )
+    report.tables["features"]["warm interactions"] = count
+    factors = fit_als(warm, als_settings(context), 2 * task_slots(context.spark))
+    tables = {}
+    for key, (table, fitted) in (("item_id", items), ("user_id", users)):
+        if fitted.encoders:
+            index = f"{key.removesuffix('_id')}_index"
+            tables[key] = table.select(index, *fitted.code_columns, *fitted.number_columns)
+    write_learnable(context, staged, "", factors, warm, tables)
+    warm.unpersist()
