@@ -1,0 +1,16 @@
+"""The networks and losses: pure PyTorch, importable without Spark."""
+
+from synthspark_models.behaviour import BehaviourDiscriminator, BehaviourGenerator, Preference
+from synthspark_models.gan import GanDiscriminator, GanGenerator, Sample
+from synthspark_models.tabular import TableShape, TabularEncoder
+
+__all__ = [
+    "BehaviourDiscriminator",
+    "BehaviourGenerator",
+    "GanDiscriminator",
+    "GanGenerator",
+    "Preference",
+    "Sample",
+    "TableShape",
+    "TabularEncoder",
+]

@@ -1,0 +1,72 @@
+"""The losses, each with its formula. Logits are raw scores; every loss is a scalar to be made small.
+
+Shapes: B batch, S positives, M negatives, R rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def minimax_discriminator_loss(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:
+    """L_D = -[log D(x) + log(1 - D(G(z)))], with D(x) pulled to 1 - smoothing (Salimans et al. 2016, one-sided).
+
+    real, fake: logits, shape (B,). Goodfellow et al. 2014 (arXiv:1406.2661).
+    """
+    target = torch.full_like(real, 1.0 - smoothing)
+    return F.binary_cross_entropy_with_logits(real, target) + F.softplus(fake).mean()
+
+
+def minimax_generator_loss(fake: Tensor) -> Tensor:
+    """L_G = -log D(G(z)), the non-saturating form of the same paper. fake: logits, shape (B,)."""
+    return F.softplus(-fake).mean()
+
+
+def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))). Lim, Ye 2017 (arXiv:1705.02894)."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def wasserstein_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """E[D(G(z))] - E[D(x)]. Arjovsky et al. 2017 (arXiv:1701.07875)."""
+    return fake.mean() - real.mean()
+
+
+def critic_generator_loss(fake: Tensor) -> Tensor:
+    """-E[D(G(z))], the generator's side of both the hinge and the Wasserstein loss."""
+    return -fake.mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, weight: float = 10.0) -> Tensor:
+    """Weight x E[(|grad D(x')| - 1)^2], x' between real and fake, shapes (B, R).
+
+    Gulrajani et al. 2017 (arXiv:1704.00028).
+    """
+    share = torch.rand(len(real), 1, device=real.device)
+    between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return weight * ((gradient.norm(2, dim=1) - 1) ** 2).mean()
+
+
+def ranking_loss(
+    query: Tensor, positives: Tensor, positive_mask: Tensor, negatives: Tensor, negative_log_q: Tensor
+) -> Tensor:
+    """Sampled softmax of every positive against the same negatives, each corrected for how often it is drawn.
+
+    -log( e^s+ / (e^s+ + sum_m e^(s_m - log(M q_m))) ), averaged over a row's positives, then over rows that have any:
+    the sum over sampled negatives is an unbiased estimate of the sum over all counterparts (Bengio, Senecal 2008,
+    doi:10.1109/TNN.2007.912312; Yi et al. 2019, doi:10.1145/3298689.3346996).
+
+    query: (B, R); positives: (B, S, R); positive_mask: bool (B, S); negatives: (M, R); negative_log_q: log of the
+    chance q of drawing each negative, (M,).
+    """
+    positive_scores = torch.einsum("br,bsr->bs", query, positives)
+    corrected = query @ negatives.T - (negative_log_q + torch.log(torch.tensor(float(len(negatives)))))
+    rest = torch.logsumexp(corrected, dim=1, keepdim=True)
+    losses = F.softplus(rest - positive_scores) * positive_mask
+    per_row = losses.sum(dim=1) / positive_mask.sum(dim=1).clamp(min=1)
+    return per_row.sum() / positive_mask.any(dim=1).sum().clamp(min=1)

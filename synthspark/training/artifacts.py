@@ -1,0 +1,125 @@
+"""Checkpoints and finished generators: safetensors and JSON, never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from synthspark_models import BehaviourGenerator, GanGenerator, TableShape
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from synthspark.errors import LakeError
+from synthspark.training import storage
+from synthspark.training.task import TrainingTask
+
+
+def build_generator(network: str, table: TableShape, rank: int, settings: Mapping[str, Any]) -> nn.Module:
+    """The generator of a network by its name in the configuration."""
+    if network == "gan":
+        return GanGenerator(table, int(settings["noise_dim"]), int(settings["hidden"]))
+    return BehaviourGenerator(
+        table,
+        rank,
+        int(settings["noise_dim"]),
+        int(settings["hidden"]),
+        float(settings["dropout"]),
+        float(settings["attribute_dropout"]),
+    )
+
+
+def save_checkpoint(
+    task: TrainingTask, epoch: int, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
+) -> None:
+    """Everything needed to go on after `epoch` epochs; the JSON that points to it is written last."""
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        tensors |= {f"{name}/{k}": v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer:{name}/{index}/{k}": v.detach().cpu().contiguous() for k, v in state.items()}
+    before = _checkpoint(task)
+    file = f"checkpoint-{epoch:04d}.safetensors"
+    storage.write(f"{task.output_url}/{file}", save_tensors(tensors))
+    pointer = {"epoch": epoch, "file": file, "task": task.fingerprint()}
+    storage.write(f"{task.output_url}/checkpoint.json", json.dumps(pointer).encode())
+    if before is not None and before["file"] != file:
+        storage.remove(f"{task.output_url}/{before['file']}")
+
+
+def restore_checkpoint(
+    task: TrainingTask, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
+) -> int:
+    """Load the last checkpoint of this very task; returns the epochs done, 0 if there is none."""
+    pointer = _checkpoint(task)
+    if pointer is None:
+        return 0
+    tensors = load_tensors(storage.read(f"{task.output_url}/{pointer['file']}"))
+    for name, module in modules.items():
+        prefix = f"{name}/"
+        module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+    for name, optimizer in optimizers.items():
+        prefix = f"optimizer:{name}/"
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith(prefix):
+                index, _, part = key.removeprefix(prefix).partition("/")
+                state.setdefault(int(index), {})[part] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(pointer["epoch"])
+
+
+def save_generator(task: TrainingTask, generator: nn.Module, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write model.safetensors and model.json; returns the latter's content."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
+    data = save_tensors(tensors)
+    settings = {name: task.setting(name) for name in ("noise_dim", "hidden")}
+    if task.network == "behaviour":
+        settings |= {name: task.setting(name) for name in ("dropout", "attribute_dropout")}
+    meta = {
+        "name": task.name,
+        "network": task.network,
+        "table": asdict(TableShape(tuple(task.cardinalities), len(task.number_columns))),
+        "rank": len(task.factor_columns),
+        "settings": settings,
+        "code_columns": task.code_columns,
+        "number_columns": task.number_columns,
+        "factor_scale": task.factor_scale,
+        "seed": task.seed,
+        "task": task.fingerprint(),
+        "hyper": task.hyper,
+        "history": history,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "versions": {p: version(p) for p in ("synthspark", "torch", "safetensors")},
+    }
+    storage.write(f"{task.output_url}/model.safetensors", data)
+    storage.write(f"{task.output_url}/model.json", json.dumps(meta, indent=1).encode())
+    return meta
+
+
+def load_generator(url: str) -> tuple[nn.Module, dict[str, Any]]:
+    """The generator in evaluation mode, and its JSON. Raises LakeError if the weights are not those that were saved."""
+    meta: dict[str, Any] = json.loads(storage.read(f"{url}/model.json"))
+    data = storage.read(f"{url}/model.safetensors")
+    if hashlib.sha256(data).hexdigest() != meta["sha256"]:
+        raise LakeError(f"model {url}: model.safetensors is damaged (its sha256 is not the recorded one); train again")
+    table = TableShape(tuple(meta["table"]["cardinalities"]), meta["table"]["num_numeric"])
+    generator = build_generator(meta["network"], table, meta["rank"], meta["settings"])
+    generator.load_state_dict(load_tensors(data))
+    torch.set_num_threads(1)  # one per worker: the workers are the parallelism
+    return generator.eval(), meta
+
+
+def _checkpoint(task: TrainingTask) -> dict[str, Any] | None:
+    url = f"{task.output_url}/checkpoint.json"
+    if not storage.exists(url):
+        return None
+    pointer: dict[str, Any] = json.loads(storage.read(url))
+    return pointer if pointer["task"] == task.fingerprint() else None

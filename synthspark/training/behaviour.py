@@ -1,0 +1,119 @@
+"""The anchored behaviour generator: reconstruction, ranking and activity hold it, a discriminator refines it."""
+
+from __future__ import annotations
+
+import torch
+from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, TableShape
+from synthspark_models.losses import (
+    critic_generator_loss,
+    gradient_penalty,
+    hinge_discriminator_loss,
+    ranking_loss,
+    wasserstein_critic_loss,
+)
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from synthspark.errors import ConfigError
+from synthspark.training.artifacts import build_generator
+from synthspark.training.counterpart import Counterpart
+from synthspark.training.loader import stacked
+from synthspark.training.optimise import apply
+from synthspark.training.task import TrainingTask
+
+
+class BehaviourTrainer:
+    """loss = reconstruction + ranking + activity + adversarial_weight x adversarial, each with its weight.
+
+    Vectors live in units of `factor_scale`; counterparts are scaled by it, so that scores are inner products of the
+    real factors.
+    """
+
+    def __init__(self, task: TrainingTask, device: torch.device) -> None:
+        assert task.counterpart_url is not None and task.activity_column is not None
+        if task.setting("adversarial_loss") not in ("wgan_gp", "hinge"):
+            raise ConfigError(f"train.{task.name}.hyper.adversarial_loss: {task.setting('adversarial_loss')!r} is "
+                              "neither 'wgan_gp' nor 'hinge'")  # fmt: skip
+        self.task, self.device, rank = task, device, len(task.factor_columns)
+        table = TableShape(tuple(task.cardinalities), len(task.number_columns))
+        names = ("noise_dim", "hidden", "dropout", "attribute_dropout")
+        generator = build_generator(task.network, table, rank, {n: task.setting(n) for n in names})
+        assert isinstance(generator, BehaviourGenerator)
+        self.generator = generator.to(device)
+        self.modules: dict[str, nn.Module] = {"generator": self.generator}
+        rate = float(task.setting("learning_rate"))
+        adam = torch.optim.Adam(self.generator.parameters(), rate, betas=(0.5, 0.9), weight_decay=1e-5)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"generator": adam}
+        self.adversarial_weight = float(task.setting("adversarial_weight"))
+        if self.adversarial_weight > 0:
+            self.discriminator = BehaviourDiscriminator(
+                table, rank, int(task.setting("hidden")), bool(task.setting("spectral_norm"))
+            ).to(device)
+            self.modules["discriminator"] = self.discriminator
+            rate = float(task.setting("discriminator_learning_rate"))
+            self.optimizers["discriminator"] = torch.optim.Adam(self.discriminator.parameters(), rate, betas=(0.5, 0.9))
+        self.counterpart = Counterpart(task.counterpart_url, rank)
+        unit = torch.full((rank + 1,), task.factor_scale)
+        unit[-1] = 1.0  # log popularity is no factor
+        self.unit = unit
+
+    def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The discriminator's steps, then one of the generator."""
+        task = self.task
+        codes = stacked(batch, task.code_columns, torch.long, self.device)
+        numbers = stacked(batch, task.number_columns, torch.float32, self.device)
+        vector = stacked(batch, task.factor_columns, torch.float32, self.device) / task.factor_scale
+        real = Preference(vector, batch[str(task.activity_column)].to(self.device).float())
+        clip = float(task.setting("gradient_clip"))
+        report = {}
+        if self.adversarial_weight > 0:
+            for _ in range(int(task.setting("discriminator_steps"))):
+                loss = self._discriminator_loss(codes, numbers, real)
+                apply(loss, self.discriminator, self.optimizers["discriminator"], clip)
+            report["discriminator_loss"] = loss.detach()
+        made = self.generator(codes, numbers, self._noise(len(codes)))
+        parts = {
+            "reconstruction": F.mse_loss(made.vector, real.vector),
+            "ranking": self._ranking(made.vector, batch),
+            "activity": F.mse_loss(made.log_activity, real.log_activity),
+        }
+        total: Tensor = torch.stack([float(task.setting(f"{n}_weight")) * p for n, p in parts.items()]).sum()
+        if self.adversarial_weight > 0:
+            fooled = critic_generator_loss(self.discriminator(codes, numbers, made))
+            total = total + self.adversarial_weight * fooled
+            parts["adversarial"] = fooled
+        apply(total, self.generator, self.optimizers["generator"], clip)
+        report["generator_loss"] = total.detach()
+        return report | {f"{name}_loss": part.detach() for name, part in parts.items()}
+
+    def _discriminator_loss(self, codes: Tensor, numbers: Tensor, real: Preference) -> Tensor:
+        with torch.no_grad():
+            fake = self.generator(codes, numbers, self._noise(len(codes)))
+        judged = self.discriminator(codes, numbers, real), self.discriminator(codes, numbers, fake)
+        if self.task.setting("adversarial_loss") == "hinge":
+            return hinge_discriminator_loss(*judged)
+
+        def critic(joined: Tensor) -> Tensor:
+            value: Tensor = self.discriminator(codes, numbers, Preference(joined[:, :-1], joined[:, -1]))
+            return value
+
+        penalty = gradient_penalty(critic, _joined(real), _joined(fake))
+        return wasserstein_critic_loss(*judged) + penalty
+
+    def _ranking(self, vector: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        index = stacked(batch, self.task.positive_columns, torch.long, torch.device("cpu"))
+        negatives, log_q = self.counterpart.negatives(int(self.task.setting("negatives")))
+        return ranking_loss(
+            self.generator.query(vector),
+            (self.counterpart.rows(index) * self.unit).to(self.device),
+            (index >= 0).to(self.device),
+            (negatives * self.unit).to(self.device),
+            log_q.to(self.device),
+        )
+
+    def _noise(self, rows: int) -> Tensor:
+        return torch.randn(rows, self.generator.noise_dim, device=self.device)
+
+
+def _joined(sample: Preference) -> Tensor:
+    return torch.cat([sample.vector, sample.log_activity[:, None]], dim=1)

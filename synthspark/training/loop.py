@@ -1,0 +1,107 @@
+"""The epochs of one generator in one process: the same code for one process and for many."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from synthspark.errors import ConfigError
+from synthspark.training import storage
+from synthspark.training.artifacts import restore_checkpoint, save_checkpoint, save_generator
+from synthspark.training.behaviour import BehaviourTrainer
+from synthspark.training.divergence import Watch
+from synthspark.training.gan import GanTrainer
+from synthspark.training.loader import batch_rows, check_feed, feed, steps_per_epoch
+from synthspark.training.optimise import averaged, broadcast, processes
+from synthspark.training.task import TrainingTask
+
+Trainer = GanTrainer | BehaviourTrainer
+
+
+def pick_device(wanted: str) -> torch.device:
+    """`auto` is this process's GPU where there is one. Raises ConfigError if cuda is asked for and absent."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("train.device: 'cuda', but torch sees no GPU here; use 'auto' or 'cpu'")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    # Spark shows a task only its own GPU; torchrun on one machine shows all of them.
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+
+
+def train(task: TrainingTask) -> None:
+    """Train one generator to the end, from its last checkpoint if there is one, and save it (rank 0)."""
+    rank = dist.get_rank() if processes() > 1 else 0
+    check_feed(task.feed_url, task.num_rows, processes())
+    device = pick_device(task.device)
+    torch.manual_seed(_seed(task, "weights"))
+    trainer: Trainer = GanTrainer(task, device) if task.network == "gan" else BehaviourTrainer(task, device)
+    done = restore_checkpoint(task, trainer.modules, trainer.optimizers)
+    for module in trainer.modules.values():
+        module.train()
+        broadcast(module)
+    history = _history(task, done)
+    watch = Watch(task.name)
+    for epoch in range(done + 1, task.epochs + 1):
+        record = _epoch(task, trainer, epoch, rank)
+        watch.check(record)
+        history.append(record)
+        if rank == 0:
+            save_checkpoint(task, epoch, trainer.modules, trainer.optimizers)
+            lines = "".join(json.dumps(r) + "\n" for r in history)
+            storage.write(f"{task.output_url}/history.jsonl", lines.encode())
+    if rank == 0:
+        save_generator(task, trainer.generator, history)
+
+
+def _epoch(task: TrainingTask, trainer: Trainer, epoch: int, rank: int) -> dict[str, Any]:
+    """One pass: seeds depend on the epoch, so that a restart goes on as an undisturbed run would."""
+    started = time.monotonic()
+    seed = _seed(task, f"epoch {epoch}")
+    torch.manual_seed(seed + rank)
+    rows = batch_rows(task.num_rows, processes(), task.batch_size)
+    steps = steps_per_epoch(task.num_rows, processes(), task.batch_size)
+    most = int(task.setting("steps_per_epoch"))
+    steps = min(steps, most) if most else steps
+    sums: dict[str, Tensor] = {}
+    with feed(task.feed_url, task.columns, rows, rank, processes(), seed) as batches:
+        for batch in islice(_full(batches, rows), steps):
+            for name, value in trainer.step(batch).items():
+                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
+    means = averaged(torch.stack(list(sums.values()))) / steps
+    seconds = time.monotonic() - started
+    figures = {name: float(value) for name, value in zip(sums, means, strict=True)}
+    speed = rows * steps * processes() / seconds
+    return {
+        "epoch": epoch,
+        "epochs": task.epochs,
+        **figures,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(speed),
+    }
+
+
+def _full(batches: Iterator[dict[str, Tensor]], rows: int) -> Iterator[dict[str, Tensor]]:
+    """Only whole batches: the loader cuts a short one where the feed starts over."""
+    return (b for b in batches if len(next(iter(b.values()))) == rows)
+
+
+def _seed(task: TrainingTask, what: str) -> int:
+    digest = hashlib.sha256(f"{task.seed}/{task.name}/{what}".encode()).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+def _history(task: TrainingTask, done: int) -> list[dict[str, Any]]:
+    url = f"{task.output_url}/history.jsonl"
+    if not done or not storage.exists(url):
+        return []
+    records = [json.loads(line) for line in storage.read(url).splitlines()]
+    return [r for r in records if r["epoch"] <= done]

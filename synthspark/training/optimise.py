@@ -1,0 +1,50 @@
+"""What every trainer does after its loss: gradients averaged over the processes, clipped, applied."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def apply(loss: Tensor, module: nn.Module, optimizer: torch.optim.Optimizer, clip: float) -> None:
+    """Minimise `loss` by one step over the parameters of `module` only.
+
+    The mean over processes is one all-reduce of the flat gradient. (DistributedDataParallel would need every
+    parameter inside `forward`, and breaks on two networks whose losses share one backward pass.)
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    filled = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)]
+    if processes() > 1:
+        filled = _averaged(filled)
+    for parameter, gradient in zip(parameters, filled, strict=True):
+        parameter.grad = gradient
+    nn.utils.clip_grad_norm_(parameters, clip)
+    optimizer.step()
+
+
+def averaged(values: Tensor) -> Tensor:
+    """The mean of a small tensor over all processes."""
+    if processes() > 1:
+        dist.all_reduce(values)
+        values = values / processes()
+    return values
+
+
+def broadcast(module: nn.Module) -> None:
+    """Make all processes start from rank 0's weights."""
+    if processes() > 1:
+        for tensor in [*module.parameters(), *module.buffers()]:
+            dist.broadcast(tensor.data, src=0)
+
+
+def _averaged(gradients: list[Tensor]) -> list[Tensor]:
+    flat = averaged(torch.cat([g.reshape(-1) for g in gradients]))
+    pieces = flat.split([g.numel() for g in gradients])
+    return [p.view_as(g) for p, g in zip(pieces, gradients, strict=True)]

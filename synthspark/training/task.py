@@ -1,0 +1,102 @@
+"""What a training process must know: plain data, so that it travels as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Hyper = dict[str, float | int | str | bool]
+
+DEFAULTS: dict[str, Hyper] = {
+    "gan": {
+        "learning_rate": 2e-4,
+        "discriminator_learning_rate": 2e-4,
+        "gradient_clip": 5.0,
+        "label_smoothing": 0.1,
+        "discriminator_steps": 1,
+        "steps_per_epoch": 0,
+        "spectral_norm": False,
+        "temperature": 0.5,
+        "hidden": 256,
+        "noise_dim": 64,
+    },
+    "behaviour": {
+        "learning_rate": 1e-3,
+        "discriminator_learning_rate": 1e-3,
+        "gradient_clip": 5.0,
+        "adversarial_weight": 0.05,
+        "adversarial_loss": "wgan_gp",
+        "discriminator_steps": 1,
+        "steps_per_epoch": 0,
+        "spectral_norm": False,
+        "reconstruction_weight": 1.0,
+        "ranking_weight": 1.0,
+        "activity_weight": 0.1,
+        "negatives": 1024,
+        "attribute_dropout": 0.15,
+        "dropout": 0.2,
+        "hidden": 256,
+        "noise_dim": 16,
+    },
+}
+"""Settings by network; docs/networks.md says what each does. steps_per_epoch 0 is a whole pass."""
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """One generator to train."""
+
+    name: str
+    """profile_items, profile_users, behaviour_items or behaviour_users."""
+    network: str
+    """gan or behaviour."""
+    feed_url: str
+    """Directory of Parquet files, with a scheme."""
+    num_rows: int
+    code_columns: list[str]
+    cardinalities: list[int]
+    number_columns: list[str]
+    output_url: str
+    """Directory for checkpoints, history and the artifact."""
+    epochs: int
+    batch_size: int
+    seed: int = 0
+    device: str = "auto"
+    factor_columns: list[str] = field(default_factory=list)
+    """Behaviour: the row's own factor."""
+    factor_scale: float = 1.0
+    """Behaviour: root mean square of the own factors; vectors are generated in this unit."""
+    activity_column: str | None = None
+    positive_columns: list[str] = field(default_factory=list)
+    """Behaviour: indices into the counterpart table, -1 where there is none."""
+    counterpart_url: str | None = None
+    """Behaviour: factor table of the other side (`index`, `factor_..`, `log_popularity`)."""
+    hyper: Hyper = field(default_factory=dict)
+
+    def setting(self, name: str) -> Any:
+        """A setting as given, or its default; KeyError for one that the network does not have."""
+        return self.hyper.get(name, DEFAULTS[self.network][name])
+
+    @property
+    def columns(self) -> list[str]:
+        """Everything that is read from the feed."""
+        activity = [self.activity_column] if self.activity_column else []
+        return [*self.code_columns, *self.number_columns, *self.factor_columns, *activity, *self.positive_columns]
+
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of everything that decides the weights; places do not."""
+        data = asdict(self)
+        for place in ("feed_url", "output_url", "counterpart_url"):
+            data.pop(place)
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """The inverse of `from_json`."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainingTask:
+        """The inverse of `to_json`."""
+        return cls(**json.loads(text))
