@@ -40,6 +40,7 @@ class Publication:
         self.rows: dict[str, int] = {}
         self.details: dict[str, Any] = {}
         self._names: list[str] = []
+        self._formats: dict[str, str] = {}
 
     def write(self, table: str, df: DataFrame, *, feed: bool = False, row_group_bytes: int | None = None) -> int:
         """Stage a table and return its rows, counted on what was written. Feeds are Parquet in every lake."""
@@ -48,15 +49,27 @@ class Publication:
         if row_group_bytes is not None:
             writer = writer.option("parquet.block.size", row_group_bytes)
         kind = "parquet" if feed else self._lake.format
+        self._formats[table] = kind
         with self._lake.guarded(f"writing table {table}"):
             writer.format(kind).save(where)
             self.rows[table] = self._lake.spark.read.format(kind).load(where).count()
         self._names.append(table)
         return self.rows[table]
 
+    def scratch(self, table: str, df: DataFrame, *, row_group_bytes: int | None = None) -> int:
+        """Write a feed that is gone when the block ends; read it by `read` or `url`."""
+        rows = self.write(table, df, feed=True, row_group_bytes=row_group_bytes)
+        self._names.remove(table)
+        del self.rows[table]
+        return rows
+
     def read(self, table: str) -> DataFrame:
         """A table staged by this publication."""
-        return self._lake.spark.read.parquet(f"{self._staging}/{table}")
+        return self._lake.spark.read.format(self._formats[table]).load(self.url(table))
+
+    def url(self, table: str) -> str:
+        """Where a table is staged, for what reads files itself."""
+        return f"{self._staging}/{table}"
 
     def write_json(self, name: str, data: Any) -> None:
         """Stage a JSON file `<folder>/<file>`; it is published as `<folder>/run_id=<run>/<file>`."""
@@ -101,7 +114,7 @@ class Lake:
         self._jvm: Any = jvm
         try:
             path = self._jvm.org.apache.hadoop.fs.Path(root)
-            self._fs = path.getFileSystem(spark._jsc.hadoopConfiguration())  # type: ignore[attr-defined]
+            self._fs = path.getFileSystem(spark._jsc.hadoopConfiguration())
             self.root = str(self._fs.makeQualified(path)).rstrip("/")
         except Py4JError as error:
             raise LakeError(f"lake {root!r}: {_reason(error)}; is the scheme's jar on Spark's path?") from error
@@ -113,8 +126,8 @@ class Lake:
         self.delete(probe)
 
     def path(self, name: str, run_id: str) -> str:
-        """Where a run's table or folder is published, as a full URL."""
-        return f"{self.root}/{name}/run_id={run_id}"
+        """Where a run's table or folder is published, as a full URL: reports are no table, so theirs is plain."""
+        return f"{self.root}/{name}/{run_id}" if name == "reports" else f"{self.root}/{name}/run_id={run_id}"
 
     def record_path(self, run_id: str, stage: str) -> str:
         """Where the record of a published stage is."""
@@ -207,7 +220,7 @@ class Lake:
     def copy(self, source: str, target: str) -> None:
         """Copy a folder within the lake."""
         files = self._jvm.org.apache.hadoop.fs.FileUtil
-        conf = self.spark._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+        conf = self.spark._jsc.hadoopConfiguration()
         with self.guarded(f"copying {source}"):
             self._fs.mkdirs(self._path(target).getParent())
             files.copy(self._fs, self._path(source), self._fs, self._path(target), False, conf)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark.config import Config
+from synthspark.features.encoding import TableEncoding
 from synthspark.features.feeds import factor_columns
 from synthspark.lake import Lake
 
@@ -58,9 +61,17 @@ class StageReport:
     details: dict[str, Any] = field(default_factory=dict)
     """Figures that later stages need."""
 
+    started: float = field(default_factory=time.monotonic, repr=False)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain data for the stage's record."""
-        return asdict(self)
+        """Plain data for the stage's record, with the seconds so far."""
+        data = asdict(self)
+        return {"seconds": round(time.monotonic() - data.pop("started"), 1), **data}
+
+
+def side_name(key: str) -> str:
+    """`item_id` -> `items`."""
+    return key.removesuffix("_id") + "s"
 
 
 def indexed_interactions(context: Context) -> DataFrame:
@@ -75,3 +86,9 @@ def factor_vectors(table: DataFrame, rank: int, key: str) -> DataFrame:
     """A factor table's scalar columns as `key` and `vector` array<float>; `log_popularity` stays."""
     vector = F.array(*factor_columns(rank)).alias("vector")
     return table.select(F.col("index").alias(key), vector, "log_popularity")
+
+
+def read_encoding(context: Context, side: str) -> TableEncoding:
+    """The encoding that featurize fitted for `items` or `users`."""
+    path = f"{context.lake.path(f'features/encoding_{side}', context.run_id)}/encoding.json"
+    return TableEncoding.from_json(json.loads(context.lake.read_text(path)))

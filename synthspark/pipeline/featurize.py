@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -14,7 +15,7 @@ from synthspark.features.feeds import behaviour_feed, factor_table, spread
 from synthspark.features.interactions import behaviour_features, category_shares, interactions, pair_statistics
 from synthspark.indexing import with_index
 from synthspark.lake import Publication
-from synthspark.pipeline.context import Context, StageReport
+from synthspark.pipeline.context import Context, StageReport, side_name
 from synthspark.recommend import AlsSettings, Factors, fit_als, rating
 from synthspark.session import task_slots
 
@@ -42,11 +43,6 @@ def featurize(context: Context) -> StageReport:
     return report
 
 
-def side_name(key: str) -> str:
-    """`item_id` -> `items`."""
-    return key.removesuffix("_id") + "s"
-
-
 def limits(context: Context) -> EncodingLimits:
     """The bounds of encodings that the configuration sets."""
     f = context.config.features
@@ -70,17 +66,22 @@ def als_settings(context: Context) -> AlsSettings:
     return AlsSettings(r.rank, r.regularization, r.alpha, r.iterations, context.config.seed)
 
 
-def write_feed(context: Context, staged: Publication, name: str, feed: DataFrame, rows: int) -> int:
-    """Stage a feed, shuffled, in row groups that can be sharded."""
-    files = num_files(context, rows, len(feed.columns))
-    shuffled = spread(feed, files, context.config.seed)
-    return staged.write(name, shuffled, feed=True, row_group_bytes=ROW_GROUP_BYTES)
+def write_feed(context: Context, write: Callable[..., int], name: str, feed: DataFrame, rows: int) -> int:
+    """Stage a feed of about `rows` rows by `write`, shuffled, in row groups that can be sharded."""
+    shuffled = spread(feed, num_files(context, rows, len(feed.columns)), context.config.seed)
+    return write(name, shuffled, feed=True, row_group_bytes=ROW_GROUP_BYTES)
 
 
 def write_learnable(
-    context: Context, staged: Publication, prefix: str, factors: Factors, pairs: DataFrame, tables: dict[str, DataFrame]
+    context: Context,
+    staged: Publication,
+    write: Callable[..., int],
+    prefix: str,
+    factors: Factors,
+    pairs: DataFrame,
+    tables: dict[str, DataFrame],
 ) -> None:
-    """Stage the factor tables and the behaviour feeds (named below `prefix`) of the sides in `tables`.
+    """Stage by `write` the factor tables and the behaviour feeds, named below `prefix`, of the sides in `tables`.
 
     pairs: warm `user_index`, `item_index`; tables: `item_id` and/or `user_id` -> index and encoded columns.
     """
@@ -89,15 +90,15 @@ def write_learnable(
     for key, (index, vectors) in sides.items():
         breadth = pairs.groupBy(index).agg(F.count(F.lit(1)).alias("breadth"))
         table = factor_table(vectors, breadth, index, config.recommend.rank)
-        staged.write(f"{prefix}factors/{side_name(key)}", table, feed=True)
-    for key, entities in tables.items():
-        index = sides[key][0]
+        rows = write(f"{prefix}factors/{side_name(key)}", table, feed=True)
+        if key not in tables:
+            continue
         own = staged.read(f"{prefix}factors/{side_name(key)}")
         feed = behaviour_feed(
-            pairs, entities, own, index, config.features.positives, config.features.max_feed_rows, config.seed
+            pairs, tables[key], own, index, config.features.positives, config.features.max_feed_rows, config.seed
         )
-        rows = staged.rows[f"{prefix}factors/{side_name(key)}"] * config.features.max_feed_rows
-        write_feed(context, staged, f"{prefix}feeds/behaviour_{side_name(key)}", feed, rows)
+        name = f"{prefix}feeds/behaviour_{side_name(key)}"
+        write_feed(context, write, name, feed, rows * config.features.max_feed_rows)
 
 
 def _features(
@@ -125,10 +126,15 @@ def _features(
     table = encoded.join(behaviour, on=key, how="left").select(
         key, f"{key.removesuffix('_id')}_index", *fitted.code_columns, *fitted.number_columns, *filled
     )
-    write_feed(context, staged, f"features/{side}", table, 0)
+    write_feed(context, staged.write, f"features/{side}", table, _declared_rows(context, side))
     staged.write_json(f"features/encoding_{side}/encoding.json", fitted.to_json())
     report.tables.setdefault("features", {})[side] = staged.rows[f"features/{side}"]
     return staged.read(f"features/{side}"), fitted
+
+
+def _declared_rows(context: Context, side: str) -> int:
+    """About how many rows a side has; exact only matters for the number of files."""
+    return int(context.record("clean")["rows"].get(f"clean/{side}", 0))
 
 
 def _with_category_shares(staged: Publication, behaviour: DataFrame, pairs: DataFrame) -> DataFrame:
@@ -168,5 +174,5 @@ def _learnable(
         if fitted.encoders:
             index = f"{key.removesuffix('_id')}_index"
             tables[key] = table.select(index, *fitted.code_columns, *fitted.number_columns)
-    write_learnable(context, staged, "", factors, warm, tables)
+    write_learnable(context, staged, staged.write, "", factors, warm, tables)
     warm.unpersist()

@@ -1,0 +1,6 @@
+"""spark-submit jobs/clean_job.py --config C [--run-id R] [--set key=value ...]."""
+
+from synthspark.jobs import main
+
+if __name__ == "__main__":
+    main("clean")

@@ -1,0 +1,150 @@
+"""The command line. Spark and torch are imported only by the commands that need them: `--help` is instant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synthspark import __version__
+from synthspark.errors import SynthSparkError
+
+if TYPE_CHECKING:
+    from synthspark.pipeline.context import Context
+
+STAGES = {
+    "clean": "Read the sources; keep what meets the contract, reject the rest with its reason.",
+    "featurize": "Encode attributes, build interactions, factors and the feeds of training.",
+    "train": "Train the generators on the feeds.",
+    "synthesize": "Write new users and items, and virtual events for them and for cold ones.",
+    "recommend": "Train ALS on real and synthetic interactions; write everybody's list.",
+    "evaluate": "Prove on held-out items whether it helps; write reports/<run>/metrics.json.",
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="synthspark")
+def cli() -> None:
+    """A lake goes in, a same-shaped lake comes out: cold start fixed with data.
+
+    \b
+    synthspark run --config conf/demo.yaml
+    synthspark clean --config my.yaml --set lake.root=hdfs:///lake
+    synthspark evaluate --config my.yaml --run-id 20260101T120000-ab12cd
+    """
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    function = click.option("--verbose", is_flag=True, help="Log what the processes say, too.")(function)
+    function = click.option(
+        "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. train.epochs=5."
+    )(function)
+    function = click.option("--run-id", help="The run to work on; default: a new one, or the newest that can.")(
+        function
+    )
+    return click.option("--config", "path", required=True, type=Path, help="YAML; conf/ has examples.")(function)
+
+
+@cli.command()
+@_options
+@click.option("--resume", metavar="RUN_ID", help="Go on with a run after its last published stage.")
+def run(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool, resume: str | None) -> None:
+    """Run every stage, from the sources to the verdict."""
+    run_job(path, None, resume or run_id, list(overrides), verbose, resume=resume is not None)
+
+
+def _stage_command(stage: str, words: str) -> None:
+    def command(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
+        run_job(path, stage, run_id, list(overrides), verbose)
+
+    cli.command(name=stage, help=words)(_options(command))
+
+
+for _name, _words in STAGES.items():
+    _stage_command(_name, _words)
+
+
+@cli.command()
+@click.option("--config", "path", type=Path, help="Also check the lake that this configuration names.")
+def doctor(path: Path | None) -> None:
+    """Say what of Java, Spark, Petastorm, torch, GPU and the lake works, with versions."""
+    from synthspark.doctor import examine
+    from synthspark.log import console
+
+    out, healthy = console(), True
+    for finding in examine(path):
+        healthy &= finding.works
+        out.print(f"{'ok  ' if finding.works else 'FAIL'}  {finding.name:<11}{finding.words}", markup=False)
+    sys.exit(0 if healthy else 1)
+
+
+@cli.command("demo-data")
+@click.argument("folder", type=Path)
+def demo_data(folder: Path) -> None:
+    """Write the demo's source tables (Complete Journey) into FOLDER."""
+    from synthspark.demo_data import write_complete_journey
+    from synthspark.log import console
+
+    for name, rows in write_complete_journey(folder).items():
+        console().print(f"{folder}/{name}.parquet: {rows:,} rows", markup=False)
+
+
+def run_job(
+    path: Path, stage: str | None, run_id: str | None, overrides: list[str], verbose: bool = False, resume: bool = False
+) -> None:
+    """What the commands and the spark-submit jobs share: `stage`, or all of them if None."""
+    from synthspark import log
+    from synthspark.config import load
+
+    log.configure(verbose)
+    config = load(path, overrides)
+    from synthspark.pipeline.run import NEEDS, run_all, run_stage
+    from synthspark.terminal import Terminal
+
+    terminal = Terminal(log.console())
+    with _context(config, stage, run_id, NEEDS, terminal.on_epoch) as context:
+        terminal.header(context)
+        if stage is None:
+            run_all(context, resume, terminal.before, terminal.after)
+        else:
+            terminal.before(stage)
+            terminal.after(stage, run_stage(context, stage))
+        terminal.footer(context)
+
+
+@contextmanager
+def _context(
+    config: Any, stage: str | None, run_id: str | None, needs: dict[str, tuple[str, ...]], on_epoch: Callable[..., None]
+) -> Iterator[Context]:
+    from synthspark.lake import Lake, new_run_id
+    from synthspark.pipeline.context import Context
+    from synthspark.session import build_session
+
+    spark = build_session(f"synthspark {stage or 'run'}", config.spark)
+    try:
+        lake = Lake(spark, config.lake.root, config.lake.format)
+        if run_id is None:
+            earlier = needs[stage] if stage is not None else ()
+            run_id = lake.latest_run(earlier[-1]) if earlier else new_run_id()
+        yield Context(spark, lake, config, run_id, on_epoch)
+    finally:
+        spark.stop()
+
+
+def main() -> None:
+    """Entry point: errors that are the user's to mend end in one message and their own exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except SynthSparkError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing of the stage that was running has been published", err=True)
+        sys.exit(130)

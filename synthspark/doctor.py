@@ -1,0 +1,118 @@
+"""What of the stack works here, each part tried rather than looked up."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+JAVA_VERSIONS = range(17, 22)
+"""Spark 4.0 runs on Java 17 and 21."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part of the stack."""
+
+    name: str
+    works: bool
+    words: str
+
+
+def examine(config: Path | None) -> Iterator[Finding]:
+    """Try every part in turn; a later one is still tried where an earlier one fails."""
+    yield _tried("Python", _python)
+    yield _tried("Java", java_version)
+    yield _tried("Spark", _spark)
+    yield _tried("Petastorm", _petastorm)
+    yield _tried("torch", _torch)
+    yield _tried("GPU", _gpu)
+    if config is not None:
+        yield _tried("lake", lambda: _lake(config))
+
+
+def _tried(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except Exception as error:  # whatever is broken is the finding
+        return Finding(name, False, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+
+
+def _python() -> str:
+    if sys.version_info[:2] != (3, 11):
+        raise RuntimeError(f"{sys.version.split()[0]}, but Petastorm needs 3.11: make a virtual environment with it")
+    return sys.version.split()[0]
+
+
+def java_version() -> str:
+    """The first line of `java -version`. Raises RuntimeError if there is none, or one that Spark 4.0 cannot use."""
+    java = shutil.which("java")
+    if java is None:
+        raise RuntimeError("not found; install a JDK 17 (Debian: apt-get install openjdk-17-jre-headless)")
+    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
+    line = done.stderr.splitlines()[0]
+    major = int(line.split('"')[1].split(".")[0])
+    if major not in JAVA_VERSIONS:
+        raise RuntimeError(f"{line}; Spark 4.0 needs Java 17 (or 21)")
+    return line
+
+
+def _spark() -> str:
+    from synthspark.session import build_session
+
+    spark = build_session("synthspark doctor", {})
+    try:
+        assert spark.range(3).count() == 3
+        return f"{spark.version}, {spark.sparkContext.master}"
+    finally:
+        spark.stop()
+
+
+def _petastorm() -> str:
+    import tempfile
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from synthspark.training.loader import feed
+
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(pa.table({"x": pa.array([1.0, 2.0], pa.float32())}), f"{folder}/a.parquet")
+        with feed(f"file://{folder}", ["x"], 2, 0, 1, seed=0) as batches:
+            assert float(next(batches)["x"].sum()) == 3.0
+    return f"{version('petastorm')} (pyarrow {version('pyarrow')}), reads"
+
+
+def _torch() -> str:
+    import torch
+
+    assert float(torch.ones(2, 2).sum()) == 4.0
+    return f"{torch.__version__}, {torch.get_num_threads()} threads"
+
+
+def _gpu() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return "none: training runs on the CPU"
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return f"{', '.join(names)} (CUDA {torch.version.cuda})"
+
+
+def _lake(path: Path) -> str:
+    from synthspark.config import load
+    from synthspark.lake import Lake
+    from synthspark.session import build_session
+
+    config = load(path)
+    spark = build_session("synthspark doctor", config.spark)
+    try:
+        lake = Lake(spark, config.lake.root, config.lake.format)
+        lake.check_writable()
+        return f"{lake.root} can be written; {len(lake.runs())} runs"
+    finally:
+        spark.stop()

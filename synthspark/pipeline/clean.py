@@ -1,0 +1,109 @@
+"""Stage clean: sources in, the contract's tables and the rejects out."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from functools import reduce
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from synthspark import schemas
+from synthspark.clean import (
+    EntityRules,
+    attribute_findings,
+    classify_entities,
+    classify_events,
+    kept,
+    reason_counts,
+    rejected,
+)
+from synthspark.errors import ContractError, SourceError
+from synthspark.lake import Publication
+from synthspark.pipeline.context import Context, StageReport, side_name
+from synthspark.pipeline.sources import entity_rules, event_rules, read_source
+
+STORAGE = StorageLevel.MEMORY_AND_DISK
+"""Of the classified source: it is written in parts, and must not be scanned again for each."""
+
+
+def clean(context: Context) -> StageReport:
+    """Publish clean/events, items, users and rejects; every source row is in exactly one of them."""
+    config, report = context.config, StageReport()
+    sources = {"item_id": config.source.items, "user_id": config.source.users}
+    frames = {key: read_source(context.spark, s, side_name(key)) for key, s in sources.items() if s}
+    events = read_source(context.spark, config.source.events, "events")
+    held: list[DataFrame] = []
+    rejects: list[DataFrame] = []
+    with context.lake.publication(context.run_id, "clean") as staged:
+        item_status = None
+        for key, frame in frames.items():
+            source = sources[key]
+            assert source is not None
+            classified = _entities(report, staged, frame, entity_rules(source, key))
+            held.append(classified)
+            rejects.append(rejected(classified, side_name(key)))
+            if key == "item_id":
+                item_status = _item_status(classified)
+        counted, seen = _counted(events, "events")
+        now = datetime.now(UTC).replace(tzinfo=None)
+        classified = classify_events(counted, item_status, event_rules(config), now).persist(STORAGE)
+        held.append(classified)
+        staged.write("clean/events", schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
+        rejects.append(rejected(classified, "events"))
+        _account(report, staged, "events", seen, classified)
+        staged.write("clean/rejects", reduce(DataFrame.unionByName, rejects))
+        _check(report, staged)
+        for frame in held:
+            frame.unpersist()
+        staged.details.update(report.to_json())
+    return report
+
+
+def _entities(report: StageReport, staged: Publication, frame: DataFrame, rules: EntityRules) -> DataFrame:
+    """Stage items or users; returns the classified rows, persisted."""
+    name = side_name(rules.key)
+    counted, seen = _counted(frame, name)
+    classified = classify_entities(counted, rules).persist(STORAGE)
+    schema = schemas.entity_schema(rules.key, dict(rules.attributes))
+    staged.write(f"clean/{name}", schemas.conform(kept(classified, schema.names), schema, f"clean/{name}"))
+    _account(report, staged, name, seen, classified)
+    for attribute, found in attribute_findings(classified, rules.attributes).items():
+        if found["unreadable"]:
+            report.notes.append(f"{name}.{attribute}: {found['unreadable']} values cannot be read, and are null now")
+    return classified
+
+
+def _counted(source: DataFrame, name: str) -> tuple[DataFrame, Observation]:
+    """The source with its rows counted as they are read: no second scan, and not the count of what we made of them."""
+    seen = Observation(f"{name}-{uuid.uuid4().hex[:8]}")
+    return source.observe(seen, F.count(F.lit(1)).alias("rows")), seen
+
+
+def _item_status(classified: DataFrame) -> DataFrame:
+    """`item_id`, `filtered`: an item is filtered if no row of it was kept."""
+    known = classified.where(F.col("item_id").isNotNull()).groupBy("item_id")
+    return known.agg((~F.max(F.col("reason").isNull())).alias("filtered"))
+
+
+def _account(report: StageReport, staged: Publication, name: str, seen: Observation, classified: DataFrame) -> None:
+    reasons = reason_counts(classified)
+    out, rows = staged.rows[f"clean/{name}"], int(seen.get["rows"])
+    if out == 0:
+        most = ", ".join(f"{r} ({n})" for r, n in reasons.items())
+        raise SourceError(f"table source.{name}: all {rows} rows were rejected: {most}")
+    report.tables[name] = {"rows in": rows, "kept": out, **{f"rejected: {r}": n for r, n in reasons.items()}}
+    report.rows_in += rows
+    report.rows_out += out
+
+
+def _check(report: StageReport, staged: Publication) -> None:
+    """Rows in = rows kept + rows rejected, counted at the source and on what was written."""
+    report.rows_rejected = staged.rows["clean/rejects"]
+    if report.rows_in != report.rows_out + report.rows_rejected:
+        raise ContractError(
+            f"stage clean: {report.rows_in} rows came in, {report.rows_out} were kept and {report.rows_rejected} "
+            "rejected: they do not add up, and nothing was published"
+        )

@@ -1,0 +1,58 @@
+"""The stages by name, what each needs, and the whole job in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from synthspark.lake import STAGES
+from synthspark.pipeline.clean import clean
+from synthspark.pipeline.context import Context, StageReport
+from synthspark.pipeline.evaluate import evaluate
+from synthspark.pipeline.featurize import featurize
+from synthspark.pipeline.recommend import recommend
+from synthspark.pipeline.synthesize import synthesize
+from synthspark.pipeline.train import checkpoints, train
+
+FUNCTIONS: dict[str, Callable[[Context], StageReport]] = {
+    "clean": clean,
+    "featurize": featurize,
+    "train": train,
+    "synthesize": synthesize,
+    "recommend": recommend,
+    "evaluate": evaluate,
+}
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "clean": (),
+    "featurize": ("clean",),
+    "train": ("clean", "featurize"),
+    "synthesize": ("clean", "featurize", "train"),
+    "recommend": ("clean", "featurize", "synthesize"),
+    "evaluate": ("clean", "featurize"),
+}
+"""Stages that must have been published in the same run before."""
+
+
+def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport:
+    """Run one stage and publish it. Raises LakeError if an earlier stage is missing, or the lake cannot be written.
+
+    With `resume`, training goes on after its last checkpoint; without, it starts over.
+    """
+    context.lake.check_writable()
+    context.lake.require(context.run_id, NEEDS[stage])
+    if not resume:
+        context.lake.delete(checkpoints(context))
+    try:
+        return FUNCTIONS[stage](context)
+    finally:
+        context.spark.catalog.clearCache()
+
+
+def run_all(
+    context: Context, resume: bool, before: Callable[[str], None], after: Callable[[str, StageReport | None], None]
+) -> None:
+    """Every stage in order. With `resume`, those that this run has published are skipped (their report is None)."""
+    for stage in STAGES:
+        before(stage)
+        published = resume and context.lake.record(context.run_id, stage) is not None
+        after(stage, None if published else run_stage(context, stage, resume))

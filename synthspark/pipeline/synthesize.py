@@ -1,0 +1,173 @@
+"""Stage synthesize: new users and items, and virtual events for them and for every cold one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from synthspark import schemas
+from synthspark.errors import ContractError
+from synthspark.lake import Publication
+from synthspark.pipeline.context import Context, StageReport, factor_vectors, read_encoding, side_name
+from synthspark.synthesis.events import event_mix, synthetic_events
+from synthspark.synthesis.generate import new_entities, preferences
+from synthspark.synthesis.placing import place_items, place_users, with_popularity
+
+
+@dataclass(frozen=True)
+class Side:
+    """Items or users: the real ones, the new ones, and which of them want virtual events."""
+
+    key: str
+    index: str
+    real: DataFrame
+    """features/<side>, with the index, the encoded columns and `breadth`."""
+    new: DataFrame | None
+    """New entities with the same index and encoded columns; None if none are made."""
+    wanting: DataFrame | None
+    """Index, encoded columns and `origin` of the cold and the new; None without a behaviour generator."""
+    meta: dict[str, Any]
+    """model.json of the behaviour generator."""
+
+
+def synthesize(context: Context) -> StageReport:
+    """Publish synthetic/users, items and events in the clean schemas."""
+    config, report = context.config.synthesize, StageReport()
+    with context.lake.publication(context.run_id, "synthesize") as staged:
+        items = _side(context, "item_id", config.items, config.cold_items, report)
+        users = _side(context, "user_id", config.users, config.cold_users, report)
+        for side in (items, users):
+            _write_entities(context, staged, side)
+        pairs = _pairs(context, items, users)
+        mix = event_mix(context.read("clean/events"))
+        events = synthetic_events(pairs, _item_levels(context, items), mix, config.seed)
+        schema = T.StructType([*schemas.EVENTS.fields, *schemas.SYNTHETIC.fields])
+        staged.write("synthetic/events", schemas.conform(events, schema, "synthetic/events"))
+        _check(context, staged)
+        written = staged.read("synthetic/events").groupBy("origin").agg(
+            F.count(F.lit(1)).alias("events"), F.count_distinct("user_id").alias("users"),
+            F.count_distinct("item_id").alias("items"))  # fmt: skip
+        for row in written.orderBy("origin").collect():
+            report.tables[f"events of origin {row['origin']}"] = {k: row[k] for k in ("events", "users", "items")}
+        report.rows_in = context.record("clean")["rows"]["clean/events"]
+        report.rows_out = sum(staged.rows.values())
+        staged.details.update(report.to_json())
+    return report
+
+
+def model_meta(context: Context, name: str) -> dict[str, Any] | None:
+    """model.json of a generator that this run has trained."""
+    path = f"{context.lake.path(f'models/{name}', context.run_id)}/model.json"
+    return dict(json.loads(context.lake.read_text(path))) if context.lake.exists(path) else None
+
+
+def _side(context: Context, key: str, count: int, cold: bool, report: StageReport) -> Side:
+    name, index = side_name(key), f"{key.removesuffix('_id')}_index"
+    features = context.config.features
+    least = features.min_item_users if key == "item_id" else features.min_user_items
+    real = context.read(f"features/{name}", feed=True)
+    profile, behaviour = model_meta(context, f"profile_{name}"), model_meta(context, f"behaviour_{name}")
+    new = None
+    if profile is not None and count > 0:
+        first = context.record("featurize")["rows"][f"features/{name}"]
+        url = context.lake.path(f"models/profile_{name}", context.run_id)
+        new = new_entities(
+            context.spark, count, key, read_encoding(context, name), url, profile, first, context.config.synthesize.seed
+        ).persist()
+    elif count > 0:
+        report.notes.append(f"no new {name}: there is no profile generator for them")
+    if behaviour is None:
+        report.notes.append(f"no virtual events of cold {name}: there is no behaviour generator for them")
+        return Side(key, index, real, new, None, {})
+    encoded = [index, *behaviour["code_columns"], *behaviour["number_columns"]]
+    wanting = real.where(F.col("breadth") < least).where(F.lit(cold))
+    wanting = wanting.select(key, *encoded, F.lit(f"cold_{key.removesuffix('_id')}").alias("origin"))
+    if new is not None:
+        wanting = wanting.unionByName(
+            new.select(key, *encoded, F.lit(f"new_{key.removesuffix('_id')}").alias("origin"))
+        )
+    return Side(key, index, real, new, wanting, behaviour)
+
+
+def _write_entities(context: Context, staged: Publication, side: Side) -> None:
+    encoding = read_encoding(context, side_name(side.key))
+    schema = schemas.entity_schema(side.key, encoding.kinds)
+    full = T.StructType([*schema.fields, *schemas.SYNTHETIC.fields])
+    table = f"synthetic/{side_name(side.key)}"
+    if side.new is None:
+        staged.write(table, context.spark.createDataFrame([], full))
+        return
+    marked = side.new.withColumns(
+        {
+            "origin": F.lit(f"new_{side.key.removesuffix('_id')}"),
+            "weight": F.lit(1.0),
+            "seed": F.lit(context.config.synthesize.seed).cast("long"),
+        }
+    )
+    staged.write(table, schemas.conform(marked, full, table))
+
+
+def _pairs(context: Context, items: Side, users: Side) -> DataFrame:
+    """`user_id`, `item_id`, `origin`, `weight` of every virtual event."""
+    config, rank = context.config, context.config.recommend.rank
+    s = config.synthesize
+    factors = {name: factor_vectors(context.read(f"factors/{name}", feed=True), rank, f"{name[:-1]}_index")
+               for name in ("users", "items")}  # fmt: skip
+    parts = []
+    if items.wanting is not None:
+        url = context.lake.path("models/behaviour_items", context.run_id)
+        made = preferences(items.wanting, "item_index", url, items.meta, s.seed)
+        known = factors["users"].join(users.real.select("user_index", "breadth"), on="user_index", how="inner")
+        placed = place_items(known, made.select("item_index", "vector").persist(), s.budget, s.min_events)
+        named = placed.join(items.wanting.select("item_index", "item_id", "origin"), on="item_index", how="inner")
+        parts.append(named.join(users.real.select("user_index", "user_id"), on="user_index", how="inner"))
+    if users.wanting is not None:
+        url = context.lake.path("models/behaviour_users", context.run_id)
+        made = preferences(users.wanting, "user_index", url, users.meta, s.seed)
+        asked = made.select("user_index", F.col("query").alias("vector"), "log_activity")
+        targets = factors["items"].withColumn("vector", with_popularity(F.col("vector"), F.col("log_popularity")))
+        placed = place_users(asked, targets.select("item_index", "vector"), s.min_events, s.max_events)
+        named = placed.join(users.wanting.select("user_index", "user_id", "origin"), on="user_index", how="inner")
+        parts.append(named.join(items.real.select("item_index", "item_id"), on="item_index", how="inner"))
+    columns = ("user_id", "item_id", "origin")
+    if not parts:
+        empty = T.StructType([T.StructField(c, T.StringType()) for c in columns])
+        return context.spark.createDataFrame([], empty).withColumn("weight", F.lit(s.weight))
+    pairs = parts[0].select(*columns)
+    for part in parts[1:]:
+        pairs = pairs.unionByName(part.select(*columns))
+    return pairs.withColumn("weight", F.lit(s.weight))
+
+
+def _item_levels(context: Context, items: Side) -> DataFrame:
+    """`item_id`, `price`, `value`: what its events say, else its own price attribute where it has one."""
+    seen = F.when(F.col("has_price") > 0, F.col("mean_price").cast("double"))
+    value = F.when(F.col("mean_value") > 0, F.col("mean_value").cast("double"))
+    levels = items.real.select("item_id", seen.alias("_seen"), value.alias("value"))
+    kinds = read_encoding(context, "items").kinds
+    if kinds.get("price") != "numeric":
+        return levels.withColumnRenamed("_seen", "price")
+    declared = context.read("clean/items").select("item_id", "price")
+    if items.new is not None:
+        declared = declared.unionByName(items.new.select("item_id", "price"))
+    joined = declared.join(levels, on="item_id", how="left")
+    return joined.select("item_id", F.coalesce("_seen", "price").alias("price"), "value")
+
+
+def _check(context: Context, staged: Publication) -> None:
+    """Every foreign key holds, and no new id is a real one."""
+    events = staged.read("synthetic/events")
+    for key in ("user_id", "item_id"):
+        new = staged.read(f"synthetic/{side_name(key)}").select(key)
+        real = context.read(f"features/{side_name(key)}", feed=True).select(key)
+        twice = new.join(real, on=key, how="inner").take(1)
+        if twice:
+            raise ContractError(f"synthetic/{side_name(key)}: id {twice[0][key]!r} is a real one")
+        orphan = events.join(new.unionByName(real), on=key, how="left_anti").take(1)
+        if orphan:
+            raise ContractError(f"synthetic/events: {key} {orphan[0][key]!r} is in no table")

@@ -1,0 +1,115 @@
+"""Stage train: the four generators from the feeds."""
+
+from __future__ import annotations
+
+from pyspark.sql import functions as F
+
+from synthspark.config import Network
+from synthspark.errors import ConfigError, TrainingError, did_you_mean
+from synthspark.features.encoding import TableEncoding
+from synthspark.features.feeds import factor_columns, positive_columns
+from synthspark.pipeline.context import Context, StageReport, read_encoding
+from synthspark.training import TrainingTask, train_all
+from synthspark.training.storage import portable
+from synthspark.training.task import DEFAULTS
+
+ROLES = ("profile_items", "profile_users", "behaviour_items", "behaviour_users")
+SMALLEST_FEED = 8
+"""Rows below which nothing can be learned."""
+
+
+def train(context: Context) -> StageReport:
+    """Publish models/<name> for each generator that the data allows; says which it does without."""
+    report = StageReport()
+    with context.lake.publication(context.run_id, "train") as staged:
+        rows = context.record("featurize")["rows"]
+        work = checkpoints(context)
+        tasks = []
+        for name in ROLES:
+            side = name.partition("_")[2]
+            encoding = read_encoding(context, side)
+            feed = f"features/{side}" if name.startswith("profile") else f"feeds/{name}"
+            if not encoding.encoders:
+                report.notes.append(f"{name} is not trained: {side} have no attribute to learn from")
+            elif rows.get(feed, 0) < SMALLEST_FEED:
+                report.notes.append(f"{name} is not trained: its feed has {rows.get(feed, 0)} rows")
+            else:
+                url = context.lake.path(feed, context.run_id)
+                other = context.lake.path(f"factors/{other_side(side)}", context.run_id)
+                scale = factor_scale(context, f"factors/{side}") if name.startswith("behaviour") else 1.0
+                tasks.append(make_task(context, name, encoding, url, rows[feed], other, scale, f"{work}/{name}"))
+        if not tasks:
+            raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
+        metas = train_all(context.spark, tasks, context.config.train.processes, context.on_epoch)
+        for name, meta in metas.items():
+            staged.copy_in(f"{work}/{name}", f"models/{name}")
+            report.details[name] = {k: meta[k] for k in ("sha256", "network")}
+            last = meta["history"][-1]
+            shown = ", ".join(f"{k.removesuffix('_loss')} {v:.3f}" for k, v in last.items() if k.endswith("_loss"))
+            report.notes.append(f"{name} ({meta['network']}): {shown} after {last['epoch']} epochs")
+        report.rows_in = sum(t.num_rows for t in tasks)
+        report.rows_out = len(tasks)
+        staged.details.update(report.to_json())
+    context.lake.delete(work)
+    return report
+
+
+def checkpoints(context: Context) -> str:
+    """Where this run's training goes on after a crash; not part of what is published."""
+    return f"{context.lake.root}/_checkpoints/{context.run_id}"
+
+
+def other_side(side: str) -> str:
+    """`items` -> `users` and back."""
+    return "users" if side == "items" else "items"
+
+
+def factor_scale(context: Context, table: str) -> float:
+    """Root mean square of a published factor table."""
+    return root_mean_square(context, context.lake.path(table, context.run_id))
+
+
+def root_mean_square(context: Context, path: str) -> float:
+    """Root mean square over all factors of a table."""
+    columns = factor_columns(context.config.recommend.rank)
+    squares = sum((F.col(c) * F.col(c) for c in columns), F.lit(0.0))
+    mean = context.spark.read.parquet(path).agg(F.avg(squares)).collect()[0][0]
+    scale = float((mean / len(columns)) ** 0.5)
+    return scale if scale > 0 else 1.0
+
+
+def make_task(
+    context: Context, name: str, encoding: TableEncoding, feed: str, rows: int, counterpart: str, scale: float, output: str
+) -> TrainingTask:  # fmt: skip
+    """The task of one generator as configured."""
+    config = context.config.train
+    network: Network = getattr(config, name)
+    behaviour = name.startswith("behaviour")
+    if behaviour != (network.network == "behaviour"):
+        kind = "behaviour" if behaviour else "profile"
+        raise ConfigError(f"train.{name}.network: {network.network!r} is not a network for {kind}s")
+    for key in network.hyper:
+        known = DEFAULTS[network.network]
+        if key not in known:
+            raise ConfigError(f"train.{name}.hyper: key {key!r} does not exist.{did_you_mean(key, known)} "
+                              f"Known: {', '.join(sorted(known))}.")  # fmt: skip
+    return TrainingTask(
+        name=name,
+        network=network.network,
+        feed_url=portable(feed),
+        num_rows=rows,
+        code_columns=encoding.code_columns,
+        cardinalities=encoding.cardinalities,
+        number_columns=encoding.number_columns,
+        output_url=portable(output),
+        epochs=network.epochs or config.epochs,
+        batch_size=network.batch_size or config.batch_size,
+        seed=context.config.seed,
+        device=config.device,
+        factor_columns=factor_columns(context.config.recommend.rank) if behaviour else [],
+        factor_scale=scale,
+        activity_column="log_activity" if behaviour else None,
+        positive_columns=positive_columns(context.config.features.positives) if behaviour else [],
+        counterpart_url=portable(counterpart) if behaviour else None,
+        hyper=dict(network.hyper),
+    )

@@ -1,0 +1,133 @@
+"""The generators on the executors: mapInArrow over fixed blocks, the model loaded once per Python worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+from synthspark_models import BehaviourGenerator, GanGenerator
+
+from synthspark import schemas
+from synthspark.features import encoding as encodings
+from synthspark.features.encoding import TableEncoding
+from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
+from synthspark.training.artifacts import load_generator
+
+PROFILE, BEHAVIOUR = 1, 2
+"""Salts: a block draws other numbers for its profile than for its behaviour."""
+
+
+@lru_cache(maxsize=8)
+def _loaded(url: str, sha256: str) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Once per worker and set of weights: a model trained anew under the same URL is another one."""
+    module, meta = load_generator(url)
+    assert meta["sha256"] == sha256, f"model {url} changed while it was being used"
+    return module, meta
+
+
+def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str, Any], seed: int) -> DataFrame:
+    """What the behaviour generator says of each entity.
+
+    entities: `index` int and the encoded columns of `meta` (model.json). Returns `index`, `vector` array<float> (a
+    factor in the space of the real ones), `query` array<float> (one longer: for the counterparts' [factor, log
+    popularity]), `log_activity` float.
+    """
+    codes, numbers, sha256 = meta["code_columns"], meta["number_columns"], meta["sha256"]
+
+    def handle(block: int, rows: pa.Table) -> pa.Table:
+        network, about = _loaded(model_url, sha256)
+        assert isinstance(network, BehaviourGenerator)
+        noise = generator(seed, BEHAVIOUR, block).standard_normal((ROWS, network.noise_dim), dtype=np.float32)
+        place = rows.column(index).to_numpy() % ROWS
+        made = network(
+            _tensor(rows, codes, np.int64), _tensor(rows, numbers, np.float32), torch.from_numpy(noise[place])
+        )
+        vector = made.vector * about["factor_scale"]
+        columns = [
+            rows.column(index).combine_chunks().cast(pa.int32()),
+            _lists(vector.numpy()),
+            _lists(network.query(vector).numpy()),
+            pa.array(made.log_activity.numpy(), pa.float32()),
+        ]
+        return pa.Table.from_arrays(columns, names=[index, "vector", "query", "log_activity"])
+
+    def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with torch.inference_mode():
+            yield from map_blocks(batches, handle)
+
+    blocks = in_blocks(entities.select(index, *codes, *numbers), index)
+    return blocks.mapInArrow(apply, f"{index} int, vector array<float>, query array<float>, log_activity float")
+
+
+def new_entities(
+    spark: SparkSession, count: int, key: str, encoding: TableEncoding, model_url: str, meta: dict[str, Any],
+    first_index: int, seed: int,
+) -> DataFrame:  # fmt: skip
+    """`count` new rows: the key, the decoded attributes, an index from `first_index` on, and the encoded columns.
+
+    Ids are `syn:<kind>:<8 digits of the model and the seed>:<number>`: reserved, and the same for the same model.
+    """
+    index = f"{key.removesuffix('_id')}_index"
+    attributes = schemas.entity_schema(key, encoding.kinds)
+    codes, numbers, sha256 = meta["code_columns"], meta["number_columns"], meta["sha256"]
+    fields = [*attributes.fields, T.StructField(index, T.IntegerType())]
+    fields += [T.StructField(c, T.IntegerType()) for c in codes] + [T.StructField(c, T.FloatType()) for c in numbers]
+    prefix = f"{schemas.SYNTHETIC_ID_PREFIX}{key.removesuffix('_id')}:{_short(sha256, seed)}"
+    saved = encoding.to_json()
+
+    def handle(block: int, rows: pa.Table) -> pa.Table:
+        network, _ = _loaded(model_url, sha256)
+        assert isinstance(network, GanGenerator)
+        torch.manual_seed(int(generator(seed, PROFILE, block).integers(1 << 62)))
+        sample = network(torch.randn(ROWS, network.noise_dim))
+        number = rows.column("id").to_numpy()
+        place = number % ROWS
+        code, value = sample.codes().numpy()[place], sample.numbers.numpy()[place]
+        decoded = encodings.decode(TableEncoding.from_json(saved), code, value)
+        columns = [pa.array([f"{prefix}:{n}" for n in number], pa.string())]
+        for field in attributes.fields[1:]:
+            columns.append(_arrow(decoded[field.name], field.dataType))
+        columns.append(pa.array(first_index + number, pa.int32()))
+        columns += [pa.array(code[:, j], pa.int32()) for j in range(code.shape[1])]
+        columns += [pa.array(value[:, j], pa.float32()) for j in range(value.shape[1])]
+        return pa.Table.from_arrays(columns, names=[f.name for f in fields])
+
+    def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with torch.inference_mode():
+            yield from map_blocks(batches, handle)
+
+    return in_blocks(spark.range(count).select(F.col("id")), "id").mapInArrow(apply, T.StructType(fields))
+
+
+def _short(sha256: str, seed: int) -> str:
+    return f"{int(sha256[:8], 16) ^ (seed & 0xFFFFFFFF):08x}"
+
+
+def _tensor(rows: pa.Table, columns: list[str], dtype: npt.DTypeLike) -> torch.Tensor:
+    if not columns:
+        return torch.zeros(len(rows), 0, dtype=torch.long if dtype == np.int64 else torch.float32)
+    return torch.from_numpy(np.column_stack([rows.column(c).to_numpy() for c in columns]).astype(dtype))
+
+
+def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
+    offsets = pa.array(np.arange(0, matrix.size + 1, matrix.shape[1]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(matrix.reshape(-1), pa.float32()))
+
+
+def _arrow(values: Any, kind: T.DataType) -> pa.Array:
+    if isinstance(kind, T.DoubleType):
+        return pa.array(np.asarray(values, dtype=np.float64), pa.float64(), from_pandas=True)  # NaN is null
+    if isinstance(kind, T.TimestampType):
+        instants = [None] * len(values) if isinstance(values, list) else values
+        return pa.array(instants, pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+    if isinstance(kind, T.ArrayType):
+        return pa.array(list(values), pa.list_(pa.string()))
+    return pa.array(list(values), pa.string())

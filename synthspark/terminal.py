@@ -1,0 +1,116 @@
+"""What a run shows: a line per stage, its small tables, a progress bar while it trains, the metrics, the verdict."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from synthspark.lake import STAGES
+from synthspark.pipeline.context import Context, StageReport
+
+log = logging.getLogger(__name__)
+
+SHOWN = (("ndcg", 20), ("recall", 20), ("hit_rate", 20))
+"""Metrics of the terminal's table; all are in metrics.json."""
+
+
+class Terminal:
+    """Writes to one console; progress bars only where it is a terminal, plain log lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._out = console
+        self._progress: Progress | None = None
+        self._bars: dict[str, TaskID] = {}
+        self._started = time.monotonic()
+        self._reports: dict[str, StageReport] = {}
+
+    def header(self, context: Context) -> None:
+        """Which run this is, and where it goes."""
+        self._out.print(f"run {context.run_id} -> {escape(context.lake.root)}")
+
+    def before(self, stage: str) -> None:
+        """A stage begins."""
+        log.info("%s ...", stage)
+        if self._out.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[words]}"),
+                TimeRemainingColumn(),
+            )
+            self._progress = Progress(*columns, console=self._out, transient=True)
+            self._progress.start()
+
+    def on_epoch(self, name: str, record: dict[str, Any]) -> None:
+        """An epoch of a generator is done."""
+        losses = " ".join(f"{k.removesuffix('_loss')} {v:.3f}" for k, v in record.items() if k.endswith("_loss"))
+        if self._progress is None:
+            log.info("%s epoch %d/%d %s (%.1f s)", name, record["epoch"], record["epochs"], losses, record["seconds"])
+            return
+        if name not in self._bars:
+            self._bars[name] = self._progress.add_task(name, total=record["epochs"], words="")
+        self._progress.update(self._bars[name], completed=record["epoch"], words=losses)
+
+    def after(self, stage: str, report: StageReport | None) -> None:
+        """A stage has been published, or was there already (no report)."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress, self._bars = None, {}
+        if report is None:
+            self._out.print(f"{stage:<11} already published")
+            return
+        self._reports[stage] = report
+        seconds = report.to_json()["seconds"]
+        rejected = f", {report.rows_rejected:,} rejected" if report.rows_rejected else ""
+        self._out.print(
+            f"[bold]{stage:<11}[/bold]{seconds:7.1f} s   {report.rows_in:>10,} rows in -> {report.rows_out:,} out{rejected}"
+        )
+        for title, rows in report.tables.items():
+            self._out.print(f"    {escape(title)}: " + ", ".join(f"{escape(k)} {v:,}" for k, v in rows.items()))
+        for note in report.notes:
+            self._out.print(f"    {escape(note)}")
+
+    def footer(self, context: Context) -> None:
+        """The metrics and the verdict where they were made, the time and the memory."""
+        report = self._reports.get("evaluate")
+        if report is not None:
+            self._out.print(metrics_table(report.details["protocols"]))
+        kib = (
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        )
+        self._out.print(
+            f"{len(self._reports)} of {len(STAGES)} stages in {time.monotonic() - self._started:.0f} s; "
+            f"largest processes (driver's Python + a child) {kib / 1024 / 1024:.1f} GiB"
+        )
+        if report is not None:
+            self._out.print(f"report: {escape(context.lake.path('reports', context.run_id))}/metrics.json")
+            verdict = report.details["verdict"]
+            colour = "green" if verdict["ship"] else "red"
+            self._out.print(f"[bold {colour}]verdict: {escape(verdict['why'])}[/]")
+
+
+def metrics_table(protocols: list[dict[str, Any]]) -> Table:
+    """One row per arm: each slice's metrics with half the width of their interval; averages over seeds."""
+    ks = {row["k"] for row in protocols}
+    shown = [(m, k if k in ks else max(ks)) for m, k in SHOWN]
+    table = Table(title="cold_item: full ranking, mean over users (95 % interval)", title_justify="left")
+    table.add_column("arm")
+    slices = [("cold", *shown[0]), ("warm", *shown[0]), ("all", *shown[0]), ("all", *shown[1])]
+    for name, metric, k in slices:
+        table.add_column(f"{name} {metric.upper() if metric == 'ndcg' else metric}@{k}", justify="right")
+    for arm in dict.fromkeys(row["arm"] for row in protocols):
+        cells = []
+        for name, metric, k in slices:
+            rows = [r for r in protocols if (r["arm"], r["slice"], r["metric"], r["k"]) == (arm, name, metric, k)]
+            value = sum(r["value"] for r in rows) / len(rows)
+            low, high = sum(r["ci_low"] for r in rows) / len(rows), sum(r["ci_high"] for r in rows) / len(rows)
+            cells.append(f"{value:.4f} ({low:.4f}-{high:.4f})")
+        table.add_row(arm, *cells)
+    return table
