@@ -56,9 +56,9 @@ class Publication:
         self._names.append(table)
         return self.rows[table]
 
-    def scratch(self, table: str, df: DataFrame, *, row_group_bytes: int | None = None) -> int:
-        """Write a feed that is gone when the block ends; read it by `read` or `url`."""
-        rows = self.write(table, df, feed=True, row_group_bytes=row_group_bytes)
+    def scratch(self, table: str, df: DataFrame, *, feed: bool = True, row_group_bytes: int | None = None) -> int:
+        """As `write`, but gone when the block ends; read it by `read` or `url`."""
+        rows = self.write(table, df, feed=feed, row_group_bytes=row_group_bytes)
         self._names.remove(table)
         del self.rows[table]
         return rows

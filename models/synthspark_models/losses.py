@@ -49,7 +49,8 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     share = torch.rand(len(real), 1, device=real.device)
     between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    return weight * ((gradient.norm(2, dim=1) - 1) ** 2).mean()
+    penalty: Tensor = weight * ((gradient.norm(2, dim=1) - 1) ** 2).mean()
+    return penalty
 
 
 def ranking_loss(

@@ -26,7 +26,8 @@ class TableShape:
 
 def embedding_width(cardinality: int, most: int) -> int:
     """round(1.6 x cardinality^0.56), between 4 and `most`: grows with the vocabulary, never as wide."""
-    return min(most, max(4, round(1.6 * cardinality**0.56)))
+    wanted: float = 1.6 * cardinality**0.56
+    return min(most, max(4, round(wanted)))
 
 
 class TabularEncoder(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -116,7 +117,7 @@ def paired_difference(
         resampled_means([r, p], resamples, seed + i)[:, :, place]
         for i, (r, p) in enumerate(zip(real, product, strict=True))
     ]
-    samples = sum(d[:, 1] - d[:, 0] for d in drawn) / len(drawn)
+    samples = np.mean([d[:, 1] - d[:, 0] for d in drawn], axis=0)
     low, high = interval(samples)
     means = [(r.means()[place], p.means()[place]) for r, p in zip(real, product, strict=True)]
     return Difference(

@@ -129,6 +129,10 @@ def _features(
     write_feed(context, staged.write, f"features/{side}", table, _declared_rows(context, side))
     staged.write_json(f"features/encoding_{side}/encoding.json", fitted.to_json())
     report.tables.setdefault("features", {})[side] = staged.rows[f"features/{side}"]
+    if fitted.encoders:  # a profile is learned from those who have one, not from ids seen in events only
+        known = staged.read(f"features/{side}").join(declared.select(key), on=key, how="left_semi")
+        profiles = known.select(*fitted.code_columns, *fitted.number_columns)
+        write_feed(context, staged.write, f"feeds/profile_{side}", profiles, _declared_rows(context, side))
     return staged.read(f"features/{side}"), fitted
 
 

@@ -35,14 +35,14 @@ def column_sources(columns: Mapping[str, str | Expression]) -> dict[str, ColumnS
 def event_rules(config: Config) -> EventRules:
     """What the configuration says of events."""
     source = config.source.events
-    bounds = {name: (0.0, None) for name in ("value", "price")}
-    declared = {name: (b.min, b.max) for name, b in source.bounds.items()}
+    bounds: dict[str, tuple[float | None, float | None]] = {"value": (0.0, None), "price": (0.0, None)}
+    bounds.update({str(name): (b.min, b.max) for name, b in source.bounds.items()})
     return EventRules(
         columns=column_sources(source.columns),
         event_type=source.event_type,
         timezone=source.timezone,
         timestamp_format=source.timestamp_format,
-        bounds={**bounds, **declared},
+        bounds=bounds,
         event_types=tuple(config.events.weights),
         keep_unknown_items=source.unknown_items == "keep",
         max_events_per_user_per_day=source.max_events_per_user_per_day,

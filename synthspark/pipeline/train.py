@@ -28,7 +28,7 @@ def train(context: Context) -> StageReport:
         for name in ROLES:
             side = name.partition("_")[2]
             encoding = read_encoding(context, side)
-            feed = f"features/{side}" if name.startswith("profile") else f"feeds/{name}"
+            feed = f"feeds/{name}"
             if not encoding.encoders:
                 report.notes.append(f"{name} is not trained: {side} have no attribute to learn from")
             elif rows.get(feed, 0) < SMALLEST_FEED:

@@ -72,4 +72,5 @@ def diversity(codes: Tensor, numbers: Tensor, real_codes: Tensor, real_numbers: 
 
 def _entropy(codes: Tensor) -> Tensor:
     share = torch.bincount(codes).float() / max(len(codes), 1)
-    return torch.special.entr(share).sum()
+    entropy: Tensor = torch.special.entr(share).sum()
+    return entropy

@@ -46,5 +46,5 @@ def broadcast(module: nn.Module) -> None:
 
 def _averaged(gradients: list[Tensor]) -> list[Tensor]:
     flat = averaged(torch.cat([g.reshape(-1) for g in gradients]))
-    pieces = flat.split([g.numel() for g in gradients])
+    pieces = torch.split(flat, [g.numel() for g in gradients])
     return [p.view_as(g) for p, g in zip(pieces, gradients, strict=True)]
