@@ -1,0 +1,38 @@
+# Everything is installed into .venv; nothing outside the checkout is touched. `make help` lists the targets.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types doctor clean
+
+help:  ## This list.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@sh scripts/preflight.sh "$(PYTHON)"
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	@touch $@
+
+data/complete_journey/products.parquet: | $(VENV)/.installed
+	$(BIN)/synthspark demo-data data/complete_journey
+
+demo: $(VENV)/.installed data/complete_journey/products.parquet  ## The whole job on a real shop, into ./lake (about 6 minutes).
+	$(BIN)/synthspark run --config conf/demo.yaml
+
+test: $(VENV)/.installed  ## The whole test suite.
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed  ## ruff, format included.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed  ## mypy, strict.
+	$(BIN)/mypy
+
+doctor: $(VENV)/.installed  ## What of the stack works on this machine.
+	$(BIN)/synthspark doctor --config conf/demo.yaml
+
+clean:  ## Remove the environment, the demo's data and its lake.
+	rm -rf $(VENV) data/complete_journey lake dist

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from synthspark.features import encoding
+from synthspark.features.encoding import EncodingLimits, TableEncoding, categorical, numeric
+from synthspark.features.encoding.categorical import MISSING, RARE, UNKNOWN
+
+pytestmark = pytest.mark.spark
+
+KINDS = {
+    "brand name": "categorical",
+    "price": "numeric",
+    "born": "datetime",
+    "title": "text",
+    "tags": "multi",
+    "same": "categorical",
+    "none": "numeric",
+    "id": "categorical",
+}
+SCHEMA = (
+    "`brand name` string, price double, born timestamp, title string, tags array<string>, same string, none double, "
+    "id string"
+)
+
+
+def table(count: int = 40) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for i in range(count):
+        brand = ["Ä", "B", None][i % 3] if i else "once"
+        price = None if i % 10 == 9 else (1e9 if i == 5 else float(i))
+        title = "Großer Käse" if i % 2 else None
+        rows.append(
+            (brand, price, datetime(2024, 1, 1 + i % 20), title, ["x", "y"] if i % 2 else ["x"], "s", None, f"{i}")
+        )
+    return rows
+
+
+def test_a_table_goes_through_and_comes_back(spark: SparkSession) -> None:
+    df = spark.createDataFrame(table(), SCHEMA).repartition(3)
+    fitted = encoding.fit(df, KINDS, EncodingLimits(text_buckets=8))
+    assert fitted.left_out == {
+        "same": "a single value ('s')",
+        "none": "all null",
+        "id": "no value occurs 3 times (an id by mistake?)",
+    }
+    assert fitted.code_columns == ["code_000_brand_name"]
+    encoded = encoding.encode(df, fitted).toPandas()
+    numbers = encoded[fitted.number_columns].to_numpy()
+    assert np.isfinite(numbers).all()
+    assert np.abs(numbers).max() <= 1
+    codes = encoded[fitted.code_columns].to_numpy()
+    assert set(codes[encoded["brand name"] == "once", 0]) == {RARE}
+    assert set(codes[encoded["brand name"].isna(), 0]) == {MISSING}
+
+    restored = TableEncoding.from_json(fitted.to_json())
+    assert restored == fitted
+    assert "once" not in str(fitted.to_json())
+    back = encoding.decode(restored, codes, numbers)
+    known = encoded["brand name"].isin(["Ä", "B"]).to_numpy()
+    assert list(np.asarray(back["brand name"])[known]) == list(encoded["brand name"][known])
+    price = np.asarray(back["price"])
+    assert (np.isnan(price) == encoded["price"].isna().to_numpy()).all()
+    usual = encoded["price"] < 1e9
+    assert np.abs(price[usual] - encoded["price"][usual]).max() <= 1.0
+    assert np.asarray(back["born"]).dtype == "datetime64[us]"
+    assert back["tags"] == [sorted(t) for t in encoded["tags"]]
+    assert back["title"] == [None] * len(encoded)
+    similar = encoded[[c for c in fitted.number_columns if "title" in c]].to_numpy()
+    assert np.allclose((similar**2).sum(1)[encoded["title"].notna()], 1, atol=1e-5)
+
+
+def test_values_never_seen_are_unknown(spark: SparkSession) -> None:
+    fitted = encoding.fit(spark.createDataFrame(table(), SCHEMA), {"brand name": "categorical"}, EncodingLimits())
+    new = spark.createDataFrame([("new",), ("Ä",), ("once",)], "`brand name` string")
+    column = fitted.code_columns[0]
+    assert [r[column] for r in encoding.encode(new, fitted).collect()] == [UNKNOWN, 4, RARE]
+    reloaded = TableEncoding.from_json(fitted.to_json())  # rare values are not saved: nobody can tell them any more
+    assert [r[column] for r in encoding.encode(new, reloaded).collect()] == [UNKNOWN, 4, UNKNOWN]
+
+
+def test_an_outlier_does_not_move_the_others_and_a_spike_keeps_its_value(spark: SparkSession) -> None:
+    values = [0.0] * 500 + [float(i) for i in range(1, 500)] + [1e12]
+    df = spark.createDataFrame([(v,) for v in values], "x double")
+    fitted = encoding.fit(df, {"x": "numeric"}, EncodingLimits())
+    encoded = encoding.encode(df, fitted).orderBy("x").toPandas()
+    column = encoded[fitted.number_columns[0]].to_numpy()
+    assert (np.diff(column) >= 0).all()
+    assert 0.4 < column[750] < 0.6  # the 75th percentile is at +.5, however large the largest
+    back = np.asarray(encoding.decode(fitted, np.zeros((1000, 0), int), column[:, None])["x"])
+    assert (back[:500] == 0).all()
+    assert np.abs(back[500:990] - encoded["x"][500:990]).max() <= 5
+
+
+def test_partials_of_two_halves_say_what_the_whole_says(spark: SparkSession) -> None:
+    rows = [(["a", "b", "c"][i % 3] if i % 7 else None, float(i)) for i in range(2000)]
+    whole = spark.createDataFrame(rows, "c string, x double")
+    halves = [spark.createDataFrame(rows[:600], whole.schema), spark.createDataFrame(rows[600:], whole.schema)]
+    one = categorical.reduce("c", "k", categorical.analyze(whole, ["c"], 10).values(), 3, 10)
+    two = categorical.reduce("c", "k", [categorical.analyze(h, ["c"], 10)["c"] for h in halves], 3, 10)
+    assert one == two
+    merged = numeric.reduce("x", "k", None, [numeric.analyze(h, ["x"])["x"] for h in halves])
+    assert np.abs(np.array(merged.knots) - np.linspace(0, 1999, 101)).max() < 2000 / 100 * 1.5

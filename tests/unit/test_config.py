@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synthspark.config import load, parse
+from synthspark.errors import ConfigError
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def minimal(**more: Any) -> dict[str, Any]:
+    events = {"path": "e", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "view"}
+    return {"source": {"events": events}, **more}
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda p: p.name)
+def test_every_shipped_configuration_loads(path: Path) -> None:
+    assert load(path).source.events.columns["user_id"]
+
+
+def test_unknown_keys_are_errors_that_name_the_near_ones() -> None:
+    with pytest.raises(ConfigError, match=r"key 'train.epoch' does not exist. Did you mean 'epochs'"):
+        parse(minimal(train={"epoch": 3}))
+    with pytest.raises(ConfigError, match=r"key 'lak' does not exist. Did you mean 'lake'"):
+        parse(minimal(lak={}))
+
+
+def test_columns_and_places_are_checked() -> None:
+    bad = minimal()
+    bad["source"]["events"]["columns"] = {"userid": "u", "item_id": "i"}
+    with pytest.raises(ConfigError, match="'userid' is not known there. Did you mean 'user_id'"):
+        parse(bad)
+    bad = minimal()
+    bad["source"]["events"]["table"] = "db.t"
+    with pytest.raises(ConfigError, match="exactly one of 'path' and 'table'"):
+        parse(bad)
+    bad = minimal()
+    del bad["source"]["events"]["event_type"]
+    with pytest.raises(ConfigError, match="event_type"):
+        parse(bad)
+
+
+def test_a_value_of_the_wrong_type_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"train.epochs: .*found 'many'"):
+        parse(minimal(train={"epochs": "many"}))
+
+
+def test_overrides_reach_nested_keys_and_spark_names_with_dots(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("source: {events: {path: e, columns: {user_id: u, item_id: i}, event_type: view}}\n")
+    config = load(path, ["train.epochs=2", "spark.spark.driver.memory=1g", "lake.root=/tmp/Größe 1"])
+    assert (config.train.epochs, config.lake.root) == (2, "/tmp/Größe 1")
+    assert config.spark == {"spark.driver.memory": "1g"}
+    with pytest.raises(ConfigError, match="write it as"):
+        load(path, ["train.epochs"])
+
+
+def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none.yaml: cannot be read"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "b.yaml").write_text("a: [1")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load(tmp_path / "b.yaml")
+
+
+def test_the_fingerprint_sees_what_changes_results_only() -> None:
+    base = parse(minimal()).fingerprint()
+    assert parse(minimal(spark={"spark.master": "local[4]"})).fingerprint() == base
+    assert parse(minimal(seed=1)).fingerprint() != base

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synthspark.evaluation.bootstrap import GroupSums, interval, resampled_means
+from synthspark.evaluation.gate import Difference, verdict
+
+
+def sums(values: list[float]) -> GroupSums:
+    return GroupSums(np.array(values)[:, None], np.ones(len(values)))
+
+
+def test_intervals_cover_the_mean_and_narrow_with_users() -> None:
+    rng = np.random.default_rng(0)
+    few, many = rng.normal(1, 1, 100), rng.normal(1, 1, 2500)
+    widths = []
+    for values in (few, many):
+        low, high = interval(resampled_means([sums(list(values))], 1000, 0)[:, 0, 0])
+        assert low < values.mean() < high
+        widths.append(high - low)
+    assert widths[0] == pytest.approx(2 * 1.96 / 10, rel=0.25)
+    assert widths[1] == pytest.approx(widths[0] / 5, rel=0.25)
+
+
+def test_a_paired_difference_is_narrower_than_its_parts() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.normal(0, 1, 500)
+    samples = resampled_means([sums(list(base)), sums(list(base + 0.1))], 500, 0)[:, :, 0]
+    low, high = interval(samples[:, 1] - samples[:, 0])
+    assert low == pytest.approx(0.1)
+    assert high == pytest.approx(0.1)
+
+
+def test_the_gate() -> None:
+    gain, loss = Difference(0.01, 0.1, 0.08, 0.1), Difference(0.2, 0.19, -0.015, -0.005)
+    same, unproven = Difference(0.2, 0.2, -0.0019, 0.002), Difference(0.01, 0.02, -0.001, 0.02)
+    assert verdict(gain, same, "NDCG@20").ship
+    assert verdict(gain, same, "NDCG@20").why.startswith("ship: cold NDCG@20 0.0100 -> 0.1000")
+    for cold, warm, word in ((gain, loss, "warm accuracy may fall"), (unproven, same, "no proven gain")):
+        decision = verdict(cold, warm, "NDCG@20")
+        assert not decision.ship
+        assert word in decision.why
