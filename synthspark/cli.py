@@ -29,7 +29,7 @@ STAGES = {
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="synthspark")
 def cli() -> None:
-    """A lake goes in, a same-shaped lake comes out: cold start fixed with data.
+    r"""A lake goes in, a same-shaped lake comes out: cold start fixed with data.
 
     \b
     synthspark run --config conf/demo.yaml

@@ -149,6 +149,11 @@ class Features(Section):
     """An item with fewer distinct users is cold: no factor of its own is trusted."""
     min_user_items: int = Field(default=5, ge=1)
     """A user with fewer distinct items is cold."""
+    factor_rank: int = Field(default=64, ge=1)
+    """Length of the factors that behaviour is learned in: longer than ALS's own, so that they tell more items apart."""
+    factor_alpha: float = Field(default=10.0, gt=0)
+    """Confidence of an interaction in those factors."""
+    factor_regularization: float = Field(default=0.01, ge=0)
     positives: int = Field(default=16, ge=1)
     """Positives per row of a behaviour feed."""
     max_feed_rows: int = Field(default=4, ge=1)
@@ -199,9 +204,9 @@ class Synthesize(Section):
     """Virtual events for every real cold user."""
     budget: float = Field(default=0.1, gt=0, le=10)
     """Virtual events of cold items per user, as a share of the user's own number of items."""
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=0.3, gt=0)
     """Weight of a virtual event, in median real interactions."""
-    min_events: int = Field(default=3, ge=1)
+    min_events: int = Field(default=1, ge=1)
     """Events that every cold or new entity gets at least."""
     max_events: int = Field(default=200, ge=1)
     """Events that a cold or new user gets at most."""

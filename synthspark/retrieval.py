@@ -10,6 +10,7 @@ on partitions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,18 +25,20 @@ TARGET_BLOCK = 4096
 _CANDIDATES = "query_index int, target_index int, score float"
 
 
-def top_k(queries: DataFrame, targets: DataFrame) -> DataFrame:
+def top_k(queries: DataFrame, targets: DataFrame, sample_seed: int | None = None) -> DataFrame:
     """The best targets of every query.
 
     queries: `query_index` int, `vector` array<float>, `k` int, `exclude` array<int> (target indices; may be null).
     targets: `target_index` int, `vector` array<float> of the same length.
+    sample_seed: draw instead of ranking. With Gumbel noise on the scores the top k are k draws without replacement from
+    the softmax of the scores (Kool et al. 2019, arXiv:1903.06059); the noise depends on the seed and the indices only.
     Returns `query_index`, `target_index`, `score` float, `rank` int from 1; ties go to the smaller index. Fewer than k
     rows where fewer targets are left.
     """
     packed_queries = _packed(queries, "query_index", QUERY_BLOCK, ["query_index", "vector", "k", "exclude"], "q")
     packed_targets = _packed(targets, "target_index", TARGET_BLOCK, ["target_index", "vector"], "t")
     pairs = packed_queries.crossJoin(packed_targets)
-    candidates = pairs.mapInArrow(_score_blocks, _CANDIDATES)
+    candidates = pairs.mapInArrow(partial(_score_blocks, seed=sample_seed), _CANDIDATES)
     best = Window.partitionBy("query_index").orderBy(F.col("score").desc(), "target_index")
     ranked = candidates.withColumn("rank", F.row_number().over(best))
     wanted = queries.select("query_index", F.col("k").alias("_k"))
@@ -48,17 +51,20 @@ def _packed(df: DataFrame, index: str, size: int, columns: list[str], name: str)
     return df.groupBy(F.floor(F.col(index) / size).alias(f"{name}_block")).agg(rows).select(name)
 
 
-def _score_blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _score_blocks(batches: Iterable[pa.RecordBatch], seed: int | None) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for row in range(batch.num_rows):
             queries, targets = batch.column("q")[row].values, batch.column("t")[row].values
-            yield _best_of_pair(queries, targets)
+            yield _best_of_pair(queries, targets, seed)
 
 
-def _best_of_pair(queries: Any, targets: Any) -> pa.RecordBatch:
+def _best_of_pair(queries: Any, targets: Any, seed: int | None) -> pa.RecordBatch:
     """One block of queries against one block of targets: at most k rows per query."""
     target_index = _numpy(targets.field("target_index"))
     scores = _matrix(queries.field("vector")) @ _matrix(targets.field("vector")).T
+    query_index = _numpy(queries.field("query_index"))
+    if seed is not None:
+        scores += _gumbel(seed, query_index, target_index)
     _hide(scores, target_index, queries.field("exclude"))
     k = np.minimum(_numpy(queries.field("k")), len(target_index))
     widest = int(k.max(initial=0))
@@ -71,8 +77,16 @@ def _best_of_pair(queries: Any, targets: Any) -> pa.RecordBatch:
     rows, places, found = rows[order], places[order], found[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
     kept = rank < k[rows]
-    query_index = _numpy(queries.field("query_index"))
     return _candidates(query_index[rows[kept]], target_index[places[kept]], found[kept])
+
+
+def _gumbel(seed: int, query: npt.NDArray[Any], target: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Standard Gumbel noise of every pair, drawn for the whole block whoever is in it."""
+    block = np.random.SeedSequence([seed & 0xFFFFFFFF, int(query[0]) // QUERY_BLOCK, int(target[0]) // TARGET_BLOCK])
+    uniform = np.random.Generator(np.random.Philox(block)).random((QUERY_BLOCK, TARGET_BLOCK), dtype=np.float32)
+    drawn = uniform[np.ix_(query % QUERY_BLOCK, target % TARGET_BLOCK)]
+    noise: npt.NDArray[np.float32] = -np.log(-np.log(np.clip(drawn, 1e-7, 1 - 1e-7)))
+    return noise
 
 
 def _hide(scores: npt.NDArray[np.float32], target_index: npt.NDArray[np.int32], exclude: Any) -> None:

@@ -70,7 +70,8 @@ class Terminal:
         seconds = report.to_json()["seconds"]
         rejected = f", {report.rows_rejected:,} rejected" if report.rows_rejected else ""
         self._out.print(
-            f"[bold]{stage:<11}[/bold]{seconds:7.1f} s   {report.rows_in:>10,} rows in -> {report.rows_out:,} out{rejected}"
+            f"[bold]{stage:<11}[/bold]{seconds:7.1f} s   "
+            f"{report.rows_in:>10,} rows in -> {report.rows_out:,} out{rejected}"
         )
         for title, rows in report.tables.items():
             self._out.print(f"    {escape(title)}: " + ", ".join(f"{escape(k)} {v:,}" for k, v in rows.items()))

@@ -16,7 +16,7 @@ from synthspark.evaluation.split import Split, cold_item_split
 from synthspark.features import encoding
 from synthspark.lake import STAGES, Publication
 from synthspark.pipeline.context import Context, StageReport, indexed_interactions
-from synthspark.pipeline.featurize import als_settings, attribute_kinds, limits, write_learnable
+from synthspark.pipeline.featurize import als_settings, attribute_kinds, factor_settings, limits, write_learnable
 from synthspark.pipeline.train import checkpoints, make_task, root_mean_square
 from synthspark.recommend import Factors, fit_als, rating
 from synthspark.session import task_slots
@@ -68,7 +68,8 @@ def _one_split(context: Context, staged: Publication, seed: int) -> tuple[Result
     train = split.train.select("user_index", "item_index", "rating")
     blocks, settings = 2 * task_slots(context.spark), als_settings(context)
     real = _held(fit_als(train, settings, blocks))
-    virtual = _virtual_pairs(context, staged, split, real, seed).persist()
+    space = _held(fit_als(train, factor_settings(context), blocks))
+    virtual = _virtual_pairs(context, staged, split, space, seed).persist()
     volume = virtual.count()
     users, items = train.select("user_index").distinct(), split.items.select("item_index")
     added = {
@@ -98,7 +99,7 @@ def _held(factors: Factors) -> Factors:
     return Factors(factors.users.persist(), factors.items.persist())
 
 
-def _virtual_pairs(context: Context, staged: Publication, split: Split, real: Factors, seed: int) -> DataFrame:
+def _virtual_pairs(context: Context, staged: Publication, split: Split, space: Factors, seed: int) -> DataFrame:
     """The product on the split: what the job would add for the items that are cold there."""
     config, prefix = context.config, f"scratch/seed_{seed}/"
     ids = context.read("features/items", feed=True).select("item_id", "item_index")
@@ -109,7 +110,7 @@ def _virtual_pairs(context: Context, staged: Publication, split: Split, real: Fa
         "item_index", "role", *fitted.code_columns, *fitted.number_columns
     ).persist()  # fmt: skip
     train = split.train.select("user_index", "item_index")
-    write_learnable(context, staged, staged.scratch, prefix, real, train, {"item_id": encoded.drop("role")})
+    write_learnable(context, staged, staged.scratch, prefix, space, train, {"item_id": encoded.drop("role")})
     work = f"{checkpoints(context)}/evaluate-{seed}"
     task = make_task(
         context, "behaviour_items", fitted, staged.url(f"{prefix}feeds/behaviour_items"),
@@ -120,7 +121,7 @@ def _virtual_pairs(context: Context, staged: Publication, split: Split, real: Fa
     cold = encoded.where("role != 'warm'")
     made = preferences(cold, "item_index", work, meta, config.synthesize.seed + seed).select("item_index", "vector")
     breadth = train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
-    users = real.users.join(breadth, on="user_index", how="inner")
+    users = space.users.join(breadth, on="user_index", how="inner")
     return place_items(users, made.persist(), config.synthesize.budget, config.synthesize.min_events)
 
 

@@ -66,6 +66,13 @@ def als_settings(context: Context) -> AlsSettings:
     return AlsSettings(r.rank, r.regularization, r.alpha, r.iterations, context.config.seed)
 
 
+def factor_settings(context: Context) -> AlsSettings:
+    """ALS for the preference space: nobody is recommended anything from it, so it may fit closer than the other."""
+    f = context.config.features
+    iterations = context.config.recommend.iterations
+    return AlsSettings(f.factor_rank, f.factor_regularization, f.factor_alpha, iterations, context.config.seed)
+
+
 def write_feed(context: Context, write: Callable[..., int], name: str, feed: DataFrame, rows: int) -> int:
     """Stage a feed of about `rows` rows by `write`, shuffled, in row groups that can be sharded."""
     shuffled = spread(feed, num_files(context, rows, len(feed.columns)), context.config.seed)
@@ -89,7 +96,7 @@ def write_learnable(
     sides = {"item_id": ("item_index", factors.items), "user_id": ("user_index", factors.users)}
     for key, (index, vectors) in sides.items():
         breadth = pairs.groupBy(index).agg(F.count(F.lit(1)).alias("breadth"))
-        table = factor_table(vectors, breadth, index, config.recommend.rank)
+        table = factor_table(vectors, breadth, index, config.features.factor_rank)
         rows = write(f"{prefix}factors/{side_name(key)}", table, feed=True)
         if key not in tables:
             continue
@@ -172,7 +179,7 @@ def _learnable(
             "lower features.min_item_users and features.min_user_items, or bring more events"
         )
     report.tables["features"]["warm interactions"] = count
-    factors = fit_als(warm, als_settings(context), 2 * task_slots(context.spark))
+    factors = fit_als(warm, factor_settings(context), 2 * task_slots(context.spark))
     tables = {}
     for key, (table, fitted) in (("item_id", items), ("user_id", users)):
         if fitted.encoders:

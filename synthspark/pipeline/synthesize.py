@@ -114,8 +114,7 @@ def _write_entities(context: Context, staged: Publication, side: Side) -> None:
 
 def _pairs(context: Context, items: Side, users: Side) -> DataFrame:
     """`user_id`, `item_id`, `origin`, `weight` of every virtual event."""
-    config, rank = context.config, context.config.recommend.rank
-    s = config.synthesize
+    s, rank = context.config.synthesize, context.config.features.factor_rank
     factors = {name: factor_vectors(context.read(f"factors/{name}", feed=True), rank, f"{name[:-1]}_index")
                for name in ("users", "items")}  # fmt: skip
     parts = []
@@ -131,7 +130,12 @@ def _pairs(context: Context, items: Side, users: Side) -> DataFrame:
         made = preferences(users.wanting, "user_index", url, users.meta, s.seed)
         asked = made.select("user_index", F.col("query").alias("vector"), "log_activity")
         targets = factors["items"].withColumn("vector", with_popularity(F.col("vector"), F.col("log_popularity")))
-        placed = place_users(asked, targets.select("item_index", "vector"), s.min_events, s.max_events)
+        targets = targets.select("item_index", "vector")
+        # Cold users are served best by what suits them best; new ones must be as varied as real ones: they draw.
+        origins = asked.join(users.wanting.select("user_index", "origin"), on="user_index", how="inner")
+        cold, new = (origins.where(F.col("origin") == f"{o}_user").drop("origin") for o in ("cold", "new"))
+        placed = place_users(cold, targets, s.min_events, s.max_events)
+        placed = placed.unionByName(place_users(new, targets, s.min_events, s.max_events, s.seed))
         named = placed.join(users.wanting.select("user_index", "user_id", "origin"), on="user_index", how="inner")
         parts.append(named.join(items.real.select("item_index", "item_id"), on="item_index", how="inner"))
     columns = ("user_id", "item_id", "origin")

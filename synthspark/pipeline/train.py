@@ -71,7 +71,7 @@ def factor_scale(context: Context, table: str) -> float:
 
 def root_mean_square(context: Context, path: str) -> float:
     """Root mean square over all factors of a table."""
-    columns = factor_columns(context.config.recommend.rank)
+    columns = factor_columns(context.config.features.factor_rank)
     squares = sum((F.col(c) * F.col(c) for c in columns), F.lit(0.0))
     mean = context.spark.read.parquet(path).agg(F.avg(squares)).collect()[0][0]
     scale = float((mean / len(columns)) ** 0.5)
@@ -79,7 +79,8 @@ def root_mean_square(context: Context, path: str) -> float:
 
 
 def make_task(
-    context: Context, name: str, encoding: TableEncoding, feed: str, rows: int, counterpart: str, scale: float, output: str
+    context: Context, name: str, encoding: TableEncoding, feed: str, rows: int, counterpart: str, scale: float,
+    output: str,
 ) -> TrainingTask:  # fmt: skip
     """The task of one generator as configured."""
     config = context.config.train
@@ -106,7 +107,7 @@ def make_task(
         batch_size=network.batch_size or config.batch_size,
         seed=context.config.seed,
         device=config.device,
-        factor_columns=factor_columns(context.config.recommend.rank) if behaviour else [],
+        factor_columns=factor_columns(context.config.features.factor_rank) if behaviour else [],
         factor_scale=scale,
         activity_column="log_activity" if behaviour else None,
         positive_columns=positive_columns(context.config.features.positives) if behaviour else [],

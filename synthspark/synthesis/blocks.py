@@ -25,7 +25,7 @@ def in_blocks(df: DataFrame, index: str) -> DataFrame:
 def map_blocks(
     batches: Iterable[pa.RecordBatch], handle: Callable[[int, pa.Table], pa.Table]
 ) -> Iterator[pa.RecordBatch]:
-    """Call `handle(block, rows)` for each whole block in `batches` (made by `in_blocks`), whatever the batches' cuts."""
+    """Call `handle(block, rows)` for each whole block in `batches` (of `in_blocks`), whatever the batches' cuts."""
     held: list[pa.Table] = []
     current: int | None = None
     for batch in batches:

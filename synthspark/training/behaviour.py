@@ -52,6 +52,7 @@ class BehaviourTrainer:
             self.modules["discriminator"] = self.discriminator
             rate = float(task.setting("discriminator_learning_rate"))
             self.optimizers["discriminator"] = torch.optim.Adam(self.discriminator.parameters(), rate, betas=(0.5, 0.9))
+        self._steps = 0
         self.counterpart = Counterpart(task.counterpart_url, rank)
         unit = torch.full((rank + 1,), task.factor_scale)
         unit[-1] = 1.0  # log popularity is no factor
@@ -66,7 +67,9 @@ class BehaviourTrainer:
         real = Preference(vector, batch[str(task.activity_column)].to(self.device).float())
         clip = float(task.setting("gradient_clip"))
         report = {}
-        if self.adversarial_weight > 0:
+        self._steps += 1
+        adversarial = self.adversarial_weight > 0 and self._steps % int(task.setting("adversarial_every")) == 0
+        if adversarial:
             for _ in range(int(task.setting("discriminator_steps"))):
                 loss = self._discriminator_loss(codes, numbers, real)
                 apply(loss, self.discriminator, self.optimizers["discriminator"], clip)
@@ -78,9 +81,10 @@ class BehaviourTrainer:
             "activity": F.mse_loss(made.log_activity, real.log_activity),
         }
         total: Tensor = torch.stack([float(task.setting(f"{n}_weight")) * p for n, p in parts.items()]).sum()
-        if self.adversarial_weight > 0:
+        if adversarial:
             fooled = critic_generator_loss(self.discriminator(codes, numbers, made))
-            total = total + self.adversarial_weight * fooled
+            # Lazily regularised: every n-th step, n times as strongly (Karras et al. 2020, arXiv:1912.04958).
+            total = total + self.adversarial_weight * int(task.setting("adversarial_every")) * fooled
             parts["adversarial"] = fooled
         apply(total, self.generator, self.optimizers["generator"], clip)
         report["generator_loss"] = total.detach()

@@ -51,5 +51,6 @@ class Watch:
 
     def _stop(self, record: dict[str, float], what: str, remedy: str) -> None:
         raise TrainingError(
-            f"{self.task}, epoch {record['epoch']:.0f}: {what}. Try: {remedy} (under train.{self.task} in the configuration)."
+            f"{self.task}, epoch {record['epoch']:.0f}: {what}. Try: {remedy} "
+            f"(under train.{self.task} in the configuration)."
         )

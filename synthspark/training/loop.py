@@ -72,11 +72,13 @@ def _epoch(task: TrainingTask, trainer: Trainer, epoch: int, rank: int) -> dict[
     most = int(task.setting("steps_per_epoch"))
     steps = min(steps, most) if most else steps
     sums: dict[str, Tensor] = {}
+    counts: dict[str, int] = {}
     with feed(task.feed_url, task.columns, rows, rank, processes(), seed) as batches:
         for batch in islice(_full(batches, rows), steps):
             for name, value in trainer.step(batch).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
-    means = averaged(torch.stack(list(sums.values()))) / steps
+                counts[name] = counts.get(name, 0) + 1
+    means = averaged(torch.stack([total / counts[name] for name, total in sums.items()]))
     seconds = time.monotonic() - started
     figures = {name: float(value) for name, value in zip(sums, means, strict=True)}
     speed = rows * steps * processes() / seconds

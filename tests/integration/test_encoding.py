@@ -66,7 +66,7 @@ def test_a_table_goes_through_and_comes_back(spark: SparkSession) -> None:
     price = np.asarray(back["price"])
     assert (np.isnan(price) == encoded["price"].isna().to_numpy()).all()
     usual = encoded["price"] < 1e9
-    assert np.abs(price[usual] - encoded["price"][usual]).max() <= 1.0
+    assert np.abs(price[usual] - encoded["price"][usual]).max() <= 2.0
     assert np.asarray(back["born"]).dtype == "datetime64[us]"
     assert back["tags"] == [sorted(t) for t in encoded["tags"]]
     assert back["title"] == [None] * len(encoded)

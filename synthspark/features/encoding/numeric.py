@@ -1,4 +1,7 @@
-"""Numbers by their place among the quantiles: robust to outliers, spikes keep their value, output in [-1, 1]."""
+"""Numbers by their place among the quantiles: robust to outliers, spikes keep their value, output in [-1, 1].
+
+What lies beyond the outermost quantiles is taken for the nearer of them.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ from pyspark.sql import functions as F
 from synthspark.features.encoding.columns import quoted
 
 KNOTS = 101
+TAIL = 0.001
+"""The outermost knots lie this far inside: a single absurd value must not stretch the last percent to itself."""
+RANKS = np.clip(np.linspace(0, 1, KNOTS), TAIL, 1 - TAIL)
 ACCURACY = 10_000
 """Of approx_percentile: the error of a rank is at most 1 / ACCURACY."""
 
@@ -41,7 +47,7 @@ class NumericEncoder:
 
 def aggregates(value: Column, prefix: str) -> list[Column]:
     """What `partial` needs, as aggregate expressions, so that all columns share one pass."""
-    ranks = F.array(*[F.lit(float(r)) for r in np.linspace(0, 1, KNOTS)])
+    ranks = F.array(*[F.lit(float(r)) for r in RANKS])
     return [
         F.percentile_approx(value, ranks, F.lit(ACCURACY)).alias(f"{prefix}_knots"),
         F.count(F.lit(1)).alias(f"{prefix}_rows"),
@@ -75,7 +81,7 @@ def reduce(name: str, column: str, missing_column: str | None, partials: Iterabl
         weights = np.concatenate([np.full(len(p.knots), (p.rows - p.missing) / len(p.knots)) for p in filled])
         order = np.argsort(values, kind="stable")
         ranks = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
-        merged = np.interp(np.linspace(0, 1, KNOTS), ranks, values[order])
+        merged = np.interp(RANKS, ranks, values[order])
         knots = tuple(float(v) for v in merged)
     else:
         knots = ()

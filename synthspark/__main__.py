@@ -1,0 +1,5 @@
+"""`python -m synthspark`: where the command itself is not on the path."""
+
+from synthspark.cli import main
+
+main()

@@ -1,0 +1,227 @@
+"""The whole job on a planted shop: two kinds of users, two kinds of items, and dirt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from synthspark import schemas
+from synthspark.config import Config, parse
+from synthspark.errors import LakeError, SourceError
+from synthspark.lake import STAGES, Lake
+from synthspark.pipeline.context import Context
+from synthspark.pipeline.run import run_all, run_stage
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+USERS, ITEMS, COLD = 60, 48, 4
+
+
+def write_shop(folder: Path) -> None:
+    """Users of even number buy items of even number; the attribute says which is which. COLD items have no event."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for user in range(USERS):
+        mine = [i for i in range(ITEMS - COLD) if i % 2 == user % 2]
+        for item in rng.choice(mine, 14, replace=False):
+            stamp = f"2024-0{1 + item % 5}-1{user % 9} 1{item % 9}:00:00"
+            rows.append((f"u {user}", f"i{item}", stamp, 1 + item % 3, 1.5 + item))
+    rows += [rows[0], ("u 1", None, "2024-01-01", 1, 1.0), ("u 1", "ghost", "2024-01-01", 1, 1.0)]
+    pd.DataFrame(rows, columns=["Who?", "what", "when", "qty", "price"]).to_csv(folder / "events.csv", index=False)
+    kinds = ["even", "odd"]
+    items = [(f"i{i}", kinds[i % 2], 1.5 + i, f"{kinds[i % 2]} thing {i}", "only") for i in range(ITEMS)]
+    pd.DataFrame(items, columns=["what", "kind", "price", "name", "shop"]).to_parquet(folder / "items.parquet")
+    users = [(f"u {i}", kinds[i % 2], 20 + i % 40) for i in range(USERS)] + [("u new", "odd", 33)]
+    pd.DataFrame(users, columns=["Who?", "taste", "age"]).to_parquet(folder / "users.parquet")
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    small = {"hidden": 32, "noise_dim": 4}
+    behaviour = {"network": "behaviour", "hyper": {**small, "negatives": 64}}
+    gan = {"network": "gan", "epochs": 2, "hyper": small}
+    return {
+        "lake": {"root": str(folder / "lake of mine")},
+        "source": {
+            "events": {
+                "path": str(folder / "events.csv"),
+                "format": "csv",
+                "options": {"header": "true"},
+                "columns": {"user_id": "Who?", "item_id": "what", "ts": "when", "value": "qty", "price": "price"},
+                "event_type": "purchase",
+            },
+            "items": {
+                "path": str(folder / "items.parquet"),
+                "columns": {"item_id": "what"},
+                "attributes": {"kind": "categorical", "price": "numeric", "name": "text", "shop": "categorical"},
+            },
+            "users": {
+                "path": str(folder / "users.parquet"),
+                "columns": {"user_id": "Who?"},
+                "attributes": {"taste": "categorical", "age": "numeric"},
+            },
+        },
+        "features": {"factor_rank": 4, "text_buckets": 4, "positives": 4, "min_item_users": 3, "min_user_items": 3},
+        "train": {
+            "epochs": 12, "batch_size": 16, "device": "cpu", "profile_items": gan, "profile_users": gan,
+            "behaviour_items": behaviour, "behaviour_users": behaviour,
+        },
+        "synthesize": {"users": 30, "items": 20, "budget": 0.2, "max_events": 10},
+        "recommend": {"rank": 4, "k": 5, "iterations": 3},
+        "evaluate": {"ks": [5], "bootstrap": 100, "cold_fraction": 0.4},
+    }  # fmt: skip
+
+
+def rows_of(context: Context, table: str, *drop: str) -> list[str]:
+    return sorted(str(tuple(r)) for r in context.read(table).drop(*drop).collect())
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    write_shop(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(shop: Path) -> Config:
+    return parse(settings(shop))
+
+
+@pytest.fixture(scope="module")
+def done(spark: SparkSession, config: Config) -> Context:
+    context = Context(spark, Lake(spark, config.lake.root), config, "first")
+    run_all(context, False, lambda _: None, lambda *_: None)
+    return context
+
+
+def test_clean_accounts_for_every_row_and_featurize_tells_what_it_leaves_out(done: Context) -> None:
+    clean = done.record("clean")
+    assert clean["tables"]["events"] == {
+        "rows in": USERS * 14 + 3,
+        "kept": USERS * 14,
+        "rejected: duplicate": 1,
+        "rejected: null_key": 1,
+        "rejected: unknown_item": 1,
+    }
+    assert clean["rows_in"] == clean["rows_out"] + clean["rows_rejected"]
+    assert done.read("clean/events").columns == schemas.EVENTS.names
+    notes = " ".join(done.record("featurize")["notes"])
+    assert "attribute 'shop' of items is left out: a single value ('only')" in notes
+    features = done.read("features/items", feed=True)
+    assert {t for _, t in features.dtypes} == {"string", "int", "float"}
+    assert features.where(" or ".join(f"{c} is null" for c in features.columns)).count() == 0
+    assert features.count() == ITEMS
+
+
+def test_synthetic_tables_have_the_clean_schemas_and_their_keys_hold(done: Context) -> None:
+    extra = schemas.SYNTHETIC.names
+    for table in ("users", "items", "events"):
+        synthetic, clean = done.read(f"synthetic/{table}"), done.read(f"clean/{table}")
+        assert synthetic.columns == clean.columns + extra
+        assert synthetic.drop(*extra).schema == clean.schema
+    events = done.read("synthetic/events")
+    origins = {r["origin"] for r in events.select("origin").distinct().collect()}
+    assert origins == {"new_user", "new_item", "cold_user", "cold_item"}
+    for key, table in (("user_id", "users"), ("item_id", "items")):
+        known = done.read(f"clean/{table}").select(key).union(done.read(f"synthetic/{table}").select(key))
+        assert events.join(known, on=key, how="left_anti").count() == 0
+        new = {r[0] for r in done.read(f"synthetic/{table}").select(key).collect()}
+        assert len(new) == {"users": 30, "items": 20}[table]
+        assert all(n.startswith(schemas.SYNTHETIC_ID_PREFIX) for n in new)
+    cold = {r[0] for r in events.where("origin = 'cold_item'").select("item_id").distinct().collect()}
+    assert cold == {f"i{i}" for i in range(ITEMS - COLD, ITEMS)}
+    assert {r[0] for r in events.where("origin = 'cold_user'").select("user_id").distinct().collect()} == {"u new"}
+    first, last = done.read("clean/events").agg(F.min("ts"), F.max("ts")).collect()[0]
+    times = events.agg(F.min("ts"), F.max("ts"), F.count_if(F.col("ts").isNull())).collect()[0]
+    assert first.date() <= times[0].date()
+    assert times[1].date() <= last.date()
+    assert times[2] == 0
+
+
+def test_the_planted_taste_reaches_the_cold_items(done: Context) -> None:
+    events = done.read("synthetic/events").where("origin = 'cold_item'").select("user_id", "item_id").collect()
+    same = [int(e.user_id.split()[1]) % 2 == int(e.item_id[1:]) % 2 for e in events]
+    assert np.mean(same) > 0.9
+    lists = done.read("recommendations")
+    assert lists.columns == ["user_id", "item_id", "rank", "score"]
+    assert lists.groupBy("user_id").count().where("count > 5").count() == 0
+    assert lists.where("item_id like 'syn:%' or user_id like 'syn:%'").count() == 0
+    assert lists.where("user_id = 'u new'").count() == 5
+
+
+def test_metrics_json_has_the_fixed_shape_and_sees_the_gain(done: Context) -> None:
+    path = Path(done.lake.path("reports", "first").removeprefix("file:")) / "metrics.json"
+    metrics = json.loads(path.read_text())
+    assert set(metrics) == {"run_id", "protocols", "fidelity", "privacy", "verdict", "stages"}
+    assert [s["stage"] for s in metrics["stages"]] == list(STAGES)
+    assert all(s["seconds"] > 0 for s in metrics["stages"])
+    keys = {"protocol", "seed", "arm", "slice", "metric", "k", "value", "ci_low", "ci_high", "num_users"}
+    assert all(set(row) == keys for row in metrics["protocols"])
+    ndcg = {(r["arm"], r["slice"]): r["value"] for r in metrics["protocols"] if r["metric"] == "ndcg" and r["k"] == 5}
+    assert {a for a, _ in ndcg} == {"real", "real+synthetic", "random", "popularity", "popular"}
+    assert ndcg["real+synthetic", "cold"] > ndcg["real", "cold"] + 0.1
+    assert ndcg["real+synthetic", "cold"] > ndcg["random", "cold"] + 0.1
+    assert metrics["verdict"]["why"].startswith("ship" if metrics["verdict"]["ship"] else "do not ship")
+
+
+def test_same_seed_same_rows_whatever_the_partitions(done: Context) -> None:
+    tables = ("synthetic/users", "synthetic/items", "synthetic/events")
+    before = {t: rows_of(done, t) for t in tables}
+    done.spark.conf.set("spark.sql.shuffle.partitions", "7")
+    done.spark.conf.set("spark.sql.adaptive.enabled", "false")
+    try:
+        run_stage(done, "synthesize")
+    finally:
+        done.spark.conf.set("spark.sql.shuffle.partitions", "2")
+        done.spark.conf.set("spark.sql.adaptive.enabled", "true")
+    assert {t: rows_of(done, t) for t in tables} == before
+    # What came after is out of date now, and a resumed run does it again; what came before is left alone.
+    assert [s for s in STAGES if done.lake.record("first", s) is None] == ["recommend", "evaluate"]
+    done.lake.write_text(done.lake.record_path("first", "evaluate"), "{}")
+    ran: list[str] = []
+    run_all(done, True, lambda _: None, lambda stage, report: ran.append(stage) if report else None)
+    assert ran == ["recommend", "evaluate"] or ran == ["recommend"]
+
+
+def test_errors_name_what_is_wrong_and_leave_earlier_runs_alone(
+    spark: SparkSession, shop: Path, done: Context, tmp_path: Path
+) -> None:
+    kept = rows_of(done, "clean/events")
+
+    def attempt(change: dict[str, Any], stage: str = "clean", run_id: str = "first") -> None:
+        data = settings(shop)
+        for key, value in change.items():
+            section, _, last = key.rpartition(".")
+            target: Any = data
+            for part in section.split("."):
+                target = target[part]
+            target[last] = value
+        made = parse(data)
+        run_stage(Context(spark, Lake(spark, made.lake.root), made, run_id), stage)
+
+    pd.DataFrame({"Who?": pd.Series([], dtype=str), "what": pd.Series([], dtype=str)}).to_parquet(
+        tmp_path / "e.parquet"
+    )
+    with pytest.raises(SourceError, match=r"source.events \(.*nowhere.*PATH_NOT_FOUND"):
+        attempt({"source.events.path": "/nowhere/at/all"})
+    with pytest.raises(SourceError, match=r"no column 'knd'. Did you mean 'kind'"):
+        attempt({"source.items.columns": {"item_id": "what", "kind": "knd"}})
+    with pytest.raises(SourceError, match="source.users .*it has no row"):
+        attempt({"source.users.path": str(tmp_path / "e.parquet")})
+    with pytest.raises(SourceError, match=r"source.events: all 843 rows were rejected: .*value_above_max \(84"):
+        attempt({"source.events.bounds": {"value": {"min": None, "max": 0}}})
+    with pytest.raises(LakeError, match="has not published stage 'clean'.*synthspark clean"):
+        attempt({}, "featurize", "other")
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(LakeError, match="file/lake.* failed: .*"):
+        attempt({"lake.root": str(tmp_path / "file" / "lake")})
+    assert rows_of(done, "clean/events") == kept
+    staging = Path(done.lake.root.removeprefix("file:")) / "_staging"
+    assert list(staging.glob("*")) == []

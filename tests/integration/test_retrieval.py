@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+import synthspark.retrieval as retrieval
+from synthspark.indexing import with_index
+from synthspark.retrieval import top_k
+from synthspark.synthesis.placing import place_items, place_users
+
+pytestmark = pytest.mark.spark
+
+SPARSE = "query_index int, vector array<float>, k int, exclude array<int>"
+
+
+def frames(spark: SparkSession, queries: np.ndarray, targets: np.ndarray, k: int) -> tuple[DataFrame, DataFrame]:
+    asked = [(i, q.tolist(), k, [i, i + 1] if i % 2 else None) for i, q in enumerate(queries)]
+    known = [(j, t.tolist()) for j, t in enumerate(targets)]
+    return spark.createDataFrame(asked, SPARSE), spark.createDataFrame(known, "target_index int, vector array<float>")
+
+
+def test_blocks_give_what_one_matrix_product_gives(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval, "QUERY_BLOCK", 5)
+    monkeypatch.setattr(retrieval, "TARGET_BLOCK", 7)
+    rng = np.random.default_rng(0)
+    queries, targets = rng.integers(-3, 4, (12, 3)).astype(float), rng.integers(-3, 4, (30, 3)).astype(float)
+    asked, known = frames(spark, queries, targets, 6)
+    found = top_k(asked.repartition(3), known.repartition(4)).orderBy("query_index", "rank").collect()
+    scores = queries @ targets.T
+    for i in range(12):
+        mine = [r for r in found if r.query_index == i]
+        hidden = {i, i + 1} if i % 2 else set()
+        wanted = sorted((j for j in range(30) if j not in hidden), key=lambda j: (-scores[i, j], j))[:6]
+        assert [r.target_index for r in mine] == wanted
+        assert [r.rank for r in mine] == [1, 2, 3, 4, 5, 6]
+        assert [r.score for r in mine] == pytest.approx([scores[i, j] for j in wanted])
+
+
+def test_fewer_targets_than_asked_for_and_none_asked(spark: SparkSession) -> None:
+    asked, known = frames(spark, np.ones((2, 2)), np.ones((3, 2)), 10)
+    assert [r.target_index for r in top_k(asked, known).orderBy("query_index", "rank").collect()] == [0, 1, 2, 0]
+    none, known = frames(spark, np.ones((2, 2)), np.ones((3, 2)), 0)
+    assert top_k(none, known).count() == 0
+
+
+def test_draws_follow_the_softmax_and_do_not_depend_on_partitions(spark: SparkSession) -> None:
+    share = np.array([0.5, 0.3, 0.15, 0.05])
+    asked, known = frames(spark, np.ones((4000, 1)), np.log(share)[:, None], 1)
+    asked = asked.selectExpr("query_index", "vector", "k", "cast(null as array<int>) as exclude")
+    first = top_k(asked, known, sample_seed=3).toPandas().sort_values("query_index")
+    counts = first["target_index"].value_counts(normalize=True).sort_index().to_numpy()
+    assert counts == pytest.approx(share, abs=0.03)
+    again = top_k(asked.repartition(5), known.repartition(3), sample_seed=3).toPandas().sort_values("query_index")
+    assert (first["target_index"].to_numpy() == again["target_index"].to_numpy()).all()
+    other = top_k(asked, known, sample_seed=4).toPandas().sort_values("query_index")
+    assert (first["target_index"].to_numpy() != other["target_index"].to_numpy()).any()
+
+
+def test_indices_are_dense_and_the_same_whatever_the_partitions(spark: SparkSession) -> None:
+    ids = spark.createDataFrame([(f"ä{i}",) for i in range(500)], "id string")
+    first = {r.id: r.n for r in with_index(ids, "id", "n").collect()}
+    assert sorted(first.values()) == list(range(500))
+    assert first == {r.id: r.n for r in with_index(ids.repartition(7), "id", "n").collect()}
+
+
+def test_placing_follows_activity_and_leaves_no_item_alone(spark: SparkSession) -> None:
+    users = spark.createDataFrame(
+        [(0, [5.0, 0.0], 30), (1, [0.0, 1.0], 10), (2, [1.0, 1.0], 1)],
+        "user_index int, vector array<float>, breadth int",
+    )
+    items = spark.createDataFrame(
+        [(10, [1.0, 0.0]), (11, [0.9, 0.1]), (12, [0.8, 0.0]), (13, [0.0, 1.0]), (14, [-1.0, -0.1])],
+        "item_index int, vector array<float>",
+    )
+    pairs = {(r.user_index, r.item_index) for r in place_items(users, items, 0.1, 1).collect()}
+    assert {(0, 10), (0, 11), (0, 12), (1, 13), (2, 10)} <= pairs
+    # Nobody likes item 14; user 1 dislikes it least. Raw scores would say so too, but for the loudest user.
+    assert {p for p in pairs if p[1] == 14} == {(1, 14)}
+    assert len(pairs) == 6
+
+
+def test_baskets_have_the_generated_size_within_bounds(spark: SparkSession) -> None:
+    users = spark.createDataFrame(
+        [(0, [1.0], float(np.log1p(3))), (1, [1.0], -5.0), (2, [1.0], 900.0)],
+        "user_index int, vector array<float>, log_activity float",
+    )
+    items = spark.createDataFrame([(i, [float(i)]) for i in range(10)], "item_index int, vector array<float>")
+    sizes = place_users(users, items, 1, 5).groupBy("user_index").count().orderBy("user_index").collect()
+    assert [r["count"] for r in sizes] == [3, 1, 5]
