@@ -71,6 +71,14 @@ class Publication:
         """Where a table is staged, for what reads files itself."""
         return f"{self._staging}/{table}"
 
+    def keep(self, name: str, df: DataFrame) -> DataFrame:
+        """`df` computed once and read back from scratch: what follows plans from a file, not from its whole history.
+
+        (Persisting does not shorten a plan, and planning grows with its square: seconds per query after a few joins.)
+        """
+        self.scratch(f"scratch/{name}", df)
+        return self.read(f"scratch/{name}")
+
     def write_json(self, name: str, data: Any) -> None:
         """Stage a JSON file `<folder>/<file>`; it is published as `<folder>/run_id=<run>/<file>`."""
         folder, _, file = name.rpartition("/")

@@ -60,7 +60,7 @@ class BehaviourGenerator(nn.Module):
         return Preference(out[:, : self.rank], out[:, self.rank])
 
     def query(self, vector: Tensor) -> Tensor:
-        """(B, R) -> (B, R + 1): its inner product with a counterpart's [factor, log popularity] is the ranking score."""
+        """(B, R) -> (B, R + 1): its inner product with a counterpart's [factor, log popularity] ranks it."""
         bias = self.popularity_weight.expand(len(vector), 1)
         return torch.cat([self.log_scale.exp() * vector, bias], dim=1)
 

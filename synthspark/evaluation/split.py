@@ -32,13 +32,13 @@ def cold_item_split(pairs: DataFrame, items: DataFrame, cold_fraction: float, wa
     """
     drawn = _uniform(seed, F.lit("item"), F.col("item_index"))
     role = F.when(drawn < cold_fraction / 2, "cold_test").when(drawn < cold_fraction, "cold_validation")
-    roles = items.select("item_index", F.coalesce(role, F.lit("warm")).alias("role")).persist()
+    roles = items.select("item_index", F.coalesce(role, F.lit("warm")).alias("role"))
     joined = pairs.join(roles, on="item_index", how="inner")
     held = _uniform(seed, F.lit("pair"), F.col("user_index"), F.col("item_index")) < warm_holdout
     warm = F.col("role") == "warm"
-    train = joined.where(warm & ~held).drop("role").persist()
+    train = joined.where(warm & ~held).drop("role")
     test = joined.where((warm & held) | (F.col("role") == "cold_test"))
-    test = test.withColumn("slice", F.when(warm, "warm").otherwise("cold")).drop("role").persist()
+    test = test.withColumn("slice", F.when(warm, "warm").otherwise("cold")).drop("role")
     validation = joined.where(F.col("role") == "cold_validation").drop("role")
     _check(train, test, roles)
     return Split(train, validation, test, roles)

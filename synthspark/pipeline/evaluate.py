@@ -63,13 +63,14 @@ def _timing(record: Mapping[str, Any]) -> dict[str, Any]:
 def _one_split(context: Context, staged: Publication, seed: int) -> tuple[Results, dict[str, int]]:
     """All arms on the split of one seed."""
     config = context.config
-    pairs, eligible = _eligible(context)
+    pairs, eligible = (staged.keep(f"{seed}/{n}", df) for n, df in zip("pe", _eligible(context), strict=True))
     split = cold_item_split(pairs, eligible, config.evaluate.cold_fraction, config.evaluate.warm_holdout, seed)
+    split = Split(*[staged.keep(f"{seed}/{name}", df) for name, df in split._asdict().items()])
     train = split.train.select("user_index", "item_index", "rating")
     blocks, settings = 2 * task_slots(context.spark), als_settings(context)
-    real = _held(fit_als(train, settings, blocks))
-    space = _held(fit_als(train, factor_settings(context), blocks))
-    virtual = _virtual_pairs(context, staged, split, space, seed).persist()
+    real = _kept(staged, f"{seed}/real", fit_als(train, settings, blocks))
+    space = _kept(staged, f"{seed}/space", fit_als(train, factor_settings(context), blocks))
+    virtual = staged.keep(f"{seed}/virtual", _virtual_pairs(context, staged, split, space, seed))
     volume = virtual.count()
     users, items = train.select("user_index").distinct(), split.items.select("item_index")
     added = {
@@ -79,7 +80,10 @@ def _one_split(context: Context, staged: Publication, seed: int) -> tuple[Result
     }
     results: Results = {}
     for arm in config.evaluate.arms:
-        factors = real if arm == "real" else _held(fit_als(_union(context, train, added[arm]), settings, blocks))
+        factors = real
+        if arm != "real":
+            fitted = fit_als(_union(context, train, added[arm]), settings, blocks)
+            factors = _kept(staged, f"{seed}/{arm}", fitted)
         results[arm] = judge(split, factors.users, factors.items, config.evaluate.ks)
     results["popular"] = judge(split, *_popular(train, users), config.evaluate.ks)
     roles = {r["role"]: r["count"] for r in split.items.groupBy("role").count().collect()}
@@ -95,8 +99,8 @@ def _eligible(context: Context) -> tuple[DataFrame, DataFrame]:
     return pairs.select("user_index", "item_index", "rating"), eligible
 
 
-def _held(factors: Factors) -> Factors:
-    return Factors(factors.users.persist(), factors.items.persist())
+def _kept(staged: Publication, name: str, factors: Factors) -> Factors:
+    return Factors(staged.keep(f"{name}/users", factors.users), staged.keep(f"{name}/items", factors.items))
 
 
 def _virtual_pairs(context: Context, staged: Publication, split: Split, space: Factors, seed: int) -> DataFrame:
@@ -104,11 +108,10 @@ def _virtual_pairs(context: Context, staged: Publication, split: Split, space: F
     config, prefix = context.config, f"scratch/seed_{seed}/"
     ids = context.read("features/items", feed=True).select("item_id", "item_index")
     rows = context.read("clean/items").join(ids, on="item_id", how="inner")
-    rows = rows.join(split.items, on="item_index", how="inner").persist()
+    rows = staged.keep(f"{seed}/rows", rows.join(split.items, on="item_index", how="inner"))
     fitted = encoding.fit(rows.where("role = 'warm'"), attribute_kinds(context, "item_id"), limits(context))
-    encoded = encoding.encode(rows, fitted).select(
-        "item_index", "role", *fitted.code_columns, *fitted.number_columns
-    ).persist()  # fmt: skip
+    columns = ("item_index", "role", *fitted.code_columns, *fitted.number_columns)
+    encoded = staged.keep(f"{seed}/encoded", encoding.encode(rows, fitted).select(*columns))
     train = split.train.select("user_index", "item_index")
     write_learnable(context, staged, staged.scratch, prefix, space, train, {"item_id": encoded.drop("role")})
     work = f"{checkpoints(context)}/evaluate-{seed}"
@@ -122,7 +125,7 @@ def _virtual_pairs(context: Context, staged: Publication, split: Split, space: F
     made = preferences(cold, "item_index", work, meta, config.synthesize.seed + seed).select("item_index", "vector")
     breadth = train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
     users = space.users.join(breadth, on="user_index", how="inner")
-    return place_items(users, made.persist(), config.synthesize.budget, config.synthesize.min_events)
+    return place_items(users, staged.keep(f"{seed}/made", made), config.synthesize.budget, config.synthesize.min_events)
 
 
 def _union(context: Context, train: DataFrame, added: DataFrame) -> DataFrame:

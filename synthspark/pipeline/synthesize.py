@@ -39,11 +39,11 @@ def synthesize(context: Context) -> StageReport:
     """Publish synthetic/users, items and events in the clean schemas."""
     config, report = context.config.synthesize, StageReport()
     with context.lake.publication(context.run_id, "synthesize") as staged:
-        items = _side(context, "item_id", config.items, config.cold_items, report)
-        users = _side(context, "user_id", config.users, config.cold_users, report)
+        items = _side(context, staged, "item_id", config.items, config.cold_items, report)
+        users = _side(context, staged, "user_id", config.users, config.cold_users, report)
         for side in (items, users):
             _write_entities(context, staged, side)
-        pairs = _pairs(context, items, users)
+        pairs = staged.keep("pairs", _pairs(context, staged, items, users))
         mix = event_mix(context.read("clean/events"))
         events = synthetic_events(pairs, _item_levels(context, items), mix, config.seed)
         schema = T.StructType([*schemas.EVENTS.fields, *schemas.SYNTHETIC.fields])
@@ -66,7 +66,7 @@ def model_meta(context: Context, name: str) -> dict[str, Any] | None:
     return dict(json.loads(context.lake.read_text(path))) if context.lake.exists(path) else None
 
 
-def _side(context: Context, key: str, count: int, cold: bool, report: StageReport) -> Side:
+def _side(context: Context, staged: Publication, key: str, count: int, cold: bool, report: StageReport) -> Side:
     name, index = side_name(key), f"{key.removesuffix('_id')}_index"
     features = context.config.features
     least = features.min_item_users if key == "item_id" else features.min_user_items
@@ -76,9 +76,9 @@ def _side(context: Context, key: str, count: int, cold: bool, report: StageRepor
     if profile is not None and count > 0:
         first = context.record("featurize")["rows"][f"features/{name}"]
         url = context.lake.path(f"models/profile_{name}", context.run_id)
-        new = new_entities(
-            context.spark, count, key, read_encoding(context, name), url, profile, first, context.config.synthesize.seed
-        ).persist()
+        seed = context.config.synthesize.seed
+        made = new_entities(context.spark, count, key, read_encoding(context, name), url, profile, first, seed)
+        new = staged.keep(f"new_{name}", made)
     elif count > 0:
         report.notes.append(f"no new {name}: there is no profile generator for them")
     if behaviour is None:
@@ -112,7 +112,7 @@ def _write_entities(context: Context, staged: Publication, side: Side) -> None:
     staged.write(table, schemas.conform(marked, full, table))
 
 
-def _pairs(context: Context, items: Side, users: Side) -> DataFrame:
+def _pairs(context: Context, staged: Publication, items: Side, users: Side) -> DataFrame:
     """`user_id`, `item_id`, `origin`, `weight` of every virtual event."""
     s, rank = context.config.synthesize, context.config.features.factor_rank
     factors = {name: factor_vectors(context.read(f"factors/{name}", feed=True), rank, f"{name[:-1]}_index")
@@ -120,14 +120,14 @@ def _pairs(context: Context, items: Side, users: Side) -> DataFrame:
     parts = []
     if items.wanting is not None:
         url = context.lake.path("models/behaviour_items", context.run_id)
-        made = preferences(items.wanting, "item_index", url, items.meta, s.seed)
+        made = staged.keep("made_items", preferences(items.wanting, "item_index", url, items.meta, s.seed))
         known = factors["users"].join(users.real.select("user_index", "breadth"), on="user_index", how="inner")
-        placed = place_items(known, made.select("item_index", "vector").persist(), s.budget, s.min_events)
+        placed = place_items(known, made.select("item_index", "vector"), s.budget, s.min_events)
         named = placed.join(items.wanting.select("item_index", "item_id", "origin"), on="item_index", how="inner")
         parts.append(named.join(users.real.select("user_index", "user_id"), on="user_index", how="inner"))
     if users.wanting is not None:
         url = context.lake.path("models/behaviour_users", context.run_id)
-        made = preferences(users.wanting, "user_index", url, users.meta, s.seed)
+        made = staged.keep("made_users", preferences(users.wanting, "user_index", url, users.meta, s.seed))
         asked = made.select("user_index", F.col("query").alias("vector"), "log_activity")
         targets = factors["items"].withColumn("vector", with_popularity(F.col("vector"), F.col("log_popularity")))
         targets = targets.select("item_index", "vector")

@@ -15,7 +15,8 @@ from synthspark.training.task import TrainingTask
 def task(folder: Any, **hyper: Any) -> TrainingTask:
     return TrainingTask(
         name="profile_items", network="gan", feed_url="file:///none", num_rows=64, code_columns=["c"],
-        cardinalities=[8], number_columns=["x"], output_url=f"file://{folder}", epochs=30, batch_size=64, hyper={"hidden": 16, **hyper},
+        cardinalities=[8],
+        number_columns=["x"], output_url=f"file://{folder}", epochs=30, batch_size=64, hyper={"hidden": 16, **hyper},
     )  # fmt: skip
 
 
