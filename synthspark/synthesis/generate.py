@@ -13,13 +13,13 @@ import torch
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
-from synthspark_models import BehaviourGenerator, GanGenerator
 
 from synthspark import schemas
 from synthspark.features import encoding as encodings
 from synthspark.features.encoding import TableEncoding
 from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
 from synthspark.training.artifacts import load_generator
+from synthspark_models import BehaviourGenerator, GanGenerator
 
 PROFILE, BEHAVIOUR = 1, 2
 """Salts: a block draws other numbers for its profile than for its behaviour."""

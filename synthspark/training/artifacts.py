@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from synthspark_models import BehaviourGenerator, GanGenerator, TableShape
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from synthspark.errors import LakeError
 from synthspark.training import storage
 from synthspark.training.task import TrainingTask
+from synthspark_models import BehaviourGenerator, GanGenerator, TableShape
 
 
 def build_generator(network: str, table: TableShape, rank: int, settings: Mapping[str, Any]) -> nn.Module:

@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 import torch
-from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, TableShape
-from synthspark_models.losses import (
-    critic_generator_loss,
-    gradient_penalty,
-    hinge_discriminator_loss,
-    ranking_loss,
-    wasserstein_critic_loss,
-)
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,6 +12,14 @@ from synthspark.training.counterpart import Counterpart
 from synthspark.training.loader import stacked
 from synthspark.training.optimise import apply
 from synthspark.training.task import TrainingTask
+from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, TableShape
+from synthspark_models.losses import (
+    critic_generator_loss,
+    gradient_penalty,
+    hinge_discriminator_loss,
+    ranking_loss,
+    wasserstein_critic_loss,
+)
 
 
 class BehaviourTrainer:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-from synthspark_models import GanDiscriminator, GanGenerator, TableShape
-from synthspark_models.losses import minimax_discriminator_loss, minimax_generator_loss
 from torch import Tensor, nn
 
 from synthspark.training.artifacts import build_generator
 from synthspark.training.loader import stacked
 from synthspark.training.optimise import apply
 from synthspark.training.task import TrainingTask
+from synthspark_models import GanDiscriminator, GanGenerator, TableShape
+from synthspark_models.losses import minimax_discriminator_loss, minimax_generator_loss
 
 
 class GanTrainer:

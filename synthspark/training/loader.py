@@ -56,7 +56,7 @@ def steps_per_epoch(num_rows: int, processes: int, batch_size: int) -> int:
 def feed(
     url: str, columns: list[str], batch_size: int, rank: int, processes: int, seed: int
 ) -> Iterator[Iterator[dict[str, Tensor]]]:
-    """Endless batches of this process's shard, in an order that (seed, torch's own seed) decide.
+    """Batches of this process's shard, in an order that the seeds decide: one pass, or endless if shared.
 
     One worker thread: more are faster, but their order cannot be reproduced.
     """
@@ -70,7 +70,8 @@ def feed(
             cur_shard=rank,
             shard_count=processes,
             seed=seed % (1 << 31) + 1,  # 0 would mean: not reproducible
-            num_epochs=None,
+            # One process passes once. Several must not run dry before the others: their shards differ in size.
+            num_epochs=1 if processes == 1 else None,
         )
     try:
         loader = BatchedDataLoader(

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from synthspark_models.losses import (
     gradient_penalty,
     hinge_discriminator_loss,

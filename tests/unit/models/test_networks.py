@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+
 from synthspark_models import (
     BehaviourDiscriminator,
     BehaviourGenerator,
@@ -12,7 +14,6 @@ from synthspark_models import (
     TabularEncoder,
 )
 from synthspark_models.tabular import RARE, UNKNOWN
-from torch import nn
 
 SHAPES = [TableShape((5, 9), 2), TableShape((5,), 0), TableShape((), 3)]
 B, R = 6, 4

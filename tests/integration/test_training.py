@@ -1,0 +1,116 @@
+"""Training through Spark, Petastorm and TorchDistributor on planted feeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from pyspark.sql import SparkSession
+
+from synthspark.errors import TrainingError
+from synthspark.training import TrainingTask, load_generator, train_all
+from synthspark.training.loader import check_feed, feed, steps_per_epoch
+from synthspark_models import BehaviourGenerator
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+GROUPS, RANK, ROWS = 4, 3, 240
+CENTRES = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, -1, 0]], dtype=np.float32)
+
+
+def write_feed(folder: Path, files: int = 4) -> None:
+    """The group (a code) decides the factor and the audience: counterpart j likes group j modulo GROUPS."""
+    rng = np.random.default_rng(0)
+    group = np.arange(ROWS) % GROUPS
+    factors = CENTRES[group] + 0.05 * rng.standard_normal((ROWS, RANK)).astype(np.float32)
+    table = pd.DataFrame({"code": (3 + group).astype(np.int32), "log_activity": np.ones(ROWS, np.float32)})
+    for i in range(RANK):
+        table[f"factor_{i:02d}"] = factors[:, i]
+    for i in range(2):
+        table[f"positive_{i:02d}"] = (group + GROUPS * rng.integers(0, 5, ROWS)).astype(np.int32)
+    folder.mkdir()
+    order = rng.permutation(ROWS)
+    for n, part in enumerate(np.array_split(order, files)):
+        pq.write_table(pa.Table.from_pandas(table.iloc[part], preserve_index=False), folder / f"{n}.parquet")
+
+
+def write_counterpart(folder: Path) -> None:
+    index = np.arange(5 * GROUPS)
+    table = pd.DataFrame({"index": index.astype(np.int32), "log_popularity": np.zeros(len(index), np.float32)})
+    for i in range(RANK):
+        table[f"factor_{i:02d}"] = CENTRES[index % GROUPS, i]
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), folder / "0.parquet")
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> TrainingTask:
+    write_feed(tmp_path / "feed with space")
+    write_counterpart(tmp_path / "other")
+    return TrainingTask(
+        name="behaviour_items",
+        network="behaviour",
+        feed_url=f"file://{tmp_path}/feed with space",
+        num_rows=ROWS,
+        code_columns=["code"],
+        cardinalities=[3 + GROUPS],
+        number_columns=[],
+        output_url=f"file://{tmp_path}/out",
+        epochs=25,
+        batch_size=24,
+        device="cpu",
+        factor_columns=[f"factor_{i:02d}" for i in range(RANK)],
+        activity_column="log_activity",
+        positive_columns=["positive_00", "positive_01"],
+        counterpart_url=f"file://{tmp_path}/other",
+        hyper={"hidden": 32, "noise_dim": 2, "negatives": 32},
+    )
+
+
+def planted_correlation(task: TrainingTask) -> float:
+    network, meta = load_generator(task.output_url)
+    assert isinstance(network, BehaviourGenerator)
+    codes = torch.arange(3, 3 + GROUPS)[:, None]
+    with torch.no_grad():
+        made = network(codes, torch.zeros(GROUPS, 0), torch.zeros(GROUPS, network.noise_dim)).vector.numpy()
+    return float(np.corrcoef(made.ravel() * meta["factor_scale"], CENTRES.ravel())[0, 1])
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_planted_structure_is_learned(spark: SparkSession, task: TrainingTask, processes: int) -> None:
+    seen: list[int] = []
+    meta = train_all(spark, [task], processes, lambda name, record: seen.append(record["epoch"]))[task.name]
+    assert seen == list(range(1, task.epochs + 1))
+    assert meta["history"][-1]["generator_loss"] < meta["history"][0]["generator_loss"]
+    assert planted_correlation(task) > 0.9
+
+
+def test_a_failing_process_is_heard(spark: SparkSession, task: TrainingTask) -> None:
+    data: dict[str, Any] = {**vars(task), "num_rows": ROWS + 1}
+    with pytest.raises(TrainingError, match=rf"its files hold {ROWS} rows, its record says {ROWS + 1}"):
+        train_all(spark, [TrainingTask(**data)], 1, lambda *_: None)
+
+
+def test_feeds_are_reproducible_and_sharded(task: TrainingTask) -> None:
+    def read(rank: int, processes: int, seed: int = 7) -> list[tuple[float, ...]]:
+        torch.manual_seed(seed)
+        rows: list[tuple[float, ...]] = []
+        with feed(task.feed_url, task.columns, 20, rank, processes, seed) as batches:
+            for _ in range(ROWS // processes // 20):
+                batch = next(batches)
+                rows += list(zip(*(batch[c].tolist() for c in task.factor_columns), strict=True))
+        return rows
+
+    assert read(0, 1) == read(0, 1)
+    assert read(0, 1) != read(0, 1, seed=8)
+    assert len(set(read(0, 1))) == ROWS
+    assert not set(read(0, 2)) & set(read(1, 2))
+    assert steps_per_epoch(1000, 3, 100) == 3
+    with pytest.raises(TrainingError, match="4 row groups cannot be shared by 5 processes"):
+        check_feed(task.feed_url, ROWS, 5)
