@@ -51,6 +51,11 @@ SYNTHETIC_ID_PREFIX = "syn:"
 """Real ids that start with this are refused: it is what keeps synthetic ids from ever colliding."""
 
 
+def quoted(name: str) -> str:
+    """A column name as Spark's `col` takes it literally: dots, spaces and backticks are part of the name."""
+    return "`" + name.replace("`", "``") + "`"
+
+
 def entity_schema(key: str, attributes: dict[str, str]) -> T.StructType:
     """The clean schema of items or users: the key, then each declared attribute by its kind."""
     fields = [T.StructField(key, T.StringType())]
@@ -68,11 +73,7 @@ def conform(df: DataFrame, schema: T.StructType, table: str) -> DataFrame:
                 f"table {table}: column {field.name!r} is {found[field.name].simpleString()}, "
                 f"the contract says {field.dataType.simpleString()}"
             )
-    return df.select([_quoted(f.name) for f in schema.fields])
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+    return df.select([quoted(f.name) for f in schema.fields])
 
 
 def _shape(kind: T.DataType) -> str:

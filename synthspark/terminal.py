@@ -17,7 +17,7 @@ from synthspark.pipeline.context import Context, StageReport
 
 log = logging.getLogger(__name__)
 
-SHOWN = (("ndcg", 20), ("recall", 20), ("hit_rate", 20))
+SHOWN = (("ndcg", 20), ("recall", 20))
 """Metrics of the terminal's table; all are in metrics.json."""
 
 
@@ -98,7 +98,7 @@ class Terminal:
 
 
 def metrics_table(protocols: list[dict[str, Any]]) -> Table:
-    """One row per arm: each slice's metrics with half the width of their interval; averages over seeds."""
+    """One row per arm: each slice's metrics with their interval; averages over seeds."""
     ks = {row["k"] for row in protocols}
     shown = [(m, k if k in ks else max(ks)) for m, k in SHOWN]
     table = Table(title="cold_item: full ranking, mean over users (95 % interval)", title_justify="left")

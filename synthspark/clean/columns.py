@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark.errors import SourceError, did_you_mean
+from synthspark.schemas import quoted
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,6 @@ class ColumnSource:
     def label(self) -> str:
         """The name under which raw rows show it."""
         return self.name if self.name is not None else f"({self.expr})"
-
-
-def quoted(name: str) -> str:
-    """A column name as Spark's `col` takes it literally: dots, spaces and backticks are part of the name."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def mapped(df: DataFrame, columns: Mapping[str, ColumnSource], table: str) -> DataFrame:

@@ -12,10 +12,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark import schemas
-from synthspark.clean.columns import ID_TYPES, ColumnSource, as_id, mapped, quoted, require_types
+from synthspark.clean.columns import ID_TYPES, ColumnSource, as_id, mapped, require_types
 from synthspark.clean.timestamps import require_zone, to_utc
 from synthspark.clean.verdicts import first_reason
 from synthspark.errors import SourceError
+from synthspark.schemas import quoted
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.clean.columns import quoted
+from synthspark.schemas import quoted
 
 
 def first_reason(rules: Sequence[tuple[str, Column]]) -> Column:

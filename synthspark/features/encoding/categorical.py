@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from synthspark.features.encoding.columns import quoted
+from synthspark.schemas import quoted
 
 UNKNOWN, MISSING, RARE, FIRST = 0, 1, 2, 3
 

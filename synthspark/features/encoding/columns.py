@@ -6,11 +6,6 @@ import re
 import unicodedata
 
 
-def quoted(name: str) -> str:
-    """A column name as Spark's `col` takes it literally: dots, spaces and backticks are part of the name."""
-    return "`" + name.replace("`", "``") + "`"
-
-
 def encoded_name(kind: str, position: int, attribute: str, part: str = "") -> str:
     """`code_03_brand`, `number_001_title_07`: unique by position, readable by name."""
     plain = unicodedata.normalize("NFKD", attribute).encode("ascii", "ignore").decode()

@@ -11,8 +11,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.features.encoding import numeric
-from synthspark.features.encoding.columns import quoted
 from synthspark.features.encoding.numeric import NumericEncoder, NumericPartial
+from synthspark.schemas import quoted
 
 
 def seconds(name: str) -> Column:
@@ -33,11 +33,7 @@ def reduce(name: str, column: str, missing_column: str | None, partials: Iterabl
 
 def encode(df: DataFrame, encoder: NumericEncoder) -> DataFrame:
     """`df` with the float column(s) of `encoder`."""
-    value = seconds(encoder.name)
-    df = df.withColumn(encoder.column, numeric.encode_column(encoder, value))
-    if encoder.missing_column is not None:
-        df = df.withColumn(encoder.missing_column, F.when(value.isNull(), 1.0).otherwise(-1.0).cast("float"))
-    return df
+    return numeric.with_encoded(df, encoder, seconds(encoder.name))
 
 
 def decode(encoder: NumericEncoder, numbers: npt.NDArray[Any], missing: npt.NDArray[Any] | None) -> npt.NDArray[Any]:

@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 
 from synthspark.features.encoding import categorical
 from synthspark.features.encoding.categorical import CategoricalPartial
-from synthspark.features.encoding.columns import encoded_name, quoted
+from synthspark.features.encoding.columns import encoded_name
+from synthspark.schemas import quoted
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.features.encoding.columns import quoted
+from synthspark.schemas import quoted
 
 KNOTS = 101
 TAIL = 0.001
@@ -107,7 +107,11 @@ def encode_column(encoder: NumericEncoder, value: Column) -> Column:
 
 def encode(df: DataFrame, encoder: NumericEncoder) -> DataFrame:
     """`df` with the float column(s) of `encoder`."""
-    value = F.col(quoted(encoder.name)).cast("double")
+    return with_encoded(df, encoder, F.col(quoted(encoder.name)).cast("double"))
+
+
+def with_encoded(df: DataFrame, encoder: NumericEncoder, value: Column) -> DataFrame:
+    """`df` with `value` as the float column(s) of `encoder`."""
     df = df.withColumn(encoder.column, encode_column(encoder, value))
     if encoder.missing_column is not None:
         df = df.withColumn(encoder.missing_column, F.when(value.isNull(), 1.0).otherwise(-1.0).cast("float"))

@@ -12,7 +12,7 @@ from functools import partial
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.features.encoding.columns import quoted
+from synthspark.schemas import quoted
 
 
 @dataclass(frozen=True)
