@@ -189,6 +189,30 @@ class Train(Section):
     behaviour_users: Network = Network(network="behaviour")
 
 
+class Judge(Section):
+    """What decides which of the generator's pairs are published, trained on warm items that are treated as cold."""
+
+    enabled: bool = True
+    """False: the generator's own ranking decides, and it learns from the fold's items too."""
+    fold_fraction: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the warm items that the generator does not see and the judge learns from."""
+    negatives: int = Field(default=3, ge=1)
+    """Drawn pairs per real one."""
+    max_pairs: int = Field(default=500_000, ge=1000)
+    """Pairs that the judge is trained on, at most; they are in the driver's memory (about 200 bytes each)."""
+    candidates_per_event: float = Field(default=5.0, ge=1)
+    """Pairs that the generator proposes for each one that the budget allows."""
+    min_candidates: int = Field(default=50, ge=1)
+    """Pairs proposed per user at least."""
+    max_history: int = Field(default=2000, ge=1)
+    """Items of a user that a candidate is compared with at most; bounds a task's memory."""
+    trees: int = Field(default=300, ge=1)
+    """Trees at most; fewer where held-out users gain nothing from more."""
+    learning_rate: float = Field(default=0.05, gt=0)
+    leaves: int = Field(default=31, ge=2)
+    """Leaves per tree."""
+
+
 class Synthesize(Section):
     """What is made."""
 
@@ -204,8 +228,10 @@ class Synthesize(Section):
     """Virtual events for every real cold user."""
     budget: float = Field(default=0.1, gt=0, le=10)
     """Virtual events of cold items per user, as a share of the user's own number of items."""
-    weight: float = Field(default=0.3, gt=0)
-    """Weight of a virtual event, in median real interactions."""
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of a virtual event that the judge is sure of, in median real interactions; others in proportion."""
+    unjudged_weight: float = Field(default=0.3, gt=0)
+    """Weight of a virtual event that nobody judged: those of cold and new users, and all if there is no judge."""
     min_events: int = Field(default=1, ge=1)
     """Events that every cold or new entity gets at least."""
     max_events: int = Field(default=200, ge=1)
@@ -233,8 +259,8 @@ class Evaluate(Section):
     protocols: list[Literal["cold_item"]] = ["cold_item"]
     seeds: list[int] = [0]
     """Split seeds; three at least before a decision."""
-    arms: list[Literal["real", "real+synthetic", "random", "popularity"]] = [
-        "real", "real+synthetic", "random", "popularity",
+    arms: list[Literal["real", "real+synthetic", "no_judge", "random", "popularity"]] = [
+        "real", "real+synthetic", "no_judge", "random", "popularity",
     ]  # fmt: skip
     cold_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Share of the items that lose all interactions: half validation, half test."""
@@ -254,6 +280,7 @@ class Config(Section):
     events: Events = Events()
     features: Features = Features()
     train: Train = Train()
+    judge: Judge = Judge()
     synthesize: Synthesize = Synthesize()
     recommend: Recommend = Recommend()
     evaluate: Evaluate = Evaluate()

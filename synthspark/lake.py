@@ -76,8 +76,9 @@ class Publication:
 
         (Persisting does not shorten a plan, and planning grows with its square: seconds per query after a few joins.)
         """
-        self.scratch(f"scratch/{name}", df)
-        return self.read(f"scratch/{name}")
+        table = f"scratch/{len(self._formats):03d}/{name}"
+        self.scratch(table, df)
+        return self.read(table)
 
     def write_json(self, name: str, data: Any) -> None:
         """Stage a JSON file `<folder>/<file>`; it is published as `<folder>/run_id=<run>/<file>`."""

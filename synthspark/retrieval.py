@@ -46,6 +46,16 @@ def top_k(queries: DataFrame, targets: DataFrame, sample_seed: int | None = None
     return within.select("query_index", "target_index", "score", "rank")
 
 
+def scored(pairs: DataFrame, users: DataFrame, made: DataFrame) -> DataFrame:
+    """`pairs` with `score`, the inner product of both sides' `vector`; pairs of unknown entities are dropped."""
+    left = users.select("user_index", F.col("vector").alias("_user"))
+    right = made.select("item_index", F.col("vector").alias("_item"))
+    joined = pairs.join(left, on="user_index", how="inner").join(right, on="item_index", how="inner")
+    products = F.zip_with("_user", "_item", lambda a, b: a.cast("double") * b)
+    score = F.aggregate(products, F.lit(0.0), lambda total, x: total + x).cast("float")
+    return joined.withColumn("score", score).drop("_user", "_item")
+
+
 def _packed(df: DataFrame, index: str, size: int, columns: list[str], name: str) -> DataFrame:
     rows = F.sort_array(F.collect_list(F.struct(*columns))).alias(name)
     return df.groupBy(F.floor(F.col(index) / size).alias(f"{name}_block")).agg(rows).select(name)

@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 REQUIRED = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # Blocks of factors travel as single rows of about a megabyte: bound the batch by bytes, not only by rows.
-    "spark.sql.execution.arrow.maxBytesPerBatch": str(64 * 1024 * 1024),
+    # Blocks of factors travel as single rows of about a megabyte: Spark's 10,000 rows per batch would be gigabytes.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
 

@@ -10,18 +10,26 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.evaluation.arms import MetricRow, SliceResult, judge, metric_rows, paired_difference
-from synthspark.evaluation.controls import popularity_pairs, random_pairs
+from synthspark.evaluation.controls import popularity_pairs
 from synthspark.evaluation.gate import Difference, Verdict, verdict
 from synthspark.evaluation.split import Split, cold_item_split
 from synthspark.features import encoding
 from synthspark.lake import STAGES, Publication
-from synthspark.pipeline.context import Context, StageReport, indexed_interactions
-from synthspark.pipeline.featurize import als_settings, attribute_kinds, factor_settings, limits, write_learnable
+from synthspark.pairing import random_pairs
+from synthspark.pipeline.audience import Shop, item_space, open_pairs, place, train_judge
+from synthspark.pipeline.context import Context, StageReport, factor_vectors, indexed_interactions
+from synthspark.pipeline.featurize import (
+    als_settings,
+    attribute_kinds,
+    factor_settings,
+    limits,
+    write_behaviour_feed,
+    write_space,
+)  # fmt: skip
 from synthspark.pipeline.train import checkpoints, make_task, root_mean_square
 from synthspark.recommend import Factors, fit_als, rating
 from synthspark.session import task_slots
 from synthspark.synthesis.generate import preferences
-from synthspark.synthesis.placing import place_items
 from synthspark.training import train_all
 
 Results = dict[str, dict[str, SliceResult]]
@@ -69,20 +77,20 @@ def _one_split(context: Context, staged: Publication, seed: int) -> tuple[Result
     train = split.train.select("user_index", "item_index", "rating")
     blocks, settings = 2 * task_slots(context.spark), als_settings(context)
     real = _kept(staged, f"{seed}/real", fit_als(train, settings, blocks))
-    space = _kept(staged, f"{seed}/space", fit_als(train, factor_settings(context), blocks))
-    virtual = staged.keep(f"{seed}/virtual", _virtual_pairs(context, staged, split, space, seed))
-    volume = virtual.count()
+    added = {arm: staged.keep(f"{seed}/virtual/{arm}", df)
+             for arm, df in _virtual_pairs(context, staged, split, seed).items()}  # fmt: skip
+    volume, weight = added["real+synthetic"].agg(F.count(F.lit(1)), F.avg("weight")).collect()[0]
     users, items = train.select("user_index").distinct(), split.items.select("item_index")
-    added = {
-        "real+synthetic": virtual,
+    controls = {
         "random": random_pairs(users, items, volume, seed),
         "popularity": popularity_pairs(train, items, volume, seed),
     }
+    added |= {arm: pairs.withColumn("weight", F.lit(weight)) for arm, pairs in controls.items()}
     results: Results = {}
     for arm in config.evaluate.arms:
         factors = real
         if arm != "real":
-            fitted = fit_als(_union(context, train, added[arm]), settings, blocks)
+            fitted = fit_als(_union(train, added[arm]), settings, blocks)
             factors = _kept(staged, f"{seed}/{arm}", fitted)
         results[arm] = judge(split, factors.users, factors.items, config.evaluate.ks)
     results["popular"] = judge(split, *_popular(train, users), config.evaluate.ks)
@@ -103,8 +111,8 @@ def _kept(staged: Publication, name: str, factors: Factors) -> Factors:
     return Factors(staged.keep(f"{name}/users", factors.users), staged.keep(f"{name}/items", factors.items))
 
 
-def _virtual_pairs(context: Context, staged: Publication, split: Split, space: Factors, seed: int) -> DataFrame:
-    """The product on the split: what the job would add for the items that are cold there."""
+def _virtual_pairs(context: Context, staged: Publication, split: Split, seed: int) -> dict[str, DataFrame]:
+    """Per arm, what the job would add for the items that are cold in the split: learned from training rows only."""
     config, prefix = context.config, f"scratch/seed_{seed}/"
     ids = context.read("features/items", feed=True).select("item_id", "item_index")
     rows = context.read("clean/items").join(ids, on="item_id", how="inner")
@@ -112,24 +120,36 @@ def _virtual_pairs(context: Context, staged: Publication, split: Split, space: F
     fitted = encoding.fit(rows.where("role = 'warm'"), attribute_kinds(context, "item_id"), limits(context))
     columns = ("item_index", "role", *fitted.code_columns, *fitted.number_columns)
     encoded = staged.keep(f"{seed}/encoded", encoding.encode(rows, fitted).select(*columns))
-    train = split.train.select("user_index", "item_index")
-    write_learnable(context, staged, staged.scratch, prefix, space, train, {"item_id": encoded.drop("role")})
+    train = split.train.select("user_index", "item_index", "rating")
+    seen, space = open_pairs(context, train), item_space(context)
+    factors = fit_als(seen, factor_settings(context), 2 * task_slots(context.spark))
+    write_space(context, staged.scratch, f"{prefix}{space}", factors, seen)
+    items = encoded.drop("role")
+    write_behaviour_feed(context, staged, staged.scratch, "item_id", prefix, space, seen, items)
     work = f"{checkpoints(context)}/evaluate-{seed}"
     task = make_task(
         context, "behaviour_items", fitted, staged.url(f"{prefix}feeds/behaviour_items"),
-        staged.read(f"{prefix}feeds/behaviour_items").count(), staged.url(f"{prefix}factors/users"),
-        root_mean_square(context, staged.url(f"{prefix}factors/items")), work,
+        staged.read(f"{prefix}feeds/behaviour_items").count(), staged.url(f"{prefix}{space}/users"),
+        root_mean_square(context, staged.url(f"{prefix}{space}/items")), work,
     )  # fmt: skip
     meta = train_all(context.spark, [task], config.train.processes, context.on_epoch)[task.name]
-    cold = encoded.where("role != 'warm'")
-    made = preferences(cold, "item_index", work, meta, config.synthesize.seed + seed).select("item_index", "vector")
     breadth = train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
-    users = space.users.join(breadth, on="user_index", how="inner")
-    return place_items(users, staged.keep(f"{seed}/made", made), config.synthesize.budget, config.synthesize.min_events)
+    vectors = factor_vectors(staged.read(f"{prefix}{space}/users"), config.features.factor_rank, "user_index")
+    users = vectors.select("user_index", "vector").join(breadth, on="user_index", how="inner")
+    shop = Shop(fitted, items, train.select("user_index", "item_index"), staged.keep(f"{seed}/users", users))
+    cold = encoded.where("role != 'warm'").withColumn("noise", F.lit(0.0))
+    made = preferences(cold, "item_index", work, meta, config.synthesize.seed + seed)
+    made = staged.keep(f"{seed}/made", made)
+    judge = train_judge(context, staged, shop, work, meta, f"{work}/judge") if config.judge.enabled else None
+    chosen = (f"{work}/judge", judge["sha256"]) if judge else None
+    placed = {"real+synthetic": place(context, staged, shop, made, chosen)}
+    if "no_judge" in config.evaluate.arms:
+        placed["no_judge"] = place(context, staged, shop, made, None)
+    return placed
 
 
-def _union(context: Context, train: DataFrame, added: DataFrame) -> DataFrame:
-    virtual = rating(F.lit(context.config.synthesize.weight), 1.0)
+def _union(train: DataFrame, added: DataFrame) -> DataFrame:
+    virtual = rating(F.col("weight"), 1.0)
     both = train.unionByName(added.select("user_index", "item_index", virtual.alias("rating")))
     return both.groupBy("user_index", "item_index").agg(F.max("rating").alias("rating"))
 

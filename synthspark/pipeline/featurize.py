@@ -15,6 +15,7 @@ from synthspark.features.feeds import behaviour_feed, factor_table, spread
 from synthspark.features.interactions import behaviour_features, category_shares, interactions, pair_statistics
 from synthspark.indexing import with_index
 from synthspark.lake import Publication
+from synthspark.pipeline.audience import FULL_SPACE, item_space, open_pairs
 from synthspark.pipeline.context import Context, StageReport, side_name
 from synthspark.recommend import AlsSettings, Factors, fit_als, rating
 from synthspark.session import task_slots
@@ -28,7 +29,7 @@ def featurize(context: Context) -> StageReport:
     config, report = context.config, StageReport()
     with context.lake.publication(context.run_id, "featurize") as staged:
         events = context.read("clean/events")
-        pairs = pair_statistics(events, config.events.weights, config.events.half_life_days).persist()
+        pairs = staged.keep("pairs", pair_statistics(events, config.events.weights, config.events.half_life_days))
         report.rows_in = context.record("clean")["rows"]["clean/events"]
         unit = pairs.agg(F.percentile_approx("weight", 0.5)).collect()[0][0]
         if unit is None:
@@ -39,7 +40,6 @@ def featurize(context: Context) -> StageReport:
         _learnable(context, staged, pairs, tables["user_id"], tables["item_id"], unit, report)
         report.rows_out = staged.rows["features/interactions"]
         staged.details.update(report.to_json())
-        pairs.unpersist()
     return report
 
 
@@ -79,33 +79,31 @@ def write_feed(context: Context, write: Callable[..., int], name: str, feed: Dat
     return write(name, shuffled, feed=True, row_group_bytes=ROW_GROUP_BYTES)
 
 
-def write_learnable(
-    context: Context,
-    staged: Publication,
-    write: Callable[..., int],
-    prefix: str,
-    factors: Factors,
-    pairs: DataFrame,
-    tables: dict[str, DataFrame],
-) -> None:
-    """Stage by `write` the factor tables and the behaviour feeds, named below `prefix`, of the sides in `tables`.
+def write_space(context: Context, write: Callable[..., int], name: str, factors: Factors, pairs: DataFrame) -> None:
+    """Stage by `write` both factor tables of a preference space, `<name>/users` and `<name>/items`.
 
-    pairs: warm `user_index`, `item_index`; tables: `item_id` and/or `user_id` -> index and encoded columns.
+    pairs: the `user_index`, `item_index` that the factors were fitted on.
     """
-    config = context.config
-    sides = {"item_id": ("item_index", factors.items), "user_id": ("user_index", factors.users)}
-    for key, (index, vectors) in sides.items():
+    for key, vectors in (("item_id", factors.items), ("user_id", factors.users)):
+        index = f"{key.removesuffix('_id')}_index"
         breadth = pairs.groupBy(index).agg(F.count(F.lit(1)).alias("breadth"))
-        table = factor_table(vectors, breadth, index, config.features.factor_rank)
-        rows = write(f"{prefix}factors/{side_name(key)}", table, feed=True)
-        if key not in tables:
-            continue
-        own = staged.read(f"{prefix}factors/{side_name(key)}")
-        feed = behaviour_feed(
-            pairs, tables[key], own, index, config.features.positives, config.features.max_feed_rows, config.seed
-        )
-        name = f"{prefix}feeds/behaviour_{side_name(key)}"
-        write_feed(context, write, name, feed, rows * config.features.max_feed_rows)
+        write(f"{name}/{side_name(key)}", factor_table(vectors, breadth, index, context.config.features.factor_rank),
+              feed=True)  # fmt: skip
+
+
+def write_behaviour_feed(
+    context: Context, staged: Publication, write: Callable[..., int], key: str, prefix: str, space: str,
+    pairs: DataFrame, encoded: DataFrame,
+) -> None:  # fmt: skip
+    """Stage by `write` the feed of one side's behaviour generator, in a space that is staged.
+
+    pairs: `user_index`, `item_index` of that space; encoded: the side's index and encoded columns.
+    """
+    f, seed = context.config.features, context.config.seed
+    own = staged.read(f"{prefix}{space}/{side_name(key)}")
+    index = f"{key.removesuffix('_id')}_index"
+    feed = behaviour_feed(pairs, encoded, own, index, f.positives, f.max_feed_rows, seed)
+    write_feed(context, write, f"{prefix}feeds/behaviour_{side_name(key)}", feed, own.count() * f.max_feed_rows)
 
 
 def _features(
@@ -171,7 +169,7 @@ def _learnable(
     warm_users = users[0].where(F.col("breadth") >= f.min_user_items).select("user_id", "user_index")
     warm_items = items[0].where(F.col("breadth") >= f.min_item_users).select("item_id", "item_index")
     warm = pairs.join(warm_users, on="user_id", how="inner").join(warm_items, on="item_id", how="inner")
-    warm = warm.select("user_index", "item_index", rating(F.col("weight"), unit).alias("rating")).persist()
+    warm = staged.keep("warm", warm.select("user_index", "item_index", rating(F.col("weight"), unit).alias("rating")))
     count = warm.count()
     if count == 0:
         raise SourceError(
@@ -179,11 +177,12 @@ def _learnable(
             "lower features.min_item_users and features.min_user_items, or bring more events"
         )
     report.tables["features"]["warm interactions"] = count
-    factors = fit_als(warm, factor_settings(context), 2 * task_slots(context.spark))
-    tables = {}
-    for key, (table, fitted) in (("item_id", items), ("user_id", users)):
+    blocks = 2 * task_slots(context.spark)
+    spaces = {FULL_SPACE: warm, item_space(context): open_pairs(context, warm)}
+    for name, pairs_of in spaces.items():
+        write_space(context, staged.write, name, fit_als(pairs_of, factor_settings(context), blocks), pairs_of)
+    for key, (table, fitted), space in (("item_id", items, item_space(context)), ("user_id", users, FULL_SPACE)):
         if fitted.encoders:
             index = f"{key.removesuffix('_id')}_index"
-            tables[key] = table.select(index, *fitted.code_columns, *fitted.number_columns)
-    write_learnable(context, staged, staged.write, "", factors, warm, tables)
-    warm.unpersist()
+            encoded = table.select(index, *fitted.code_columns, *fitted.number_columns)
+            write_behaviour_feed(context, staged, staged.write, key, "", space, spaces[space], encoded)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -13,10 +14,19 @@ from pyspark.sql import types as T
 from synthspark import schemas
 from synthspark.errors import ContractError
 from synthspark.lake import Publication
-from synthspark.pipeline.context import Context, StageReport, factor_vectors, read_encoding, side_name
+from synthspark.pipeline.audience import FULL_SPACE, place, published_shop
+from synthspark.pipeline.context import (
+    Context,
+    StageReport,
+    factor_vectors,
+    indexed_interactions,
+    read_encoding,
+    side_name,
+)  # fmt: skip
+from synthspark.pipeline.train import JUDGE
 from synthspark.synthesis.events import event_mix, synthetic_events
 from synthspark.synthesis.generate import new_entities, preferences
-from synthspark.synthesis.placing import place_items, place_users, with_popularity
+from synthspark.synthesis.placing import place_users, with_popularity
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Side:
     new: DataFrame | None
     """New entities with the same index and encoded columns; None if none are made."""
     wanting: DataFrame | None
-    """Index, encoded columns and `origin` of the cold and the new; None without a behaviour generator."""
+    """Key, index, encoded columns, `origin` and `noise` of the cold and the new; None without a behaviour generator."""
     meta: dict[str, Any]
     """model.json of the behaviour generator."""
 
@@ -84,13 +94,13 @@ def _side(context: Context, staged: Publication, key: str, count: int, cold: boo
     if behaviour is None:
         report.notes.append(f"no virtual events of cold {name}: there is no behaviour generator for them")
         return Side(key, index, real, new, None, {})
-    encoded = [index, *behaviour["code_columns"], *behaviour["number_columns"]]
+    encoded = [key, index, *behaviour["code_columns"], *behaviour["number_columns"]]
+    origins = {origin: F.lit(f"{origin}_{key.removesuffix('_id')}").alias("origin") for origin in ("cold", "new")}
     wanting = real.where(F.col("breadth") < least).where(F.lit(cold))
-    wanting = wanting.select(key, *encoded, F.lit(f"cold_{key.removesuffix('_id')}").alias("origin"))
+    # A real entity gets what is most likely of it; new ones differ from each other beyond their attributes.
+    wanting = wanting.select(*encoded, origins["cold"], F.lit(0.0).alias("noise"))
     if new is not None:
-        wanting = wanting.unionByName(
-            new.select(key, *encoded, F.lit(f"new_{key.removesuffix('_id')}").alias("origin"))
-        )
+        wanting = wanting.unionByName(new.select(*encoded, origins["new"], F.lit(1.0).alias("noise")))
     return Side(key, index, real, new, wanting, behaviour)
 
 
@@ -114,38 +124,54 @@ def _write_entities(context: Context, staged: Publication, side: Side) -> None:
 
 def _pairs(context: Context, staged: Publication, items: Side, users: Side) -> DataFrame:
     """`user_id`, `item_id`, `origin`, `weight` of every virtual event."""
-    s, rank = context.config.synthesize, context.config.features.factor_rank
-    factors = {name: factor_vectors(context.read(f"factors/{name}", feed=True), rank, f"{name[:-1]}_index")
-               for name in ("users", "items")}  # fmt: skip
-    parts = []
-    if items.wanting is not None:
-        url = context.lake.path("models/behaviour_items", context.run_id)
-        made = staged.keep("made_items", preferences(items.wanting, "item_index", url, items.meta, s.seed))
-        known = factors["users"].join(users.real.select("user_index", "breadth"), on="user_index", how="inner")
-        placed = place_items(known, made.select("item_index", "vector"), s.budget, s.min_events)
-        named = placed.join(items.wanting.select("item_index", "item_id", "origin"), on="item_index", how="inner")
-        parts.append(named.join(users.real.select("user_index", "user_id"), on="user_index", how="inner"))
-    if users.wanting is not None:
-        url = context.lake.path("models/behaviour_users", context.run_id)
-        made = staged.keep("made_users", preferences(users.wanting, "user_index", url, users.meta, s.seed))
-        asked = made.select("user_index", F.col("query").alias("vector"), "log_activity")
-        targets = factors["items"].withColumn("vector", with_popularity(F.col("vector"), F.col("log_popularity")))
-        targets = targets.select("item_index", "vector")
-        # Cold users are served best by what suits them best; new ones must be as varied as real ones: they draw.
-        origins = asked.join(users.wanting.select("user_index", "origin"), on="user_index", how="inner")
-        cold, new = (origins.where(F.col("origin") == f"{o}_user").drop("origin") for o in ("cold", "new"))
-        placed = place_users(cold, targets, s.min_events, s.max_events)
-        placed = placed.unionByName(place_users(new, targets, s.min_events, s.max_events, s.seed))
-        named = placed.join(users.wanting.select("user_index", "user_id", "origin"), on="user_index", how="inner")
-        parts.append(named.join(items.real.select("item_index", "item_id"), on="item_index", how="inner"))
-    columns = ("user_id", "item_id", "origin")
+    columns = ("user_id", "item_id", "origin", "weight")
+    made = (_audiences(context, staged, items, users), _baskets(context, staged, items, users))
+    parts = [part.select(*columns) for part in made if part is not None]
     if not parts:
-        empty = T.StructType([T.StructField(c, T.StringType()) for c in columns])
-        return context.spark.createDataFrame([], empty).withColumn("weight", F.lit(s.weight))
-    pairs = parts[0].select(*columns)
-    for part in parts[1:]:
-        pairs = pairs.unionByName(part.select(*columns))
-    return pairs.withColumn("weight", F.lit(s.weight))
+        fields = [T.StructField(c, T.DoubleType() if c == "weight" else T.StringType()) for c in columns]
+        return context.spark.createDataFrame([], T.StructType(fields))
+    return reduce(DataFrame.unionByName, parts)
+
+
+def _audiences(context: Context, staged: Publication, items: Side, users: Side) -> DataFrame | None:
+    """Events of cold and new items: placed among the real users."""
+    if items.wanting is None:
+        return None
+    url = context.lake.path("models/behaviour_items", context.run_id)
+    made = preferences(items.wanting, "item_index", url, items.meta, context.config.synthesize.seed)
+    made = staged.keep("made_items", made)
+    shop = published_shop(context)
+    encoded = shop.items.columns
+    if items.new is not None:
+        shop = replace(shop, items=shop.items.unionByName(items.new.select(*encoded)))
+    shop = replace(shop, items=staged.keep("items", shop.items), pairs=staged.keep("warm", shop.pairs))
+    judge = context.record("train")["details"].get(JUDGE)
+    place_of = context.lake.path(f"models/{JUDGE}", context.run_id)
+    chosen = (place_of, judge["sha256"]) if judge else None
+    placed = place(context, staged, shop, made, chosen, known=indexed_interactions(context))
+    named = placed.join(items.wanting.select("item_index", "item_id", "origin"), on="item_index", how="inner")
+    return named.join(users.real.select("user_index", "user_id"), on="user_index", how="inner")
+
+
+def _baskets(context: Context, staged: Publication, items: Side, users: Side) -> DataFrame | None:
+    """Events of cold and new users: baskets of the warm items."""
+    if users.wanting is None:
+        return None
+    s, rank = context.config.synthesize, context.config.features.factor_rank
+    url = context.lake.path("models/behaviour_users", context.run_id)
+    made = staged.keep("made_users", preferences(users.wanting, "user_index", url, users.meta, s.seed))
+    asked = made.select("user_index", F.col("query").alias("vector"), "log_activity")
+    targets = factor_vectors(context.read(f"{FULL_SPACE}/items", feed=True), rank, "item_index")
+    targets = targets.withColumn("vector", with_popularity(F.col("vector"), F.col("log_popularity")))
+    targets = targets.select("item_index", "vector")
+    # Cold users are served best by what suits them best; new ones must be as varied as real ones: they draw.
+    origins = asked.join(users.wanting.select("user_index", "origin"), on="user_index", how="inner")
+    cold, new = (origins.where(F.col("origin") == f"{o}_user").drop("origin") for o in ("cold", "new"))
+    placed = place_users(cold, targets, s.min_events, s.max_events)
+    placed = placed.unionByName(place_users(new, targets, s.min_events, s.max_events, s.seed))
+    placed = placed.withColumn("weight", F.lit(s.unjudged_weight))
+    named = placed.join(users.wanting.select("user_index", "user_id", "origin"), on="user_index", how="inner")
+    return named.join(items.real.select("item_index", "item_id"), on="item_index", how="inner")
 
 
 def _item_levels(context: Context, items: Side) -> DataFrame:

@@ -1,6 +1,8 @@
-"""Stage train: the four generators from the feeds."""
+"""Stage train: the four generators from the feeds, and the judge of what they propose."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from pyspark.sql import functions as F
 
@@ -8,12 +10,15 @@ from synthspark.config import Network
 from synthspark.errors import ConfigError, TrainingError, did_you_mean
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.feeds import factor_columns, positive_columns
+from synthspark.lake import Publication
+from synthspark.pipeline.audience import FULL_SPACE, item_space, published_shop, train_judge
 from synthspark.pipeline.context import Context, StageReport, read_encoding
 from synthspark.training import TrainingTask, train_all
 from synthspark.training.storage import portable
 from synthspark.training.task import DEFAULTS
 
 ROLES = ("profile_items", "profile_users", "behaviour_items", "behaviour_users")
+JUDGE = "judge_items"
 SMALLEST_FEED = 8
 """Rows below which nothing can be learned."""
 
@@ -35,8 +40,9 @@ def train(context: Context) -> StageReport:
                 report.notes.append(f"{name} is not trained: its feed has {rows.get(feed, 0)} rows")
             else:
                 url = context.lake.path(feed, context.run_id)
-                other = context.lake.path(f"factors/{other_side(side)}", context.run_id)
-                scale = factor_scale(context, f"factors/{side}") if name.startswith("behaviour") else 1.0
+                space = item_space(context) if name == "behaviour_items" else FULL_SPACE
+                other = context.lake.path(f"{space}/{other_side(side)}", context.run_id)
+                scale = factor_scale(context, f"{space}/{side}") if name.startswith("behaviour") else 1.0
                 tasks.append(make_task(context, name, encoding, url, rows[feed], other, scale, f"{work}/{name}"))
         if not tasks:
             raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
@@ -47,11 +53,27 @@ def train(context: Context) -> StageReport:
             last = meta["history"][-1]
             shown = ", ".join(f"{k.removesuffix('_loss')} {v:.3f}" for k, v in last.items() if k.endswith("_loss"))
             report.notes.append(f"{name} ({meta['network']}): {shown} after {last['epoch']} epochs")
+        if "behaviour_items" in metas and context.config.judge.enabled:
+            _judge(context, staged, f"{work}/behaviour_items", metas["behaviour_items"], report)
         report.rows_in = sum(t.num_rows for t in tasks)
         report.rows_out = len(tasks)
         staged.details.update(report.to_json())
     context.lake.delete(work)
     return report
+
+
+def _judge(context: Context, staged: Publication, model_url: str, meta: dict[str, Any], report: StageReport) -> None:
+    """Train the judge and stage models/judge_items, or say why there is none."""
+    folder = f"{checkpoints(context)}/{JUDGE}"
+    found = train_judge(context, staged, published_shop(context), model_url, meta, folder)
+    if found is None:
+        report.notes.append(f"{JUDGE} is not trained: its fold of the warm items has no sales; the generator's own "
+                            "ranking decides")  # fmt: skip
+        return
+    staged.copy_in(folder, f"models/{JUDGE}")
+    report.details[JUDGE] = {k: found[k] for k in ("sha256", "auc", "num_pairs")}
+    held_out = "too few users to hold some out" if found["auc"] is None else f"AUC {found['auc']:.3f} on held-out users"
+    report.notes.append(f"{JUDGE} (trees): {held_out}, from {found['num_pairs']:,} pairs")
 
 
 def checkpoints(context: Context) -> str:

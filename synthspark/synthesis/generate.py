@@ -36,7 +36,8 @@ def _loaded(url: str, sha256: str) -> tuple[torch.nn.Module, dict[str, Any]]:
 def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str, Any], seed: int) -> DataFrame:
     """What the behaviour generator says of each entity.
 
-    entities: `index` int and the encoded columns of `meta` (model.json). Returns `index`, `vector` array<float> (a
+    entities: `index` int, the encoded columns of `meta` (model.json), and `noise`: 0 for what is most likely, 1 for a
+    draw. Returns `index`, `vector` array<float> (a
     factor in the space of the real ones), `query` array<float> (one longer: for the counterparts' [factor, log
     popularity]), `log_activity` float.
     """
@@ -47,8 +48,9 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
         assert isinstance(network, BehaviourGenerator)
         noise = generator(seed, BEHAVIOUR, block).standard_normal((ROWS, network.noise_dim), dtype=np.float32)
         place = rows.column(index).to_numpy() % ROWS
+        scale = rows.column("noise").to_numpy().astype(np.float32)[:, None]
         made = network(
-            _tensor(rows, codes, np.int64), _tensor(rows, numbers, np.float32), torch.from_numpy(noise[place])
+            _tensor(rows, codes, np.int64), _tensor(rows, numbers, np.float32), torch.from_numpy(noise[place] * scale)
         )
         vector = made.vector * about["factor_scale"]
         columns = [
@@ -63,7 +65,7 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
         with torch.inference_mode():
             yield from map_blocks(batches, handle)
 
-    blocks = in_blocks(entities.select(index, *codes, *numbers), index)
+    blocks = in_blocks(entities.select(index, "noise", *codes, *numbers), index)
     return blocks.mapInArrow(apply, f"{index} int, vector array<float>, query array<float>, log_activity float")
 
 

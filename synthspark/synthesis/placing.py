@@ -6,26 +6,47 @@ while designing: cold NDCG@20 .075 by item against .121 by user at the same volu
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from synthspark.retrieval import top_k
+from synthspark.retrieval import scored, top_k
 
 PAIR = ("user_index", "item_index")
 
 
-def place_items(users: DataFrame, items: DataFrame, budget: float, min_users: int) -> DataFrame:
-    """Pairs for items that have a generated vector.
+def propose(
+    users: DataFrame, items: DataFrame, budget: float, per_event: float, least: int, min_users: int
+) -> DataFrame:
+    """The generator's candidates: `user_index`, `item_index`, `score`, each pair once.
 
-    users: `user_index`, `vector`, `breadth` (items the user has); items: `item_index`, `vector`. Each user gets the
-    `budget` x breadth items (at least one) that score highest; an item that nobody got so is given to the `min_users`
-    users whose taste (the direction of their factor, not its length) is nearest, so that every item has somebody.
+    users: `user_index`, `vector`, `breadth` (items the user has); items: `item_index`, `vector`. Per user the
+    `per_event` x `budget` x breadth items (at least `least`) that score highest, so that candidates grow with activity;
+    and per item the `min_users` users whose taste (the direction of their factor, not its length) is nearest, so that
+    every item can have somebody.
+    """
+    k = F.greatest(F.round(F.col("breadth") * (budget * per_event)), F.lit(least)).cast("int")
+    by_user = _matched(users.withColumn("k", k), items, "user_index", "item_index")
+    asked = items.withColumn("k", F.lit(min_users))
+    by_item = _matched(asked, _unit_length(users), "item_index", "user_index").select(*PAIR)
+    both = by_user.unionByName(scored(by_item, users, items))
+    return both.groupBy(*PAIR).agg(F.max("score").alias("score"))
+
+
+def place_items(pairs: DataFrame, users: DataFrame, budget: float, min_users: int) -> DataFrame:
+    """The pairs that are published: of each user the `budget` x breadth (at least one) of most merit.
+
+    pairs: `user_index`, `item_index`, `merit`; users: `user_index`, `breadth`. An item that nobody chose so gets its
+    best `min_users`.
     """
     k = F.greatest(F.round(F.col("breadth") * budget), F.lit(1)).cast("int")
-    chosen = _matched(users.withColumn("k", k), items, "user_index", "item_index").persist()
-    left = items.join(chosen.select("item_index").distinct(), on="item_index", how="left_anti")
-    rescued = _matched(left.withColumn("k", F.lit(min_users)), _unit_length(users), "item_index", "user_index")
-    return chosen.unionByName(rescued)
+    by_user = Window.partitionBy("user_index").orderBy(F.col("merit").desc(), "item_index")
+    by_item = Window.partitionBy("item_index").orderBy(F.col("merit").desc(), "user_index")
+    sized = pairs.join(users.select("user_index", k.alias("_k")), on="user_index", how="inner")
+    ranked = sized.withColumn("_chosen", F.row_number().over(by_user) <= F.col("_k"))
+    ranked = ranked.withColumn("_nobody", ~F.max("_chosen").over(Window.partitionBy("item_index")))
+    ranked = ranked.withColumn("_place", F.row_number().over(by_item))
+    kept = ranked.where(F.col("_chosen") | (F.col("_nobody") & (F.col("_place") <= min_users)))
+    return kept.select(*PAIR, "merit")
 
 
 def place_users(

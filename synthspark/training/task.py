@@ -28,7 +28,7 @@ DEFAULTS: dict[str, Hyper] = {
         "gradient_clip": 5.0,
         "adversarial_weight": 0.01,
         "adversarial_loss": "wgan_gp",
-        "adversarial_every": 4,
+        "adversarial_every": 16,
         "discriminator_steps": 1,
         "steps_per_epoch": 0,
         "spectral_norm": False,

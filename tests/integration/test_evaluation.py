@@ -8,9 +8,10 @@ from pyspark.sql import functions as F
 
 from synthspark.errors import ContractError
 from synthspark.evaluation.bootstrap import group_sums
-from synthspark.evaluation.controls import popularity_pairs, random_pairs
+from synthspark.evaluation.controls import popularity_pairs
 from synthspark.evaluation.ranking import metric_columns, user_metrics
 from synthspark.evaluation.split import cold_item_split
+from synthspark.pairing import random_pairs
 
 pytestmark = pytest.mark.spark
 

@@ -64,6 +64,17 @@ class TableEncoding:
                 columns += encoder.columns
         return columns
 
+    @property
+    def column_groups(self) -> list[list[str]]:
+        """The float columns that mean something only together: one group per text and per set."""
+        return [list(e.columns) for e in self.encoders if isinstance(e, TextEncoder | MultiEncoder)]
+
+    @property
+    def scalar_columns(self) -> list[str]:
+        """The float columns that mean something alone."""
+        grouped = {column for group in self.column_groups for column in group}
+        return [column for column in self.number_columns if column not in grouped]
+
     def to_json(self) -> dict[str, Any]:
         """Plain data. Rare values are left out: nothing that only few rows have is saved."""
         encoders = []
