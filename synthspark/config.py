@@ -172,6 +172,12 @@ class Network(Section):
     """Settings of the network and its optimisers, named in docs/networks.md."""
 
 
+class BehaviourNetwork(Network):
+    """A generator of behaviour."""
+
+    network: Literal["gan", "behaviour"] = "behaviour"
+
+
 class Train(Section):
     """Training of the four generators."""
 
@@ -183,10 +189,10 @@ class Train(Section):
     """Processes in all; each reads its own shard."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where Spark or torch has one."""
-    profile_items: Network = Network(network="gan")
-    profile_users: Network = Network(network="gan")
-    behaviour_items: Network = Network(network="behaviour")
-    behaviour_users: Network = Network(network="behaviour")
+    profile_items: Network = Network()
+    profile_users: Network = Network()
+    behaviour_items: BehaviourNetwork = BehaviourNetwork()
+    behaviour_users: BehaviourNetwork = BehaviourNetwork()
 
 
 class Judge(Section):
@@ -198,7 +204,7 @@ class Judge(Section):
     """Share of the warm items that the generator does not see and the judge learns from."""
     negatives: int = Field(default=3, ge=1)
     """Drawn pairs per real one."""
-    max_pairs: int = Field(default=500_000, ge=1000)
+    max_pairs: int = Field(default=300_000, ge=1000)
     """Pairs that the judge is trained on, at most; they are in the driver's memory (about 200 bytes each)."""
     candidates_per_event: float = Field(default=5.0, ge=1)
     """Pairs that the generator proposes for each one that the budget allows."""
@@ -206,9 +212,9 @@ class Judge(Section):
     """Pairs proposed per user at least."""
     max_history: int = Field(default=2000, ge=1)
     """Items of a user that a candidate is compared with at most; bounds a task's memory."""
-    trees: int = Field(default=300, ge=1)
+    trees: int = Field(default=150, ge=1)
     """Trees at most; fewer where held-out users gain nothing from more."""
-    learning_rate: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=0.1, gt=0)
     leaves: int = Field(default=31, ge=2)
     """Leaves per tree."""
 

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 import synthspark.retrieval as retrieval
 from synthspark.indexing import with_index
 from synthspark.retrieval import top_k
-from synthspark.synthesis.placing import place_items, place_users
+from synthspark.synthesis.placing import place_items, place_users, propose
 
 pytestmark = pytest.mark.spark
 
@@ -73,7 +73,9 @@ def test_placing_follows_activity_and_leaves_no_item_alone(spark: SparkSession) 
         [(10, [1.0, 0.0]), (11, [0.9, 0.1]), (12, [0.8, 0.0]), (13, [0.0, 1.0]), (14, [-1.0, -0.1])],
         "item_index int, vector array<float>",
     )
-    pairs = {(r.user_index, r.item_index) for r in place_items(users, items, 0.1, 1).collect()}
+    proposed = propose(users, items, budget=0.1, per_event=1.0, least=1, min_users=1)
+    placed = place_items(proposed.withColumnRenamed("score", "merit"), users, 0.1, 1)
+    pairs = {(r.user_index, r.item_index) for r in placed.collect()}
     assert {(0, 10), (0, 11), (0, 12), (1, 13), (2, 10)} <= pairs
     # Nobody likes item 14; user 1 dislikes it least. Raw scores would say so too, but for the loudest user.
     assert {p for p in pairs if p[1] == 14} == {(1, 14)}

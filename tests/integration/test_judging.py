@@ -1,0 +1,89 @@
+"""The judge on Spark: labelled pairs, rows per user, and merits that do not depend on partitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from synthspark.features.encoding import FIRST
+from synthspark.judging import (
+    PairTable,
+    TreeSettings,
+    fit_trees,
+    item_statistics,
+    judged,
+    labelled_pairs,
+    pair_rows,
+    training_rows,
+)
+
+pytestmark = pytest.mark.spark
+
+USERS, ITEMS, BRANDS = 40, 90, 3
+TABLE = PairTable(["brand"], [FIRST + BRANDS], ["price"], [])
+
+
+@pytest.fixture(scope="module")
+def world(spark: SparkSession) -> dict[str, DataFrame]:
+    """User u buys what has brand u % BRANDS, and now and then something else; items from 60 on are the fold."""
+    rng = np.random.default_rng(0)
+    bought = [
+        (u, i) for u in range(USERS) for i in range(ITEMS) if rng.random() < (0.5 if i % BRANDS == u % BRANDS else 0.03)
+    ]
+    pairs = spark.createDataFrame(bought, "user_index int, item_index int").persist()
+    rows = [(i, FIRST + i % BRANDS, float(i % 7)) for i in range(ITEMS)]
+    items = spark.createDataFrame(rows, "item_index int, brand int, price float").persist()
+    made = [(i, [1.0, 0.0], 1.0) for i in range(ITEMS)]
+    return {
+        "pairs": pairs,
+        "items": items,
+        "fold": items.where("item_index >= 60").select("item_index"),
+        "open": pairs.where("item_index < 60"),
+        "made": spark.createDataFrame(made, "item_index int, vector array<float>, log_activity float"),
+    }
+
+
+def test_labelled_pairs_are_the_folds_own_and_bounded(world: dict[str, DataFrame]) -> None:
+    truth = {tuple(r) for r in world["pairs"].where("item_index >= 60").collect()}
+    found = labelled_pairs(world["pairs"], world["fold"], negatives=2, max_pairs=10_000, seed=0).collect()
+    positives = {(r.user_index, r.item_index) for r in found if r.label}
+    negatives = {(r.user_index, r.item_index) for r in found if not r.label}
+    assert positives == truth
+    assert not negatives & truth
+    assert all(i >= 60 for _, i in negatives)
+    assert len(negatives) > len(truth)
+    some = labelled_pairs(world["pairs"], world["fold"], negatives=2, max_pairs=300, seed=0).collect()
+    assert 100 < len(some) < 330
+    assert {(r.user_index, r.item_index) for r in some if r.label} < truth
+
+
+def test_merits_know_taste_and_not_partitions(world: dict[str, DataFrame]) -> None:
+    asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumn("score", F.lit(0.0).cast("float"))
+    stats = item_statistics(world["items"].where("item_index < 60"), world["open"], TABLE)
+    assert stats.num_items == 60
+    rows = pair_rows(asked, world["made"], world["items"], world["open"], TABLE, 500)
+    features, labels, users = training_rows(rows, TABLE, stats)
+    assert len(features) == asked.count()
+    assert labels.sum() == asked.where("label").count()
+    judge = fit_trees(features, labels, users, TABLE.feature_names, TreeSettings(trees=30, seed=1))
+    assert judge is not None
+    unlabelled = asked.drop("label")
+    found = []
+    for partitions in (1, 7):
+        shuffled = pair_rows(unlabelled.repartition(partitions), world["made"], world["items"],
+                             world["open"].repartition(partitions), TABLE, 500)  # fmt: skip
+        merits = judged(shuffled.repartition(partitions), TABLE, stats, lambda: judge).collect()
+        found.append({(r.user_index, r.item_index): r.merit for r in merits})
+    assert found[0] == found[1]
+    liked = [m for (u, i), m in found[0].items() if u % BRANDS == i % BRANDS]
+    other = [m for (u, i), m in found[0].items() if u % BRANDS != i % BRANDS]
+    assert np.mean(liked) > np.mean(other) + 0.3
+
+
+def test_a_user_shows_no_more_than_the_longest_history(world: dict[str, DataFrame]) -> None:
+    asked = world["open"].limit(5).withColumn("score", F.lit(1.0).cast("float"))
+    rows = pair_rows(asked, world["made"], world["items"], world["open"], TABLE, max_history=4).collect()
+    assert rows
+    assert all(len(r.history) == 4 for r in rows)

@@ -1,0 +1,113 @@
+"""What the judge sees of a pair, by hand; and that it learns, stops and travels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthspark.errors import LakeError
+from synthspark.features.encoding import FIRST
+from synthspark.judging import TreeSettings, fit_trees, load_judge, save_judge
+from synthspark.judging.features import Floats, Items, ItemStatistics, PairTable, Proposal, pair_features
+from synthspark.training import storage
+
+A, B = FIRST, FIRST + 1
+TABLE = PairTable(["brand", "kind"], [FIRST + 2, FIRST + 2], ["price"], [["tag_0", "tag_1"]])
+# Ten warm items: brand A has 2 of them (bought by 8 users in all), B the other 8; kind A has 5, B has 5.
+STATS = ItemStatistics.of(TABLE, [(0, A, 2, 8), (0, B, 8, 12), (1, A, 5, 10), (1, B, 5, 10)])
+
+
+def items(*rows: tuple[int, int, float, float, float]) -> Items:
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), 5)
+    return Items(table[:, :2].astype(np.int32), table[:, 2:].astype(np.float32))
+
+
+def seen(history: Items, candidates: Items) -> dict[str, Floats]:
+    ones = np.ones(len(candidates.codes), np.float32)
+    found = pair_features(TABLE, STATS, history, candidates, Proposal(2 * ones, 4 * ones, ones))
+    assert found.dtype == np.float32
+    assert found.shape == (len(ones), len(TABLE.feature_names))
+    return dict(zip(TABLE.feature_names, found.T, strict=True))
+
+
+HISTORY = items((A, A, 1.0, 1, -1), (A, B, 3.0, -1, 1), (B, B, 5.0, -1, -1))
+
+
+def test_attribute_features_by_hand() -> None:
+    f = seen(HISTORY, items((A, B, 4.0, -1, 1), (0, B, 1.0, -1, -1)))
+    assert f["cosine"].tolist() == [0.5, 0.5]
+    assert f["user_activity"] == pytest.approx(np.log(4.0))
+    assert f["matches_brand"].tolist() == [2, 0]  # an unknown brand matches nothing, itself included
+    assert f["share_brand"][0] == pytest.approx(2 / 3)
+    assert f["lift_brand"][0] == pytest.approx(2 / (2 / 10 * 3 + 1))
+    assert f["coverage_brand"][0] == pytest.approx(2 / 3)
+    assert f["audience_brand"][0] == pytest.approx((8 + 5 * 2.0) / (2 + 5))
+    assert f["distance_price"].tolist() == [1.0, 2.0]  # the mean of the history is 3
+
+
+def test_similarity_is_the_information_of_what_is_shared() -> None:
+    f = seen(HISTORY, items((A, B, 4.0, -1, 1)))
+    brand, kind, tags = np.log(10 / 2), np.log(10 / 5), 0.5 * np.log(10)
+    # The second item shares brand, kind and tags; the first the brand, the third the kind.
+    similar = np.array([brand, brand + kind + tags, kind]) / (brand + kind + tags)
+    assert f["max_similarity"] == pytest.approx(1.0)
+    assert f["nearest_similarity"] == pytest.approx(similar.mean())
+    assert f["sum_cubed_similarity"] == pytest.approx((similar**3).sum())
+    assert f["same_items"].tolist() == [1]
+    assert f["distance_to_nearest_price"] == pytest.approx(1.0)
+    assert f["nearest_tag_0"] == pytest.approx(1.0)
+    assert f["profile_tag_0"] == pytest.approx(1 / 3)
+
+
+def test_without_history_or_attributes_everything_is_finite() -> None:
+    for history in (items(), HISTORY):
+        for candidates in (items(), items((0, 1, 0.0, -1, -1))):
+            assert all(np.isfinite(column).all() for column in seen(history, candidates).values())
+    bare = PairTable([], [], [], [])
+    nothing = Items(np.zeros((2, 0), np.int32), np.zeros((2, 0), np.float32))
+    ones = np.ones(2, np.float32)
+    found = pair_features(bare, ItemStatistics([], [], 0), nothing, nothing, Proposal(ones, ones, ones))
+    assert found.shape == (2, len(bare.feature_names))
+    assert np.isfinite(found).all()
+
+
+def labelled(rows: int) -> tuple[Floats, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(rows, 4)).astype(np.float32)
+    labels = features[:, 1] + 0.3 * rng.normal(size=rows) > 0.5
+    return features, labels, rng.integers(0, 50, rows).astype(np.int32)
+
+
+def test_trees_learn_and_survive_saving(tmp_path: Path) -> None:
+    features, labels, users = labelled(4000)
+    judge = fit_trees(features, labels, users, list("abcd"), TreeSettings(trees=50))
+    assert judge is not None
+    assert judge.auc is not None
+    assert judge.auc > 0.9
+    meta = save_judge(judge, TABLE, lambda name, data: storage.write(f"{tmp_path}/{name}", data))
+    again = load_judge(str(tmp_path), meta["sha256"], storage.read)
+    np.testing.assert_array_equal(judge.probability(features[:99]), again.probability(features[:99]))
+    assert again.probability(features[:0]).shape == (0,)
+    with pytest.raises(LakeError, match=r"model\.txt is not what judge\.json describes"):
+        load_judge(str(tmp_path), "0" * 64, storage.read)
+
+
+def test_same_rows_give_the_same_trees() -> None:
+    features, labels, users = labelled(2000)
+    texts = set()
+    for _ in range(2):
+        judge = fit_trees(features, labels, users, list("abcd"), TreeSettings(trees=20))
+        assert judge is not None
+        texts.add(judge.booster.model_to_string())
+    assert len(texts) == 1
+
+
+def test_a_fold_without_sales_gives_no_judge_and_one_user_is_enough_for_one() -> None:
+    features, labels, users = labelled(500)
+    assert fit_trees(features, np.zeros(500, np.bool_), users, list("abcd"), TreeSettings()) is None
+    assert fit_trees(features[:0], labels[:0], users[:0], list("abcd"), TreeSettings()) is None
+    single = fit_trees(features, labels, np.zeros(500, np.int32), list("abcd"), TreeSettings(trees=5))
+    assert single is not None
+    assert single.auc is None
