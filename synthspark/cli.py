@@ -102,18 +102,20 @@ def run_job(
 
     log.configure(verbose)
     config = load(path, overrides)
+    from synthspark.memory import PeakMemory
     from synthspark.pipeline.run import NEEDS, run_all, run_stage
     from synthspark.terminal import Terminal
 
     terminal = Terminal(log.console())
     with _context(config, stage, run_id, NEEDS, terminal.on_epoch) as context:
         terminal.header(context)
-        if stage is None:
-            run_all(context, resume, terminal.before, terminal.after)
-        else:
-            terminal.before(stage)
-            terminal.after(stage, run_stage(context, stage))
-        terminal.footer(context)
+        with PeakMemory() as memory:
+            if stage is None:
+                run_all(context, resume, terminal.before, terminal.after)
+            else:
+                terminal.before(stage)
+                terminal.after(stage, run_stage(context, stage))
+        terminal.footer(context, memory.peak_bytes)
 
 
 @contextmanager

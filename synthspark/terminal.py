@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 import time
 from typing import Any
 
@@ -78,17 +77,14 @@ class Terminal:
         for note in report.notes:
             self._out.print(f"    {escape(note)}")
 
-    def footer(self, context: Context) -> None:
+    def footer(self, context: Context, peak_bytes: int) -> None:
         """The metrics and the verdict where they were made, the time and the memory."""
         report = self._reports.get("evaluate")
         if report is not None:
             self._out.print(metrics_table(report.details["protocols"]))
-        kib = (
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        )
         self._out.print(
             f"{len(self._reports)} of {len(STAGES)} stages in {time.monotonic() - self._started:.0f} s; "
-            f"largest processes (driver's Python + a child) {kib / 1024 / 1024:.1f} GiB"
+            f"at most {peak_bytes / 1024**3:.1f} GiB in all processes here"
         )
         if report is not None:
             self._out.print(f"report: {escape(context.lake.path('reports', context.run_id))}/metrics.json")
@@ -105,13 +101,13 @@ def metrics_table(protocols: list[dict[str, Any]]) -> Table:
     table.add_column("arm")
     slices = [("cold", *shown[0]), ("warm", *shown[0]), ("all", *shown[0]), ("all", *shown[1])]
     for name, metric, k in slices:
-        table.add_column(f"{name} {metric.upper() if metric == 'ndcg' else metric}@{k}", justify="right")
+        table.add_column(f"{name}\n{metric.upper() if metric == 'ndcg' else metric}@{k}", justify="right", no_wrap=True)
     for arm in dict.fromkeys(row["arm"] for row in protocols):
         cells = []
         for name, metric, k in slices:
             rows = [r for r in protocols if (r["arm"], r["slice"], r["metric"], r["k"]) == (arm, name, metric, k)]
             value = sum(r["value"] for r in rows) / len(rows)
             low, high = sum(r["ci_low"] for r in rows) / len(rows), sum(r["ci_high"] for r in rows) / len(rows)
-            cells.append(f"{value:.4f} ({low:.4f}-{high:.4f})")
+            cells.append(f"{value:.4f}\n{low:.4f}-{high:.4f}")
         table.add_row(arm, *cells)
     return table

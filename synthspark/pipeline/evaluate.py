@@ -61,6 +61,7 @@ def evaluate(context: Context) -> StageReport:
             "stages": [_timing(r) for r in [*earlier, {"stage": "evaluate", **report.to_json()}]],
         }
         staged.write_json("reports/metrics.json", metrics)
+    context.lake.delete(checkpoints(context))
     return report
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
+from synthspark.errors import ConfigError
 from synthspark.lake import STAGES
 from synthspark.pipeline.clean import clean
 from synthspark.pipeline.context import Context, StageReport
@@ -40,12 +42,26 @@ def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport
     """
     context.lake.check_writable()
     context.lake.require(context.run_id, NEEDS[stage])
+    _same_configuration(context, resume)
     if not resume:
         context.lake.delete(checkpoints(context))
     try:
         return FUNCTIONS[stage](context)
     finally:
         context.spark.catalog.clearCache()
+
+
+def _same_configuration(context: Context, resume: bool) -> None:
+    """A run that goes on must be configured as it began: its tables would not fit together. Raises ConfigError."""
+    path, now = context.lake.record_path(context.run_id, "configuration"), context.config.fingerprint()
+    if resume and context.lake.exists(path):
+        began = json.loads(context.lake.read_text(path))["fingerprint"]
+        if began != now:
+            raise ConfigError(
+                f"run {context.run_id!r} began with another configuration (fingerprint {began}, now {now}): undo the "
+                "change, or start a new run by leaving out --resume and --run-id"
+            )
+    context.lake.write_text(path, json.dumps({"fingerprint": now}))
 
 
 def run_all(

@@ -26,7 +26,7 @@ DEFAULTS: dict[str, Hyper] = {
         "learning_rate": 2e-3,
         "discriminator_learning_rate": 1e-3,
         "gradient_clip": 5.0,
-        "adversarial_weight": 0.01,
+        "adversarial_weight": 0.0,
         "adversarial_loss": "wgan_gp",
         "adversarial_every": 16,
         "discriminator_steps": 1,

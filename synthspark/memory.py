@@ -1,0 +1,41 @@
+"""How much memory the whole job takes: the driver's Python, its JVM, the workers and the training processes."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+import psutil
+
+SECONDS = 1.0
+
+
+class PeakMemory:
+    """Watches this process and all below it while the block runs. On a cluster these are the driver's only."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        own = psutil.Process()
+        while not self._stop.wait(SECONDS):
+            self.peak_bytes = max(self.peak_bytes, sum(map(_held, [own, *own.children(recursive=True)])))
+
+
+def _held(process: psutil.Process) -> int:
+    """A page that n processes share counts 1/n in each (Linux); elsewhere every one of them counts it."""
+    try:
+        info = process.memory_full_info()
+        return int(getattr(info, "pss", info.rss))
+    except psutil.Error:  # it has ended, or belongs to somebody else
+        return 0
