@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types doctor clean
+.PHONY: help demo test benchmark-utility lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -23,6 +23,9 @@ demo: $(VENV)/.installed data/complete_journey/products.parquet  ## The whole jo
 
 test: $(VENV)/.installed  ## The whole test suite.
 	$(BIN)/python -m pytest
+
+benchmark-utility: $(VENV)/.installed data/complete_journey/products.parquet  ## docs/utility.md from raw data (about 20 minutes).
+	$(BIN)/python benchmarks/utility.py
 
 lint: $(VENV)/.installed  ## ruff, format included.
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from synthspark.errors import ConfigError, did_you_mean
 
+Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "random", "popularity", "duplicated"]
 Kind = Literal["categorical", "numeric", "datetime", "text", "multi"]
 
 
@@ -202,6 +203,8 @@ class Judge(Section):
     """False: the generator's own ranking decides, and it learns from the fold's items too."""
     fold_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Share of the warm items that the generator does not see and the judge learns from."""
+    min_fold_items: int = Field(default=50, ge=1)
+    """Items of the fold below which there is no judge: from few items it learns those, not what makes a pair likely."""
     negatives: int = Field(default=3, ge=1)
     """Drawn pairs per real one."""
     max_pairs: int = Field(default=300_000, ge=1000)
@@ -234,7 +237,7 @@ class Synthesize(Section):
     """Virtual events for every real cold user."""
     budget: float = Field(default=0.1, gt=0, le=10)
     """Virtual events of cold items per user, as a share of the user's own number of items."""
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=0.5, gt=0)
     """Weight of a virtual event that the judge is sure of, in median real interactions; others in proportion."""
     unjudged_weight: float = Field(default=0.3, gt=0)
     """Weight of a virtual event that nobody judged: those of cold and new users, and all if there is no judge."""
@@ -265,9 +268,10 @@ class Evaluate(Section):
     protocols: list[Literal["cold_item"]] = ["cold_item"]
     seeds: list[int] = [0]
     """Split seeds; three at least before a decision."""
-    arms: list[Literal["real", "real+synthetic", "no_judge", "random", "popularity"]] = [
-        "real", "real+synthetic", "no_judge", "random", "popularity",
-    ]  # fmt: skip
+    als_seeds: int = Field(default=2, ge=1)
+    """Starts of ALS that every arm's figures are averaged over: one start is as noisy as what is to be found out."""
+    arms: list[Arm] = ["real", "real+synthetic", "no_judge", "permuted", "random", "popularity", "duplicated"]
+    """What ALS is trained on; docs/evaluation.md says what each shows."""
     cold_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Share of the items that lose all interactions: half validation, half test."""
     warm_holdout: float = Field(default=0.2, gt=0, lt=1)

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -97,8 +98,14 @@ def metrics_table(protocols: list[dict[str, Any]]) -> Table:
     """One row per arm: each slice's metrics with their interval; averages over seeds."""
     ks = {row["k"] for row in protocols}
     shown = [(m, k if k in ks else max(ks)) for m, k in SHOWN]
-    table = Table(title="cold_item: full ranking, mean over users (95 % interval)", title_justify="left")
-    table.add_column("arm")
+    table = Table(
+        title="cold_item: full ranking, mean over users (95 % interval)",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    table.add_column("arm", no_wrap=True)
     slices = [("cold", *shown[0]), ("warm", *shown[0]), ("all", *shown[0]), ("all", *shown[1])]
     for name, metric, k in slices:
         table.add_column(f"{name}\n{metric.upper() if metric == 'ndcg' else metric}@{k}", justify="right", no_wrap=True)

@@ -89,6 +89,8 @@ def train_judge(
     table = PairTable.of(shop.encoding)
     warm = shop.items.join(shop.pairs.select("item_index").distinct(), on="item_index", how="left_semi")
     fold = warm.where(folded(context))
+    if len(fold.take(config.min_fold_items)) < config.min_fold_items:
+        return None
     made = preferences(fold.withColumn("noise", F.lit(0.0)), "item_index", model_url, meta, seed)
     made = staged.keep("judge/made", made)
     labelled = labelled_pairs(shop.pairs, fold, config.negatives, config.max_pairs, seed)

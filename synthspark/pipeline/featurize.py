@@ -177,6 +177,11 @@ def _learnable(
             "lower features.min_item_users and features.min_user_items, or bring more events"
         )
     report.tables["features"]["warm interactions"] = count
+    if not open_pairs(context, warm).take(1):
+        raise SourceError(
+            f"table clean/events: all {count} warm interactions are of items that the judge's fold took; set "
+            "judge.enabled to false, or bring more events"
+        )
     blocks = 2 * task_slots(context.spark)
     spaces = {FULL_SPACE: warm, item_space(context): open_pairs(context, warm)}
     for name, pairs_of in spaces.items():

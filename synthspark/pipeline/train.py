@@ -67,8 +67,8 @@ def _judge(context: Context, staged: Publication, model_url: str, meta: dict[str
     folder = f"{checkpoints(context)}/{JUDGE}"
     found = train_judge(context, staged, published_shop(context), model_url, meta, folder)
     if found is None:
-        report.notes.append(f"{JUDGE} is not trained: its fold of the warm items has no sales; the generator's own "
-                            "ranking decides")  # fmt: skip
+        report.notes.append(f"{JUDGE} is not trained: its fold of the warm items is too small (judge.min_fold_items); "
+                            "the generator's own ranking decides")  # fmt: skip
         return
     staged.copy_in(folder, f"models/{JUDGE}")
     report.details[JUDGE] = {k: found[k] for k in ("sha256", "auc", "num_pairs")}

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from synthspark.errors import ContractError
 from synthspark.evaluation.bootstrap import group_sums
-from synthspark.evaluation.controls import popularity_pairs
+from synthspark.evaluation.controls import duplicated_pairs, permuted_items, popularity_pairs
 from synthspark.evaluation.ranking import metric_columns, user_metrics
 from synthspark.evaluation.split import cold_item_split
 from synthspark.pairing import random_pairs
@@ -69,3 +69,22 @@ def test_controls_have_the_volume_and_the_distribution_they_promise(spark: Spark
         for r in popularity_pairs(train, items, 1000, 0).groupBy("item_index").count().collect()
     }
     assert sum(counts.get(i, 0) for i in range(40, 50)) > 2 * sum(counts.get(i, 0) for i in range(10))
+
+
+def test_duplicated_pairs_are_real_ones(spark: SparkSession) -> None:
+    train = spark.range(2000).select((F.col("id") % 50).cast("int").alias("user_index"),
+                                     F.floor(F.col("id") / 50).cast("int").alias("item_index"))  # fmt: skip
+    found = duplicated_pairs(train, 300, seed=0)
+    assert 240 < found.count() < 360
+    assert found.join(train, on=["user_index", "item_index"], how="left_anti").count() == 0
+    assert duplicated_pairs(train, 10**9, seed=0).count() == 2000
+
+
+def test_permuted_items_keep_every_row_and_none_its_own(spark: SparkSession) -> None:
+    items = spark.range(300).select(F.col("id").cast("int").alias("item_index"), (F.col("id") * 2).alias("code"))
+    found = {r["item_index"]: r["code"] for r in permuted_items(items, seed=3).collect()}
+    assert sorted(found) == list(range(300))
+    assert sorted(found.values()) == [2 * i for i in range(300)]
+    assert all(code != 2 * item for item, code in found.items())
+    again = {r["item_index"]: r["code"] for r in permuted_items(items.repartition(7), seed=3).collect()}
+    assert found == again

@@ -87,3 +87,16 @@ def test_a_user_shows_no_more_than_the_longest_history(world: dict[str, DataFram
     rows = pair_rows(asked, world["made"], world["items"], world["open"], TABLE, max_history=4).collect()
     assert rows
     assert all(len(r.history) == 4 for r in rows)
+
+
+def test_a_table_without_codes_is_judged_by_its_numbers(world: dict[str, DataFrame]) -> None:
+    table = PairTable([], [], ["price"], [])
+    asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumn("score", F.lit(0.0).cast("float"))
+    stats = item_statistics(world["items"], world["open"], table)
+    rows = pair_rows(asked, world["made"], world["items"], world["open"], table, 500)
+    features, labels, users = training_rows(rows, table, stats)
+    judge = fit_trees(features, labels, users, table.feature_names, TreeSettings(trees=5))
+    assert judge is not None
+    merits = judged(rows, table, stats, lambda: judge).collect()
+    assert len(merits) == len(labels)
+    assert all(0 < r.merit < 1 for r in merits)

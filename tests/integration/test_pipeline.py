@@ -1,4 +1,4 @@
-"""The whole job on a planted shop: two kinds of users, two kinds of items, and dirt."""
+"""The whole job on a planted shop: four kinds of users, four kinds of items, and dirt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from synthspark import schemas
-from synthspark.config import Config, parse
+from synthspark.config import Config, Evaluate, parse
 from synthspark.errors import LakeError, SourceError
 from synthspark.lake import STAGES, Lake
 from synthspark.pipeline.context import Context
@@ -21,24 +21,28 @@ from synthspark.pipeline.run import run_all, run_stage
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-USERS, ITEMS, COLD = 60, 48, 4
+USERS, ITEMS, COLD, KINDS, BOUGHT = 60, 160, 4, 4, 30
+ROWS = USERS * BOUGHT + 3
 
 
 def write_shop(folder: Path) -> None:
-    """Users of even number buy items of even number; the attribute says which is which. COLD items have no event."""
+    """Users buy items whose number is theirs modulo KINDS; attributes say which. COLD items have no event.
+
+    Four kinds, so that an item with another's attributes rarely keeps its own kind.
+    """
     rng = np.random.default_rng(0)
     rows = []
     for user in range(USERS):
-        mine = [i for i in range(ITEMS - COLD) if i % 2 == user % 2]
-        for item in rng.choice(mine, 14, replace=False):
+        mine = [i for i in range(ITEMS - COLD) if i % KINDS == user % KINDS]
+        for item in rng.choice(mine, BOUGHT, replace=False):
             stamp = f"2024-0{1 + item % 5}-1{user % 9} 1{item % 9}:00:00"
             rows.append((f"u {user}", f"i{item}", stamp, 1 + item % 3, 1.5 + item))
     rows += [rows[0], ("u 1", None, "2024-01-01", 1, 1.0), ("u 1", "ghost", "2024-01-01", 1, 1.0)]
     pd.DataFrame(rows, columns=["Who?", "what", "when", "qty", "price"]).to_csv(folder / "events.csv", index=False)
-    kinds = ["even", "odd"]
-    items = [(f"i{i}", kinds[i % 2], 1.5 + i, f"{kinds[i % 2]} thing {i}", "only") for i in range(ITEMS)]
+    kinds = ["north", "east", "south", "west"]
+    items = [(f"i{i}", kinds[i % KINDS], 1.5 + i, f"{kinds[i % KINDS]} thing {i}", "only") for i in range(ITEMS)]
     pd.DataFrame(items, columns=["what", "kind", "price", "name", "shop"]).to_parquet(folder / "items.parquet")
-    users = [(f"u {i}", kinds[i % 2], 20 + i % 40) for i in range(USERS)] + [("u new", "odd", 33)]
+    users = [(f"u {i}", kinds[i % KINDS], 20 + i % 40) for i in range(USERS)] + [("u new", "east", 33)]
     pd.DataFrame(users, columns=["Who?", "taste", "age"]).to_parquet(folder / "users.parquet")
 
 
@@ -73,6 +77,7 @@ def settings(folder: Path) -> dict[str, Any]:
             "behaviour_items": behaviour, "behaviour_users": behaviour,
         },
         "synthesize": {"users": 30, "items": 20, "budget": 0.2, "max_events": 10},
+        "judge": {"min_fold_items": 20},
         "recommend": {"rank": 4, "k": 5, "iterations": 3},
         "evaluate": {"ks": [5], "bootstrap": 100, "cold_fraction": 0.4},
     }  # fmt: skip
@@ -104,8 +109,8 @@ def done(spark: SparkSession, config: Config) -> Context:
 def test_clean_accounts_for_every_row_and_featurize_tells_what_it_leaves_out(done: Context) -> None:
     clean = done.record("clean")
     assert clean["tables"]["events"] == {
-        "rows in": USERS * 14 + 3,
-        "kept": USERS * 14,
+        "rows in": ROWS,
+        "kept": USERS * BOUGHT,
         "rejected: duplicate": 1,
         "rejected: null_key": 1,
         "rejected: unknown_item": 1,
@@ -147,8 +152,12 @@ def test_synthetic_tables_have_the_clean_schemas_and_their_keys_hold(done: Conte
 
 def test_the_planted_taste_reaches_the_cold_items(done: Context) -> None:
     events = done.read("synthetic/events").where("origin = 'cold_item'").select("user_id", "item_id").collect()
-    same = [int(e.user_id.split()[1]) % 2 == int(e.item_id[1:]) % 2 for e in events]
+    same = [int(e.user_id.split()[1]) % KINDS == int(e.item_id[1:]) % KINDS for e in events]
     assert np.mean(same) > 0.9
+    judge = done.record("train")["details"]["judge_items"]
+    assert judge["auc"] > 0.9
+    weights = done.read("synthetic/events").where("origin = 'cold_item'").agg(F.min("weight"), F.max("weight"))
+    assert 0 < weights.collect()[0][0] <= weights.collect()[0][1] < 0.5  # at most what a sure event weighs
     lists = done.read("recommendations")
     assert lists.columns == ["user_id", "item_id", "rank", "score"]
     assert lists.groupBy("user_id").count().where("count > 5").count() == 0
@@ -165,9 +174,10 @@ def test_metrics_json_has_the_fixed_shape_and_sees_the_gain(done: Context) -> No
     keys = {"protocol", "seed", "arm", "slice", "metric", "k", "value", "ci_low", "ci_high", "num_users"}
     assert all(set(row) == keys for row in metrics["protocols"])
     ndcg = {(r["arm"], r["slice"]): r["value"] for r in metrics["protocols"] if r["metric"] == "ndcg" and r["k"] == 5}
-    assert {a for a, _ in ndcg} == {"real", "real+synthetic", "random", "popularity", "popular"}
+    assert {a for a, _ in ndcg} == {*Evaluate().arms, "popular"}
     assert ndcg["real+synthetic", "cold"] > ndcg["real", "cold"] + 0.1
-    assert ndcg["real+synthetic", "cold"] > ndcg["random", "cold"] + 0.1
+    for arm in ("random", "popularity", "duplicated", "permuted"):
+        assert ndcg["real+synthetic", "cold"] > ndcg[arm, "cold"] + 0.1
     assert metrics["verdict"]["why"].startswith("ship" if metrics["verdict"]["ship"] else "do not ship")
 
 
@@ -215,7 +225,10 @@ def test_errors_name_what_is_wrong_and_leave_earlier_runs_alone(
         attempt({"source.items.columns": {"item_id": "what", "kind": "knd"}})
     with pytest.raises(SourceError, match="source.users .*it has no row"):
         attempt({"source.users.path": str(tmp_path / "e.parquet")})
-    with pytest.raises(SourceError, match=r"source.events: all 843 rows were rejected: .*value_above_max \(84"):
+    with pytest.raises(
+        SourceError,
+        match=rf"source.events: all {ROWS} rows were rejected: value_above_max \({ROWS - 1}\), null_key \(1\)",
+    ):
         attempt({"source.events.bounds": {"value": {"min": None, "max": 0}}})
     with pytest.raises(LakeError, match="has not published stage 'clean'.*synthspark clean"):
         attempt({}, "featurize", "other")

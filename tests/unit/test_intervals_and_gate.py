@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from synthspark.evaluation.arms import SliceResult, averaged
 from synthspark.evaluation.bootstrap import GroupSums, interval, resampled_means
 from synthspark.evaluation.gate import Difference, verdict
 
@@ -41,3 +42,13 @@ def test_the_gate() -> None:
         decision = verdict(cold, warm, "NDCG@20")
         assert not decision.ship
         assert word in decision.why
+
+
+def test_starts_of_als_are_averaged_per_user_and_counted_once() -> None:
+    def result(*sums: float) -> SliceResult:
+        return SliceResult(GroupSums(np.array([[s] for s in sums]), np.array([1.0, 2.0])), {5: sums[0]})
+
+    mean = averaged([{"cold": result(0.2, 0.6)}, {"cold": result(0.4, 1.0)}])["cold"]
+    assert mean.sums.sums.ravel() == pytest.approx([0.3, 0.8])
+    assert mean.sums.counts.tolist() == [1, 2]
+    assert mean.coverage == {5: pytest.approx(0.3)}
