@@ -65,7 +65,33 @@ def _stage_command(stage: str, words: str) -> None:
 
 
 for _name, _words in STAGES.items():
-    _stage_command(_name, _words)
+    if _name != "evaluate":
+        _stage_command(_name, _words)
+
+
+@cli.command(help=STAGES["evaluate"])
+@_options
+@click.option("--protocol", metavar="NAMES", help="cold_item,cold_user,cold_user_item,time: evaluate.protocols.")
+@click.option("--seeds", metavar="NUMBERS", help="e.g. 0,1,2: evaluate.seeds.")
+@click.option("--arms", metavar="NAMES", help="evaluate.arms; all: every arm and reference ranker.")
+def evaluate(
+    path: Path,
+    run_id: str | None,
+    overrides: tuple[str, ...],
+    verbose: bool,
+    protocol: str | None,
+    seeds: str | None,
+    arms: str | None,
+) -> None:
+    """Prove on what is held out whether it helps."""
+    given = {"protocols": protocol, "seeds": seeds, "arms": arms}
+    if arms == "all":
+        from synthspark.config import ARMS
+
+        given["arms"] = ",".join(ARMS)
+        overrides = (*overrides, "evaluate.references=true")
+    short = [f"evaluate.{key}=[{value}]" for key, value in given.items() if value is not None]
+    run_job(path, "evaluate", run_id, [*overrides, *short], verbose)
 
 
 @cli.command()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from synthspark.errors import ConfigError, did_you_mean
 
-Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "random", "popularity", "duplicated"]
+Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "knn", "ridge", "random", "popularity", "duplicated",
+              "synthetic_only"]  # fmt: skip
+ARMS: tuple[Arm, ...] = get_args(Arm)
+Protocol = Literal["cold_item", "cold_user", "cold_user_item", "time"]
 Kind = Literal["categorical", "numeric", "datetime", "text", "multi"]
 
 
@@ -243,7 +246,9 @@ class Synthesize(Section):
     """Weight of a virtual event that nobody judged: those of cold and new users, and all if there is no judge."""
     min_events: int = Field(default=1, ge=1)
     """Events that every cold or new entity gets at least."""
-    max_events: int = Field(default=200, ge=1)
+    min_basket: int = Field(default=100, ge=1)
+    """Events that a cold user gets at least, unless that is over a tenth of the items: fewer are too noisy for ALS."""
+    max_events: int = Field(default=500, ge=1)
     """Events that a cold or new user gets at most."""
 
 
@@ -262,18 +267,42 @@ class Recommend(Section):
     """Leave out what the user already has."""
 
 
+class Ablation(Section):
+    """An arm that is the product but for what is said here; of cold items only."""
+
+    hyper: dict[str, float | int | str | bool] = {}
+    """Settings of the generator of items, which is trained again with them."""
+    budget: float | None = Field(default=None, gt=0)
+    """Instead of synthesize.budget."""
+    weight: float | None = Field(default=None, gt=0)
+    """Instead of synthesize.weight, or without a judge synthesize.unjudged_weight."""
+    judged: bool = True
+    """False: the generator's own choice."""
+
+
 class Evaluate(Section):
     """The proof."""
 
-    protocols: list[Literal["cold_item"]] = ["cold_item"]
+    protocols: list[Protocol] = ["cold_item"]
+    """What is held out: docs/evaluation.md."""
+    part: Literal["test", "validation"] = "test"
+    """Which half of the held-out is judged: whoever tunes looks at the other one."""
+    events_left: list[Annotated[int, Field(ge=0)]] = [0, 1, 3, 5]
+    """Events that cold users keep, in protocol cold_user: each is judged."""
+    time_fraction: float = Field(default=0.2, gt=0, lt=0.5)
+    """Share of the events, the newest, that protocol time holds out."""
     seeds: list[int] = [0]
     """Split seeds; three at least before a decision."""
     als_seeds: int = Field(default=2, ge=1)
     """Starts of ALS that every arm's figures are averaged over: one start is as noisy as what is to be found out."""
     arms: list[Arm] = ["real", "real+synthetic", "no_judge", "permuted", "random", "popularity", "duplicated"]
     """What ALS is trained on; docs/evaluation.md says what each shows."""
+    references: bool = False
+    """Judge the rankers popular_in_category and content_knn, too; popular always is."""
+    ablations: dict[str, Ablation] = {}
+    """More arms, by name."""
     cold_fraction: float = Field(default=0.2, gt=0, lt=1)
-    """Share of the items that lose all interactions: half validation, half test."""
+    """Share of the items (or of the users) that lose all interactions: half validation, half test."""
     warm_holdout: float = Field(default=0.2, gt=0, lt=1)
     """Share of the other interactions that is held out."""
     ks: list[int] = [10, 20]

@@ -1,4 +1,4 @@
-"""Exact top-k by inner product, in blocks: the one place where the users and the items meet.
+"""Exact top-k by inner product (or another kernel), in blocks: the one place where the users and the items meet.
 
 Recommending, judging and placing synthetic events all ask the same: for each query vector the k target vectors with
 the largest inner product, some of them excluded. Queries and targets are packed into blocks of fixed index ranges,
@@ -9,7 +9,7 @@ on partitions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -21,24 +21,41 @@ from pyspark.sql import functions as F
 
 QUERY_BLOCK = 512
 TARGET_BLOCK = 4096
+GOLDEN = (5**0.5 - 1) / 2
+TINY = 1e-6
+"""Stands for a score of 0 or less where targets are drawn in proportion to their scores."""
 
 _CANDIDATES = "query_index int, target_index int, score float"
 
 
-def top_k(queries: DataFrame, targets: DataFrame, sample_seed: int | None = None) -> DataFrame:
+Floats = npt.NDArray[np.float32]
+Kernel = Callable[[Floats, Floats], Floats]
+"""Scores (Q, T) of query rows (Q, n) against target rows (T, n)."""
+
+
+def inner_products(queries: Floats, targets: Floats) -> Floats:
+    """The usual kernel."""
+    return queries @ targets.T
+
+
+def top_k(
+    queries: DataFrame, targets: DataFrame, sample_seed: int | None = None, kernel: Kernel = inner_products
+) -> DataFrame:
     """The best targets of every query.
 
     queries: `query_index` int, `vector` array<float>, `k` int, `exclude` array<int> (target indices; may be null).
     targets: `target_index` int, `vector` array<float> of the same length.
-    sample_seed: draw instead of ranking. With Gumbel noise on the scores the top k are k draws without replacement from
-    the softmax of the scores (Kool et al. 2019, arXiv:1903.06059); the noise depends on the seed and the indices only.
+    sample_seed: draw instead of ranking: k targets without replacement, (nearly) in proportion to their scores; those
+    of a score of 0 or less come last. With Gumbel noise on the logarithms the top k are such draws (Kool et al. 2019,
+    arXiv:1903.06059). The noise is a sequence of low discrepancy along the ranking of a block of targets, so that a
+    draw of few targets stands for the whole preference; it depends on the seed and the indices only.
     Returns `query_index`, `target_index`, `score` float, `rank` int from 1; ties go to the smaller index. Fewer than k
     rows where fewer targets are left.
     """
     packed_queries = _packed(queries, "query_index", QUERY_BLOCK, ["query_index", "vector", "k", "exclude"], "q")
     packed_targets = _packed(targets, "target_index", TARGET_BLOCK, ["target_index", "vector"], "t")
     pairs = packed_queries.crossJoin(packed_targets)
-    candidates = pairs.mapInArrow(partial(_score_blocks, seed=sample_seed), _CANDIDATES)
+    candidates = pairs.mapInArrow(partial(_score_blocks, seed=sample_seed, kernel=kernel), _CANDIDATES)
     best = Window.partitionBy("query_index").orderBy(F.col("score").desc(), "target_index")
     ranked = candidates.withColumn("rank", F.row_number().over(best))
     wanted = queries.select("query_index", F.col("k").alias("_k"))
@@ -61,20 +78,20 @@ def _packed(df: DataFrame, index: str, size: int, columns: list[str], name: str)
     return df.groupBy(F.floor(F.col(index) / size).alias(f"{name}_block")).agg(rows).select(name)
 
 
-def _score_blocks(batches: Iterable[pa.RecordBatch], seed: int | None) -> Iterator[pa.RecordBatch]:
+def _score_blocks(batches: Iterable[pa.RecordBatch], seed: int | None, kernel: Kernel) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for row in range(batch.num_rows):
             queries, targets = batch.column("q")[row].values, batch.column("t")[row].values
-            yield _best_of_pair(queries, targets, seed)
+            yield _best_of_pair(queries, targets, seed, kernel)
 
 
-def _best_of_pair(queries: Any, targets: Any, seed: int | None) -> pa.RecordBatch:
+def _best_of_pair(queries: Any, targets: Any, seed: int | None, kernel: Kernel) -> pa.RecordBatch:
     """One block of queries against one block of targets: at most k rows per query."""
     target_index = _numpy(targets.field("target_index"))
-    scores = _matrix(queries.field("vector")) @ _matrix(targets.field("vector")).T
+    scores = kernel(_matrix(queries.field("vector")), _matrix(targets.field("vector")))
     query_index = _numpy(queries.field("query_index"))
     if seed is not None:
-        scores += _gumbel(seed, query_index, target_index)
+        scores = np.log(np.maximum(scores, TINY)) + _gumbel(scores, seed, query_index, target_index)
     _hide(scores, target_index, queries.field("exclude"))
     k = np.minimum(_numpy(queries.field("k")), len(target_index))
     widest = int(k.max(initial=0))
@@ -90,12 +107,19 @@ def _best_of_pair(queries: Any, targets: Any, seed: int | None) -> pa.RecordBatc
     return _candidates(query_index[rows[kept]], target_index[places[kept]], found[kept])
 
 
-def _gumbel(seed: int, query: npt.NDArray[Any], target: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Standard Gumbel noise of every pair, drawn for the whole block whoever is in it."""
+def _gumbel(
+    scores: npt.NDArray[np.float32], seed: int, query: npt.NDArray[Any], target: npt.NDArray[Any]
+) -> npt.NDArray[np.float32]:
+    """Standard Gumbel noise of every pair: the n-th best of a query has the n-th number of its golden sequence.
+
+    Such a sequence (fractions of start + n x golden ratio) is uniform, and so is every stretch of it: of any run of
+    targets with like scores nearly the expected number is drawn. The start is drawn per query and block of targets.
+    """
     block = np.random.SeedSequence([seed & 0xFFFFFFFF, int(query[0]) // QUERY_BLOCK, int(target[0]) // TARGET_BLOCK])
-    uniform = np.random.Generator(np.random.Philox(block)).random((QUERY_BLOCK, TARGET_BLOCK), dtype=np.float32)
-    drawn = uniform[np.ix_(query % QUERY_BLOCK, target % TARGET_BLOCK)]
-    noise: npt.NDArray[np.float32] = -np.log(-np.log(np.clip(drawn, 1e-7, 1 - 1e-7)))
+    start = np.random.Generator(np.random.Philox(block)).random(QUERY_BLOCK)[query % QUERY_BLOCK, None]
+    place = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    uniform = np.clip((start + GOLDEN * place) % 1.0, 1e-7, 1 - 1e-7)
+    noise: npt.NDArray[np.float32] = -np.log(-np.log(uniform)).astype(np.float32)
     return noise
 
 

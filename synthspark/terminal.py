@@ -82,7 +82,9 @@ class Terminal:
         """The metrics and the verdict where they were made, the time and the memory."""
         report = self._reports.get("evaluate")
         if report is not None:
-            self._out.print(metrics_table(report.details["protocols"]))
+            rows = report.details["protocols"]
+            for protocol in dict.fromkeys(row["protocol"] for row in rows):
+                self._out.print(metrics_table(protocol, [r for r in rows if r["protocol"] == protocol]))
         self._out.print(
             f"{len(self._reports)} of {len(STAGES)} stages in {time.monotonic() - self._started:.0f} s; "
             f"at most {peak_bytes / 1024**3:.1f} GiB in all processes here"
@@ -94,12 +96,12 @@ class Terminal:
             self._out.print(f"[bold {colour}]verdict: {escape(verdict['why'])}[/]")
 
 
-def metrics_table(protocols: list[dict[str, Any]]) -> Table:
+def metrics_table(protocol: str, rows: list[dict[str, Any]]) -> Table:
     """One row per arm: each slice's metrics with their interval; averages over seeds."""
-    ks = {row["k"] for row in protocols}
+    ks = {row["k"] for row in rows}
     shown = [(m, k if k in ks else max(ks)) for m, k in SHOWN]
     table = Table(
-        title="cold_item: full ranking, mean over users (95 % interval)",
+        title=f"{protocol}: full ranking, mean over users (95 % interval)",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         collapse_padding=True,
@@ -109,12 +111,11 @@ def metrics_table(protocols: list[dict[str, Any]]) -> Table:
     slices = [("cold", *shown[0]), ("warm", *shown[0]), ("all", *shown[0]), ("all", *shown[1])]
     for name, metric, k in slices:
         table.add_column(f"{name}\n{metric.upper() if metric == 'ndcg' else metric}@{k}", justify="right", no_wrap=True)
-    for arm in dict.fromkeys(row["arm"] for row in protocols):
+    for arm in dict.fromkeys(row["arm"] for row in rows):
         cells = []
         for name, metric, k in slices:
-            rows = [r for r in protocols if (r["arm"], r["slice"], r["metric"], r["k"]) == (arm, name, metric, k)]
-            value = sum(r["value"] for r in rows) / len(rows)
-            low, high = sum(r["ci_low"] for r in rows) / len(rows), sum(r["ci_high"] for r in rows) / len(rows)
+            found = [r for r in rows if (r["arm"], r["slice"], r["metric"], r["k"]) == (arm, name, metric, k)]
+            value, low, high = (sum(r[c] for r in found) / len(found) for c in ("value", "ci_low", "ci_high"))
             cells.append(f"{value:.4f}\n{low:.4f}-{high:.4f}")
         table.add_row(arm, *cells)
     return table

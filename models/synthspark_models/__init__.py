@@ -1,6 +1,6 @@
 """The networks and losses: pure PyTorch, importable without Spark."""
 
-from synthspark_models.behaviour import BehaviourDiscriminator, BehaviourGenerator, Preference
+from synthspark_models.behaviour import BehaviourDiscriminator, BehaviourGenerator, Preference, summarised
 from synthspark_models.gan import GanDiscriminator, GanGenerator, Sample
 from synthspark_models.tabular import TableShape, TabularEncoder
 
@@ -13,4 +13,5 @@ __all__ = [
     "Sample",
     "TableShape",
     "TabularEncoder",
+    "summarised",
 ]

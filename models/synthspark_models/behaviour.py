@@ -1,6 +1,6 @@
 """Behaviour: attributes and noise to a vector in preference space and a level of activity.
 
-Shapes: B batch, C categorical columns, N numeric columns, Z noise, R rank of the preference space.
+Shapes: B batch, C categorical columns, N numeric columns, Z noise, R rank of the preference space, S positives.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Preference(NamedTuple):
 
 
 class BehaviourGenerator(nn.Module):
-    """Conditional generator of behaviour: encoded attributes and noise through an MLP.
+    """Conditional generator of behaviour: encoded attributes, noise and what the entity did through an MLP.
 
     `log_scale` is the inverse temperature of the ranking softmax and `popularity_weight` what the log popularity of a
     counterpart adds to its score; both are learned. Trained anchored: see `losses`.
@@ -39,12 +39,14 @@ class BehaviourGenerator(nn.Module):
         hidden: int = 256,
         dropout: float = 0.2,
         attribute_dropout: float = 0.15,
+        max_history: int = 0,
     ) -> None:
         super().__init__()
-        self.noise_dim, self.rank = noise_dim, rank
+        self.noise_dim, self.rank, self.max_history = noise_dim, rank, max_history
+        self.history_dim = rank + 1 if max_history else 0
         self.encoder = TabularEncoder(shape, attribute_dropout=attribute_dropout)
         self.trunk = nn.Sequential(
-            nn.Linear(self.encoder.width + noise_dim, hidden),
+            nn.Linear(self.encoder.width + noise_dim + self.history_dim, hidden),
             nn.LeakyReLU(0.2),
             nn.Dropout(dropout),
             nn.Linear(hidden, hidden),
@@ -54,15 +56,36 @@ class BehaviourGenerator(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(3.0)))
         self.popularity_weight = nn.Parameter(torch.tensor(0.5))
 
-    def forward(self, codes: Tensor, numbers: Tensor, noise: Tensor) -> Preference:
-        """codes: int64 (B, C); numbers: float (B, N); noise: float (B, Z), standard normal."""
-        out = self.trunk(torch.cat([self.encoder(codes, numbers), noise], dim=1))
+    def forward(self, codes: Tensor, numbers: Tensor, noise: Tensor, history: Tensor | None = None) -> Preference:
+        """codes: int64 (B, C); numbers: float (B, N); noise: float (B, Z), standard normal.
+
+        history: `summarised` counterparts, (B, R + 1), of a network with `max_history`; None is an empty one.
+        """
+        parts = [self.encoder(codes, numbers), noise]
+        if self.history_dim:
+            parts.append(noise.new_zeros(len(noise), self.history_dim) if history is None else history)
+        out = self.trunk(torch.cat(parts, dim=1))
         return Preference(out[:, : self.rank], out[:, self.rank])
 
     def query(self, vector: Tensor) -> Tensor:
         """(B, R) -> (B, R + 1): its inner product with a counterpart's [factor, log popularity] ranks it."""
         bias = self.popularity_weight.expand(len(vector), 1)
         return torch.cat([self.log_scale.exp() * vector, bias], dim=1)
+
+
+PRIOR_COUNTERPARTS = 3.0
+"""Counterparts of no direction that shrink a short history."""
+
+
+def summarised(vectors: Tensor, known: Tensor) -> Tensor:
+    """What an entity did, as an input: sum of the directions of its counterparts / (k + 3), and log(1 + k).
+
+    Directions, not factors: a factor is as long as its entity is popular. vectors: (B, S, R); known: bool (B, S), of
+    which k are true. Returns (B, R + 1).
+    """
+    directions = nn.functional.normalize(vectors, dim=2) * known[:, :, None]
+    count = known.sum(dim=1, keepdim=True)
+    return torch.cat([directions.sum(dim=1) / (count + PRIOR_COUNTERPARTS), torch.log1p(count.float())], dim=1)
 
 
 class BehaviourDiscriminator(nn.Module):

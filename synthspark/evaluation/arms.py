@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 
 import numpy as np
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from synthspark.evaluation.bootstrap import GroupSums, group_sums, interval, resampled_means
 from synthspark.evaluation.gate import Difference
 from synthspark.evaluation.ranking import coverage, metric_columns, user_metrics
-from synthspark.evaluation.split import Split
+from synthspark.evaluation.split import Slice, Split, truth
 from synthspark.retrieval import top_k
-
-SLICES = ("cold", "warm", "all")
-ROLES = {"cold": ("cold_test",), "warm": ("warm",), "all": ("warm", "cold_test")}
 
 
 @dataclass(frozen=True)
@@ -47,44 +45,59 @@ class SliceResult:
     coverage: Mapping[int, float]
 
 
-def queries_for(split: Split, slice_name: str, vectors: DataFrame, k: int) -> DataFrame:
-    """The users of a slice's truth as queries, their training items excluded; users without a vector get no list."""
-    users = truth_of(split, slice_name).select("user_index").distinct()
-    seen = split.train.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
-    known = users.join(vectors, on="user_index", how="inner").join(seen, on="user_index", how="left")
-    return known.select(F.col("user_index").alias("query_index"), "vector", F.lit(k).alias("k"), "exclude")
+def ranked(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k: int) -> DataFrame:
+    """Every judged user's best `k` of the items of each role: `user_index`, `item_index`, `score`, `role`, `rank`.
 
-
-def truth_of(split: Split, slice_name: str) -> DataFrame:
-    """`user_index`, `item_index` that count as relevant in a slice."""
-    chosen = split.test if slice_name == "all" else split.test.where(F.col("slice") == slice_name)
-    return chosen.select("user_index", "item_index")
-
-
-def judge(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, ks: Sequence[int]) -> dict[str, SliceResult]:
-    """Rank the candidates of every slice in full and measure.
-
-    user_vectors: `user_index`, `vector`; item_vectors: `item_index`, `vector`. A candidate without a vector (ALS never
-    saw it) has the score 0, as Spark's ALS would leave it out; among equal scores the smaller index is first.
+    user_vectors: `user_index`, `vector`; item_vectors: `item_index`, `vector`. Full ranking, training positives left
+    out. An item without a vector (ALS never saw it) has the score 0, as Spark's ALS would leave it out; a user without
+    one gets the most bought, as a shop would serve him. Among equal scores the smaller index is first.
     """
+    seen = split.train.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
+    popularity = split.train.groupBy("item_index").agg(F.count(F.lit(1)).cast("float").alias("popularity"))
+    width = F.broadcast(item_vectors.agg(F.size(F.first("vector")).alias("width")))
+    nothing = F.array_repeat(F.lit(0.0).cast("float"), F.col("width"))
+    # One more place: the popularity of an item, which only users without a vector look at.
+    asked = split.test.select("user_index").distinct().join(user_vectors, on="user_index", how="left").crossJoin(width)
+    known = F.concat("vector", F.array(F.lit(0.0).cast("float")))
+    fallback = F.concat(nothing, F.array(F.lit(1.0).cast("float")))
+    queries = asked.join(seen, on="user_index", how="left").select(
+        F.col("user_index").alias("query_index"), F.coalesce(known, fallback).alias("vector"), F.lit(k).alias("k"),
+        "exclude",
+    )  # fmt: skip
+    items = split.items.join(item_vectors, on="item_index", how="left").join(popularity, on="item_index", how="left")
+    bought = F.array(F.coalesce("popularity", F.lit(0.0).cast("float")))
+    vector = F.concat(F.coalesce("vector", nothing), bought).alias("vector")
+    targets = items.crossJoin(width).select(F.col("item_index").alias("target_index"), "role", vector)
+    roles = sorted(r["role"] for r in split.items.select("role").distinct().collect())
+    lists = [top_k(queries, targets.where(F.col("role") == r).drop("role")).withColumn("role", F.lit(r)) for r in roles]
+    named = reduce(DataFrame.unionByName, lists)
+    return named.withColumnsRenamed({"query_index": "user_index", "target_index": "item_index"})
+
+
+def best_of(scores: DataFrame, split: Split, k: int) -> DataFrame:
+    """The same from `scores` (`user_index`, `item_index`, `score`) of some pairs; what has no score is not ranked."""
+    unseen = scores.join(split.train.select("user_index", "item_index"), on=["user_index", "item_index"],
+                         how="left_anti")  # fmt: skip
+    of_role = unseen.join(split.items, on="item_index", how="inner")
+    best = Window.partitionBy("user_index", "role").orderBy(F.col("score").desc(), "item_index")
+    return of_role.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= k)
+
+
+def measure(split: Split, slices: Mapping[str, Slice], lists: DataFrame, ks: Sequence[int]) -> dict[str, SliceResult]:
+    """Metrics of every slice, from `lists` (as `ranked` returns them), which should be kept: they are read often."""
+    sizes = {r["role"]: r["count"] for r in split.items.groupBy("role").count().collect()}
     results = {}
-    width = F.size(F.first("vector")).alias("width")
-    zero = F.broadcast(item_vectors.agg(width))
-    for name in SLICES:
-        candidates = split.items.where(F.col("role").isin(*ROLES[name]))
-        targets = candidates.join(item_vectors, on="item_index", how="left").crossJoin(zero)
-        nothing = F.array_repeat(F.lit(0.0).cast("float"), F.col("width"))
-        vectors = targets.select(
-            F.col("item_index").alias("target_index"), F.coalesce("vector", nothing).alias("vector")
-        )
-        lists = top_k(queries_for(split, name, user_vectors, max(ks)), vectors)
-        lists = lists.withColumnsRenamed({"query_index": "user_index", "target_index": "item_index"}).persist()
-        metrics = user_metrics(lists, truth_of(split, name), ks)
-        sums = group_sums(metrics, metric_columns(ks))
-        total = candidates.count()
-        covered = lists.agg(*[coverage(lists, total, k).alias(f"c{k}") for k in ks]).collect()[0]
+    for name, asked in slices.items():
+        mine = lists.where(F.col("role").isin(*asked.items))
+        if len(asked.items) > 1:  # the best of all are among the best of each role
+            best = Window.partitionBy("user_index").orderBy(F.col("score").desc(), "item_index")
+            mine = mine.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= max(ks))
+        relevant = truth(split, asked)
+        mine = mine.join(relevant.select("user_index").distinct(), on="user_index", how="left_semi")
+        sums = group_sums(user_metrics(mine, relevant, ks), metric_columns(ks))
+        total = sum(sizes.get(role, 0) for role in asked.items)
+        covered = mine.agg(*[coverage(mine, total, k).alias(f"c{k}") for k in ks]).collect()[0]
         results[name] = SliceResult(sums, {k: covered[f"c{k}"] for k in ks})
-        lists.unpersist()
     return results
 
 
@@ -107,9 +120,11 @@ def metric_rows(
 ) -> list[MetricRow]:
     """The rows of metrics.json for the arms of one split; intervals under the same resamples for all arms."""
     rows: list[MetricRow] = []
-    arms = list(results)
-    for name in SLICES:
+    for name in next(iter(results.values())):
+        arms = [arm for arm in results if name in results[arm]]
         sums = [results[arm][name].sums for arm in arms]
+        if not sums[0].counts.any():
+            continue  # nobody is asked this question: there is no new user, say
         samples = resampled_means(sums, resamples, seed)
         for a, arm in enumerate(arms):
             means, users = sums[a].means(), int(sums[a].counts.sum())

@@ -9,16 +9,15 @@ from synthspark.indexing import with_index
 from synthspark.pairing import drawn_pairs
 
 
-def popularity_pairs(train: DataFrame, items: DataFrame, count: int, seed: int) -> DataFrame:
-    """`count` pairs, users drawn by their activity and items by their popularity in `train`, less those drawn twice.
+def blind_pairs(users: DataFrame, items: DataFrame, train: DataFrame, count: int, by: str, seed: int) -> DataFrame:
+    """`count` pairs, less those drawn twice.
 
-    An item without any interaction counts as one, so that cold items can be drawn.
+    users: `user_index`, and `share` of the draws where they are not to be equal; items: `item_index`; by: 'uniform', or
+    'popularity' to draw items (and users without a share) by their rows in `train`. Who has none counts as one, so that
+    cold ones can be drawn.
     """
-    users = train.groupBy("user_index").agg(F.count(F.lit(1)).cast("double").alias("share"))
-    popularity = train.groupBy("item_index").agg(F.count(F.lit(1)).cast("double").alias("popularity"))
-    shares = items.join(popularity, on="item_index", how="left")
-    shares = shares.select("item_index", F.coalesce("popularity", F.lit(1.0)).alias("share"))
-    return drawn_pairs(users, shares, count, seed)
+    shared = users if "share" in users.columns else _shares(users, train, "user_index", by)
+    return drawn_pairs(shared, _shares(items, train, "item_index", by), count, seed)
 
 
 def duplicated_pairs(train: DataFrame, count: int, seed: int) -> DataFrame:
@@ -29,15 +28,22 @@ def duplicated_pairs(train: DataFrame, count: int, seed: int) -> DataFrame:
     return train.crossJoin(total).where(drawn < share).select("user_index", "item_index")
 
 
-def permuted_items(items: DataFrame, seed: int) -> DataFrame:
-    """`items` (`item_index` and attributes) with every attribute row given to another item: one cycle in hash order.
+def permuted(entities: DataFrame, key: str, seed: int) -> DataFrame:
+    """`entities` (`key` and attributes) with every attribute row given to another one: one cycle in hash order.
 
     What is gained with these is not gained by the attributes.
     """
-    order = F.xxhash64(F.lit(seed), "item_index").alias("order")
-    placed = with_index(items.select("item_index", order), "order", "place").select("item_index", "place")
+    order = F.xxhash64(F.lit(seed), key).alias("order")
+    placed = with_index(entities.select(key, order), "order", "place").select(key, "place")
     total = F.broadcast(placed.agg(F.count(F.lit(1)).cast("int").alias("_total")))
     moved = placed.crossJoin(total)
-    receiver = moved.select(F.col("item_index").alias("_to"), F.pmod(F.col("place") + 1, "_total").alias("place"))
-    rows = items.join(placed, on="item_index", how="inner").drop("item_index")
-    return rows.join(receiver, on="place", how="inner").drop("place").withColumnRenamed("_to", "item_index")
+    receiver = moved.select(F.col(key).alias("_to"), F.pmod(F.col("place") + 1, "_total").alias("place"))
+    rows = entities.join(placed, on=key, how="inner").drop(key)
+    return rows.join(receiver, on="place", how="inner").drop("place").withColumnRenamed("_to", key)
+
+
+def _shares(entities: DataFrame, train: DataFrame, key: str, by: str) -> DataFrame:
+    if by == "uniform":
+        return entities.select(key, F.lit(1.0).alias("share"))
+    rows = train.groupBy(key).agg(F.count(F.lit(1)).cast("double").alias("rows"))
+    return entities.join(rows, on=key, how="left").select(key, F.coalesce("rows", F.lit(1.0)).alias("share"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 WARM_TOLERANCE = 0.01
@@ -25,6 +26,17 @@ class Verdict:
     why: str
 
 
+def together(verdicts: Mapping[str, Verdict]) -> Verdict:
+    """One verdict over protocols: ship only if every one says so. Their words follow their names."""
+    if not verdicts:
+        return Verdict(False, "do not ship: nothing could be judged")
+    if len(verdicts) == 1:
+        return next(iter(verdicts.values()))
+    ship = all(v.ship for v in verdicts.values())
+    words = "; ".join(f"{name}: {v.why}" for name, v in verdicts.items())
+    return Verdict(ship, f"{'ship' if ship else 'do not ship'}: {words}")
+
+
 def verdict(cold: Difference, warm: Difference, metric: str) -> Verdict:
     """Ship only if cold rises with its interval above zero, and warm falls by no more than 1 %, interval included."""
     helps = cold.low > 0
@@ -36,7 +48,7 @@ def verdict(cold: Difference, warm: Difference, metric: str) -> Verdict:
         return Verdict(True, f"ship: {told_cold}, {told_warm}")
     reasons = []
     if not helps:
-        reasons.append(f"no proven gain for cold items: {told_cold}")
+        reasons.append(f"no proven gain for the cold: {told_cold}")
     if not keeps:
         reasons.append(f"warm accuracy may fall by more than {WARM_TOLERANCE:.0%}: {told_warm}")
     return Verdict(False, "do not ship: " + "; ".join(reasons))

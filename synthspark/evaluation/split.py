@@ -1,63 +1,174 @@
-"""The cold-item split: a fifth of the items loses every interaction, a fifth of the others is held out.
+"""Splits: what is known on the day of training, what is asked, and who is cold. No leakage, or an error.
 
-All draws are hashes of (seed, id): the split is the same whatever the partitions, and needs no shuffle.
+All draws are hashes of (seed, id): a split is the same whatever the partitions, and needs no shuffle.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from synthspark.errors import ContractError
 
+WARM, COLD, ASIDE, SPARSE = "warm", "cold", "aside", "sparse"
+"""Roles. cold: without a training row, and judged; aside: cold as well, of the half that is not judged now; sparse
+(time split only): with fewer training rows than a factor is trusted with."""
+PAIR = ("user_index", "item_index")
+
+
+class Slice(NamedTuple):
+    """A question: which users are asked about which items, by role. *cold*, *warm* and *all* are in every protocol."""
+
+    users: tuple[str, ...]
+    items: tuple[str, ...]
+
+
+ANYBODY = (WARM, SPARSE, COLD)
+SLICES: dict[str, dict[str, Slice]] = {
+    "cold_item": {
+        "cold": Slice((WARM,), (COLD,)),
+        "warm": Slice((WARM,), (WARM,)),
+        "all": Slice((WARM,), (WARM, COLD)),
+    },
+    "cold_user": {
+        "cold": Slice((COLD,), (WARM,)),
+        "warm": Slice((WARM,), (WARM,)),
+        "all": Slice((WARM, COLD), (WARM,)),
+    },
+    "cold_user_item": {
+        "cold": Slice((COLD,), (COLD,)),
+        "warm": Slice((WARM,), (WARM,)),
+        "all": Slice((WARM, COLD), (WARM, COLD)),
+    },
+    "time": {
+        "cold": Slice(ANYBODY, (COLD,)),
+        "cold_user": Slice((COLD,), ANYBODY),
+        "warm": Slice((WARM,), (WARM,)),
+        "all": Slice(ANYBODY, ANYBODY),
+    },
+}
+"""Protocol -> its slices. In `time`, *cold* are the new items."""
+
 
 class Split(NamedTuple):
-    """Interactions by what they are for, and the items by what they are: all share `item_index`."""
+    """Interactions by what they are for, and everybody's role."""
 
     train: DataFrame
-    validation: DataFrame
-    """Held-out interactions of the cold validation items."""
+    """`user_index`, `item_index`, `rating`."""
     test: DataFrame
-    """Held-out interactions, with `slice`: 'cold' or 'warm'."""
+    """`user_index`, `item_index`: the held-out interactions that are judged."""
+    users: DataFrame
+    """`user_index`, `role`."""
     items: DataFrame
-    """`item_index`, `role`: 'warm', 'cold_validation' or 'cold_test'."""
+    """`item_index`, `role`."""
 
 
-def cold_item_split(pairs: DataFrame, items: DataFrame, cold_fraction: float, warm_holdout: float, seed: int) -> Split:
-    """Split `pairs` (`user_index`, `item_index`, ...); `items`: `item_index`, every one of them in `pairs`.
+@dataclass(frozen=True)
+class Shares:
+    """How much is drawn."""
 
-    Raises ContractError if a cold item is left with a training row, or if a side is empty.
+    items: float = 0.0
+    """Of the items that lose every interaction: half are judged, half stay aside (validation and test)."""
+    users: float = 0.0
+    """The same of the eligible users."""
+    holdout: float = 0.2
+    """Of the interactions between warm ones that are held out."""
+    events_left: int = 0
+    """Interactions that a cold user keeps."""
+
+
+def entity_split(
+    pairs: DataFrame, users: DataFrame, items: DataFrame, shares: Shares, part: str, seed: int, name: str
+) -> Split:
+    """Split `pairs` (`user_index`, `item_index`, `rating`) by drawing cold users and items.
+
+    users: `user_index`, `eligible` (who may become cold); items: `item_index`; both with an interaction at least. part:
+    which half is judged, 'test' or 'validation'. Raises ContractError, with the protocol's `name`, if a cold one is
+    left with a training row that it should not have, or if a side is empty.
     """
-    drawn = _uniform(seed, F.lit("item"), F.col("item_index"))
-    role = F.when(drawn < cold_fraction / 2, "cold_test").when(drawn < cold_fraction, "cold_validation")
-    roles = items.select("item_index", F.coalesce(role, F.lit("warm")).alias("role"))
-    joined = pairs.join(roles, on="item_index", how="inner")
-    held = _uniform(seed, F.lit("pair"), F.col("user_index"), F.col("item_index")) < warm_holdout
-    warm = F.col("role") == "warm"
-    train = joined.where(warm & ~held).drop("role")
-    test = joined.where((warm & held) | (F.col("role") == "cold_test"))
-    test = test.withColumn("slice", F.when(warm, "warm").otherwise("cold")).drop("role")
-    validation = joined.where(F.col("role") == "cold_validation").drop("role")
-    _check(train, test, roles)
-    return Split(train, validation, test, roles)
+    may = F.col("eligible") & F.lit(shares.users > 0)
+    cold_user = F.when(may, _half(seed, "user", "user_index", shares.users, part))
+    user_roles = users.select("user_index", F.coalesce(cold_user, F.lit(WARM)).alias("user_role"))
+    cold_item = F.when(F.lit(shares.items > 0), _half(seed, "item", "item_index", shares.items, part))
+    item_roles = items.select("item_index", F.coalesce(cold_item, F.lit(WARM)).alias("item_role"))
+    known = pairs.join(user_roles, on="user_index", how="inner").join(item_roles, on="item_index", how="inner")
+    place = F.row_number().over(Window.partitionBy("user_index").orderBy(_draw(seed, "left", *PAIR), "item_index"))
+    among = F.when((F.col("user_role") != WARM) & (F.col("item_role") == WARM), place)
+    left = F.coalesce(among <= shares.events_left, F.lit(False)) if shares.events_left else F.lit(False)
+    held = _draw(seed, "pair", *PAIR) < shares.holdout
+    warm = (F.col("user_role") == WARM) & (F.col("item_role") == WARM)
+    marked = known.withColumn("_train", (warm & ~held) | left)
+    roles = [user_roles.withColumnRenamed("user_role", "role"), item_roles.withColumnRenamed("item_role", "role")]
+    judged = ~F.col("_train") & (F.col("user_role") != ASIDE) & (F.col("item_role") != ASIDE)
+    split = Split(marked.where("_train").select(*PAIR, "rating"), marked.where(judged).select(*PAIR), *roles)
+    _check(split, name, shares)
+    return split
 
 
-def _uniform(seed: int, *parts: Column) -> Column:
-    return F.pmod(F.xxhash64(F.lit(seed), *parts), F.lit(1 << 40)) / float(1 << 40)
+def time_split(
+    before: DataFrame, after: DataFrame, users: DataFrame, items: DataFrame, min_items: int, min_users: int
+) -> Split:
+    """What was known at an instant against what came after it: `before` and `after` hold `user_index`, `item_index`,
+    the former `rating`, too.
+
+    What is judged are the pairs of `after` that `before` has not. Cold is who first appears in `after`; sparse is a
+    user with fewer than `min_items` items in `before`, or an item with fewer than `min_users` users.
+    Raises ContractError if nothing is judged.
+    """
+    roles = [
+        _roles_by_breadth(entities, before, key, least)
+        for entities, key, least in ((users, "user_index", min_items), (items, "item_index", min_users))
+    ]
+    new = after.join(before.select(*PAIR), on=list(PAIR), how="left_anti")
+    test = new.join(users, on="user_index", how="left_semi").join(items, on="item_index", how="left_semi")
+    split = Split(before.select(*PAIR, "rating"), test.select(*PAIR), *roles)
+    _check(split, "time", Shares(items=1.0))
+    return split
 
 
-def _check(train: DataFrame, test: DataFrame, roles: DataFrame) -> None:
-    counts = {row["role"]: row["count"] for row in roles.groupBy("role").count().collect()}
-    for role in ("warm", "cold_test"):
-        if not counts.get(role):
-            raise ContractError(
-                f"cold-item split: no {role} item among {sum(counts.values())} eligible ones; lower "
-                "features.min_item_users, raise evaluate.cold_fraction, or bring more events"
-            )
-    leaked = train.join(roles.where("role != 'warm'"), on="item_index", how="inner").take(1)
-    if leaked:
-        raise ContractError(f"cold-item split: cold item {leaked[0]['item_index']} has a training row")
-    if not train.take(1) or not test.where("slice = 'cold'").take(1):
-        raise ContractError("cold-item split: no training row, or no cold test row; bring more events")
+def truth(split: Split, asked: Slice) -> DataFrame:
+    """`user_index`, `item_index` that count as relevant in a slice."""
+    users = split.users.where(F.col("role").isin(*asked.users)).select("user_index")
+    items = split.items.where(F.col("role").isin(*asked.items)).select("item_index")
+    return split.test.join(users, on="user_index", how="left_semi").join(items, on="item_index", how="left_semi")
+
+
+def _roles_by_breadth(entities: DataFrame, before: DataFrame, key: str, least: int) -> DataFrame:
+    counted = entities.select(key).join(before.groupBy(key).agg(F.count(F.lit(1)).alias("n")), on=key, how="left")
+    role = F.when(F.col("n").isNull(), COLD).when(F.col("n") < least, SPARSE).otherwise(WARM)
+    return counted.select(key, role.alias("role"))
+
+
+def _half(seed: int, what: str, key: str, share: float, part: str) -> Column:
+    """Role of a cold entity, null for a warm one: the lower half of the draws is 'test', the upper 'validation'."""
+    drawn = _draw(seed, what, key)
+    lower, upper = (COLD, ASIDE) if part == "test" else (ASIDE, COLD)
+    return F.when(drawn < share / 2, lower).when(drawn < share, upper)
+
+
+def _draw(seed: int, what: str, *keys: str) -> Column:
+    return F.pmod(F.xxhash64(F.lit(seed), F.lit(what), *keys), F.lit(1 << 40)) / float(1 << 40)
+
+
+def _check(split: Split, name: str, shares: Shares) -> None:
+    for key, roles, share in (("user_index", split.users, shares.users), ("item_index", split.items, shares.items)):
+        side = key.removesuffix("_index")
+        counts: Mapping[str, int] = {r["role"]: r["count"] for r in roles.groupBy("role").count().collect()}
+        for role in (WARM, *((COLD,) if share else ())):
+            if not counts.get(role):
+                raise ContractError(
+                    f"{name} split: no {role} {side} among {sum(counts.values())} eligible ones; lower "
+                    f"features.min_{side}_{'users' if side == 'item' else 'items'}, change evaluate.cold_fraction, or "
+                    "bring more events"
+                )
+        allowed = shares.events_left if side == "user" else 0
+        kept = split.train.join(roles.where(F.col("role").isin(COLD, ASIDE)), on=key, how="inner")
+        leaked = kept.groupBy(key).count().where(F.col("count") > allowed).take(1)
+        if leaked:
+            raise ContractError(f"{name} split: cold {side} {leaked[0][key]} has {leaked[0]['count']} training rows")
+    if not split.train.take(1) or not truth(split, SLICES[name.partition("+")[0]]["cold"]).take(1):
+        raise ContractError(f"{name} split: no training row, or no cold test row; bring more events")

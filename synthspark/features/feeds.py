@@ -8,6 +8,8 @@ else (docs/decisions/004-behaviour-feed.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -18,6 +20,11 @@ EMPTY = -1
 def factor_columns(rank: int) -> list[str]:
     """Names of the factor's columns."""
     return [f"factor_{i:02d}" for i in range(rank)]
+
+
+def factors_in(columns: Sequence[str]) -> list[str]:
+    """Those of `columns` that are the factor's, in order."""
+    return [c for c in columns if c.startswith("factor_")]
 
 
 def positive_columns(count: int) -> list[str]:

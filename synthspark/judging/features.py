@@ -138,8 +138,8 @@ def pair_features(
         expected = count / max(stats.num_items, 1) * owned
         columns += [matches, share, matches / (expected + 1), matches / (count + 1),
                     stats.audiences[place][code], count]  # fmt: skip
-    similarity, nearest_of = _similarity(table, stats, history, candidates)
-    nearest = similarity.argmax(axis=1) if len(history.codes) else None
+    alike, nearest_of = similarity(table, stats, history, candidates)
+    nearest = alike.argmax(axis=1) if len(history.codes) else None
     for place in range(len(table.scalars)):
         value = candidates.numbers[:, place]
         columns.append(value)
@@ -150,14 +150,14 @@ def pair_features(
             columns += [np.abs(value - own.mean()), np.abs(value - own[nearest])]
     for group in nearest_of:
         columns += group
-    k = min(NEAREST, similarity.shape[1])
-    best = -np.partition(-similarity, k - 1, axis=1)[:, :k]
-    columns += [best.max(axis=1), best.mean(axis=1), (similarity**3).sum(axis=1), (similarity > NEAR).sum(axis=1),
-                (similarity > SAME).sum(axis=1)]  # fmt: skip
+    k = min(NEAREST, alike.shape[1])
+    best = -np.partition(-alike, k - 1, axis=1)[:, :k]
+    columns += [best.max(axis=1), best.mean(axis=1), (alike**3).sum(axis=1), (alike > NEAR).sum(axis=1),
+                (alike > SAME).sum(axis=1)]  # fmt: skip
     return np.column_stack(columns).astype(np.float32)
 
 
-def _similarity(
+def similarity(
     table: PairTable, stats: ItemStatistics, history: Items, candidates: Items
 ) -> tuple[Floats, list[list[Floats]]]:
     """How alike each candidate and each item of the history are, in [0, 1], shape (C, max(H, 1)); and per group of

@@ -31,7 +31,9 @@ from synthspark.synthesis.generate import preferences
 from synthspark.synthesis.placing import place_items, propose
 from synthspark.training import storage
 
-FULL_SPACE, OPEN_SPACE = "factors", "open_factors"
+ALS_SPACE, ITEM_SPACE = "factors", "item_factors"
+"""Preference spaces. That of ALS as it recommends: what baskets must make ALS give back. And a longer one, which tells
+more items apart, for the audience of items; without the judge's fold."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,10 @@ def published_shop(context: Context) -> Shop:
     warm = indexed_interactions(context).select("user_index", "item_index")
     warm = warm.join(items.where(F.col("breadth") >= config.min_item_users), on="item_index", how="left_semi")
     warm = warm.join(users.where(F.col("breadth") >= config.min_user_items), on="user_index", how="left_semi")
-    table = context.read(f"{item_space(context)}/users", feed=True)
-    vectors = factor_vectors(table, config.factor_rank, "user_index").select("user_index", "vector")
+    vectors = factor_vectors(context.read(f"{ITEM_SPACE}/users", feed=True), "user_index")
     known = vectors.join(users.select("user_index", "breadth"), on="user_index", how="inner")
     encoded = items.select("item_index", *encoding.code_columns, *encoding.number_columns)
     return Shop(encoding, encoded, warm.select("user_index", "item_index"), known)
-
-
-def item_space(context: Context) -> str:
-    """The factors that the generator of items learns from: those without the judge's fold, where there is a judge."""
-    return OPEN_SPACE if context.config.judge.enabled else FULL_SPACE
 
 
 def folded(context: Context) -> Any:
@@ -112,26 +108,29 @@ def place(
     made: DataFrame,
     judge: tuple[str, str] | None,
     known: DataFrame | None = None,
+    budget: float | None = None,
+    weight: float | None = None,
 ) -> DataFrame:
     """`user_index`, `item_index`, `weight` of the virtual events of items with a generated preference.
 
     made: `item_index`, `vector`, `log_activity`; judge: URL and sha256 of a trained one, None to trust the generator;
-    known: pairs that need no virtual event, since there is a real one.
+    known: pairs that need no virtual event, since there is a real one; budget, weight: instead of the configured ones.
     """
     config, placing = context.config.judge, context.config.synthesize
+    budget = placing.budget if budget is None else budget
     per_event, least = (config.candidates_per_event, config.min_candidates) if judge else (1.0, 1)
-    proposed = propose(shop.users, made, placing.budget, per_event, least, placing.min_events)
+    proposed = propose(shop.users, made, budget, per_event, least, placing.min_events)
     if known is not None:
         proposed = proposed.join(known.select("user_index", "item_index"), on=["user_index", "item_index"],
                                  how="left_anti")  # fmt: skip
     proposed = staged.keep("judge/proposed", proposed)
     if judge is None:
-        chosen = place_items(proposed.withColumnRenamed("score", MERIT), shop.users, placing.budget, placing.min_events)
-        return chosen.withColumn("weight", F.lit(placing.unjudged_weight))
+        chosen = place_items(proposed.withColumnRenamed("score", MERIT), shop.users, budget, placing.min_events)
+        return chosen.withColumn("weight", F.lit(placing.unjudged_weight if weight is None else weight))
     table = PairTable.of(shop.encoding)
     warm = shop.items.join(shop.pairs.select("item_index").distinct(), on="item_index", how="left_semi")
     stats = item_statistics(warm, shop.pairs, table)
     rows = pair_rows(proposed, made, shop.items, shop.pairs, table, config.max_history)
     merits = staged.keep("judge/merits", judged(rows, table, stats, partial(load_judge, *judge, storage.read)))
-    chosen = place_items(merits, shop.users, placing.budget, placing.min_events)
-    return chosen.withColumn("weight", F.lit(placing.weight) * F.col(MERIT))
+    chosen = place_items(merits, shop.users, budget, placing.min_events)
+    return chosen.withColumn("weight", F.lit(placing.weight if weight is None else weight) * F.col(MERIT))

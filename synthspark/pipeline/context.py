@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from synthspark.config import Config
 from synthspark.features.encoding import TableEncoding
-from synthspark.features.feeds import factor_columns
+from synthspark.features.feeds import factors_in
 from synthspark.lake import Lake
 
 
@@ -82,10 +82,9 @@ def indexed_interactions(context: Context) -> DataFrame:
     return joined.join(items, on="item_id", how="inner")
 
 
-def factor_vectors(table: DataFrame, rank: int, key: str) -> DataFrame:
-    """A factor table's scalar columns as `key` and `vector` array<float>; `log_popularity` stays."""
-    vector = F.array(*factor_columns(rank)).alias("vector")
-    return table.select(F.col("index").alias(key), vector, "log_popularity")
+def factor_vectors(table: DataFrame, key: str) -> DataFrame:
+    """A factor table's scalar columns as `key` and `vector` array<float>."""
+    return table.select(F.col("index").alias(key), F.array(*factors_in(table.columns)).alias("vector"))
 
 
 def read_encoding(context: Context, side: str) -> TableEncoding:

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from synthspark.evaluation.arms import MetricRow, metric_rows, paired_difference
-from synthspark.evaluation.gate import Difference, Verdict, verdict
+from synthspark.evaluation.gate import Difference, Verdict, together, verdict
 from synthspark.lake import STAGES
-from synthspark.pipeline.cold_item import Results, judge_arms
 from synthspark.pipeline.context import Context, StageReport
+from synthspark.pipeline.proof import PRODUCT, Results, judge_protocol
 from synthspark.pipeline.train import checkpoints
 
 
@@ -19,13 +19,13 @@ def evaluate(context: Context) -> StageReport:
     config, report = context.config.evaluate, StageReport()
     with context.lake.publication(context.run_id, "evaluate") as staged:
         rows: list[MetricRow] = []
-        results: list[Results] = []
-        for seed in config.seeds:
-            found, volume = judge_arms(context, staged, seed)
-            results.append(found)
-            rows += metric_rows(found, config.ks, "cold_item", seed, config.bootstrap)
-            report.tables[f"cold_item, seed {seed}"] = volume
-        decision = _decide(context, results)
+        results: dict[str, list[Results]] = {}
+        for protocol in config.protocols:
+            for seed in config.seeds[:1] if protocol == "time" else config.seeds:  # an instant is not drawn
+                for name, found in judge_protocol(context, staged, protocol, seed, report):
+                    results.setdefault(name, []).append(found)
+                    rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
+        decision = together({name: _decide(context, found) for name, found in results.items()})
         report.rows_in = context.record("featurize")["rows"]["features/interactions"]
         report.rows_out = len(rows)
         report.details = {"verdict": asdict(decision), "protocols": [r.to_json() for r in rows]}
@@ -50,15 +50,13 @@ def _timing(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _decide(context: Context, results: list[Results]) -> Verdict:
     config = context.config.evaluate
-    if not {"real", "real+synthetic"} <= set(results[0]):
-        return Verdict(False, "do not ship: the arms 'real' and 'real+synthetic' were not both judged")
+    if not {"real", PRODUCT} <= set(results[0]):
+        return Verdict(False, f"do not ship: the arms 'real' and {PRODUCT!r} were not both judged")
 
     k = 20 if 20 in config.ks else max(config.ks)
 
     def difference(name: str) -> Difference:
-        sums: Mapping[str, list[Any]] = {a: [r[a][name].sums for r in results] for a in ("real", "real+synthetic")}
-        return paired_difference(
-            sums["real"], sums["real+synthetic"], config.ks, f"ndcg_{k}", config.bootstrap, config.seeds[0]
-        )
+        sums: Mapping[str, list[Any]] = {a: [r[a][name].sums for r in results] for a in ("real", PRODUCT)}
+        return paired_difference(sums["real"], sums[PRODUCT], config.ks, f"ndcg_{k}", config.bootstrap, config.seeds[0])
 
     return verdict(difference("cold"), difference("warm"), f"NDCG@{k}")

@@ -15,9 +15,9 @@ from synthspark.features.feeds import behaviour_feed, factor_table, spread
 from synthspark.features.interactions import behaviour_features, category_shares, interactions, pair_statistics
 from synthspark.indexing import with_index
 from synthspark.lake import Publication
-from synthspark.pipeline.audience import FULL_SPACE, item_space, open_pairs
+from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, open_pairs
 from synthspark.pipeline.context import Context, StageReport, side_name
-from synthspark.recommend import AlsSettings, Factors, fit_als, rating
+from synthspark.recommend import AlsSettings, fit_als, rating
 from synthspark.session import task_slots
 
 ROW_GROUP_BYTES = 16 * 1024 * 1024
@@ -66,8 +66,10 @@ def als_settings(context: Context) -> AlsSettings:
     return AlsSettings(r.rank, r.regularization, r.alpha, r.iterations, context.config.seed)
 
 
-def factor_settings(context: Context) -> AlsSettings:
-    """ALS for the preference space: nobody is recommended anything from it, so it may fit closer than the other."""
+def space_settings(context: Context, space: str) -> AlsSettings:
+    """ALS for a preference space. From that of items nobody is recommended anything, so it may fit closer."""
+    if space == ALS_SPACE:
+        return als_settings(context)
     f = context.config.features
     iterations = context.config.recommend.iterations
     return AlsSettings(f.factor_rank, f.factor_regularization, f.factor_alpha, iterations, context.config.seed)
@@ -79,15 +81,14 @@ def write_feed(context: Context, write: Callable[..., int], name: str, feed: Dat
     return write(name, shuffled, feed=True, row_group_bytes=ROW_GROUP_BYTES)
 
 
-def write_space(context: Context, write: Callable[..., int], name: str, factors: Factors, pairs: DataFrame) -> None:
-    """Stage by `write` both factor tables of a preference space, `<name>/users` and `<name>/items`.
-
-    pairs: the `user_index`, `item_index` that the factors were fitted on.
-    """
+def write_space(context: Context, write: Callable[..., int], prefix: str, space: str, pairs: DataFrame) -> None:
+    """Fit a preference space on `pairs` (`user_index`, `item_index`, `rating`) and stage both its tables by `write`."""
+    settings, name = space_settings(context, space), f"{prefix}{space}"
+    factors = fit_als(pairs, settings, 2 * task_slots(context.spark))
     for key, vectors in (("item_id", factors.items), ("user_id", factors.users)):
         index = f"{key.removesuffix('_id')}_index"
         breadth = pairs.groupBy(index).agg(F.count(F.lit(1)).alias("breadth"))
-        write(f"{name}/{side_name(key)}", factor_table(vectors, breadth, index, context.config.features.factor_rank),
+        write(f"{name}/{side_name(key)}", factor_table(vectors, breadth, index, settings.rank),
               feed=True)  # fmt: skip
 
 
@@ -182,12 +183,11 @@ def _learnable(
             f"table clean/events: all {count} warm interactions are of items that the judge's fold took; set "
             "judge.enabled to false, or bring more events"
         )
-    blocks = 2 * task_slots(context.spark)
-    spaces = {FULL_SPACE: warm, item_space(context): open_pairs(context, warm)}
+    spaces = {ALS_SPACE: warm, ITEM_SPACE: open_pairs(context, warm)}
     for name, pairs_of in spaces.items():
-        write_space(context, staged.write, name, fit_als(pairs_of, factor_settings(context), blocks), pairs_of)
-    for key, (table, fitted), space in (("item_id", items, item_space(context)), ("user_id", users, FULL_SPACE)):
-        if fitted.encoders:
+        write_space(context, staged.write, "", name, pairs_of)
+    for key, (table, fitted), space in (("item_id", items, ITEM_SPACE), ("user_id", users, ALS_SPACE)):
+        if fitted.encoders or key == "user_id":  # what users did may say enough of them
             index = f"{key.removesuffix('_id')}_index"
             encoded = table.select(index, *fitted.code_columns, *fitted.number_columns)
             write_behaviour_feed(context, staged, staged.write, key, "", space, spaces[space], encoded)

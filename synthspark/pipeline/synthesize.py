@@ -14,7 +14,8 @@ from pyspark.sql import types as T
 from synthspark import schemas
 from synthspark.errors import ContractError
 from synthspark.lake import Publication
-from synthspark.pipeline.audience import FULL_SPACE, place, published_shop
+from synthspark.pipeline.audience import ALS_SPACE, place, published_shop
+from synthspark.pipeline.baskets import cold_baskets, new_baskets
 from synthspark.pipeline.context import (
     Context,
     StageReport,
@@ -26,7 +27,6 @@ from synthspark.pipeline.context import (
 from synthspark.pipeline.train import JUDGE
 from synthspark.synthesis.events import event_mix, synthetic_events
 from synthspark.synthesis.generate import new_entities, preferences
-from synthspark.synthesis.placing import place_users, with_popularity
 
 
 @dataclass(frozen=True)
@@ -157,19 +157,12 @@ def _baskets(context: Context, staged: Publication, items: Side, users: Side) ->
     """Events of cold and new users: baskets of the warm items."""
     if users.wanting is None:
         return None
-    s, rank = context.config.synthesize, context.config.features.factor_rank
     url = context.lake.path("models/behaviour_users", context.run_id)
-    made = staged.keep("made_users", preferences(users.wanting, "user_index", url, users.meta, s.seed))
-    asked = made.select("user_index", F.col("query").alias("vector"), "log_activity")
-    targets = factor_vectors(context.read(f"{FULL_SPACE}/items", feed=True), rank, "item_index")
-    targets = targets.withColumn("vector", with_popularity(F.col("vector"), F.col("log_popularity")))
-    targets = targets.select("item_index", "vector")
-    # Cold users are served best by what suits them best; new ones must be as varied as real ones: they draw.
-    origins = asked.join(users.wanting.select("user_index", "origin"), on="user_index", how="inner")
-    cold, new = (origins.where(F.col("origin") == f"{o}_user").drop("origin") for o in ("cold", "new"))
-    placed = place_users(cold, targets, s.min_events, s.max_events)
-    placed = placed.unionByName(place_users(new, targets, s.min_events, s.max_events, s.seed))
-    placed = placed.withColumn("weight", F.lit(s.unjudged_weight))
+    targets = factor_vectors(context.read(f"{ALS_SPACE}/items", feed=True), "item_index")
+    known = indexed_interactions(context).select("user_index", "item_index")
+    asked = {o: users.wanting.where(F.col("origin") == f"{o}_user") for o in ("cold", "new")}
+    cold = cold_baskets(context, staged, asked["cold"], targets, known, url, users.meta)
+    placed = cold.unionByName(new_baskets(context, staged, asked["new"], targets, url, users.meta))
     named = placed.join(users.wanting.select("user_index", "user_id", "origin"), on="user_index", how="inner")
     return named.join(items.real.select("item_index", "item_id"), on="item_index", how="inner")
 

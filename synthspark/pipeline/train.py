@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -9,9 +10,9 @@ from pyspark.sql import functions as F
 from synthspark.config import Network
 from synthspark.errors import ConfigError, TrainingError, did_you_mean
 from synthspark.features.encoding import TableEncoding
-from synthspark.features.feeds import factor_columns, positive_columns
+from synthspark.features.feeds import factors_in, positive_columns
 from synthspark.lake import Publication
-from synthspark.pipeline.audience import FULL_SPACE, item_space, published_shop, train_judge
+from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, published_shop, train_judge
 from synthspark.pipeline.context import Context, StageReport, read_encoding
 from synthspark.training import TrainingTask, train_all
 from synthspark.training.storage import portable
@@ -34,19 +35,20 @@ def train(context: Context) -> StageReport:
             side = name.partition("_")[2]
             encoding = read_encoding(context, side)
             feed = f"feeds/{name}"
-            if not encoding.encoders:
+            if not encoding.encoders and name != "behaviour_users":  # what users did may say enough
                 report.notes.append(f"{name} is not trained: {side} have no attribute to learn from")
             elif rows.get(feed, 0) < SMALLEST_FEED:
                 report.notes.append(f"{name} is not trained: its feed has {rows.get(feed, 0)} rows")
             else:
                 url = context.lake.path(feed, context.run_id)
-                space = item_space(context) if name == "behaviour_items" else FULL_SPACE
+                space = ITEM_SPACE if name == "behaviour_items" else ALS_SPACE
                 other = context.lake.path(f"{space}/{other_side(side)}", context.run_id)
-                scale = factor_scale(context, f"{space}/{side}") if name.startswith("behaviour") else 1.0
-                tasks.append(make_task(context, name, encoding, url, rows[feed], other, scale, f"{work}/{name}"))
+                own = context.lake.path(f"{space}/{side}", context.run_id)
+                tasks.append(make_task(context, name, encoding, url, rows[feed], own, other, f"{work}/{name}"))
         if not tasks:
             raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
-        metas = train_all(context.spark, tasks, context.config.train.processes, context.on_epoch)
+        trained = train_all(context.spark, tasks, context.config.train.processes, context.on_epoch)
+        metas = {t.name: trained[t.output_url] for t in tasks}
         for name, meta in metas.items():
             staged.copy_in(f"{work}/{name}", f"models/{name}")
             report.details[name] = {k: meta[k] for k in ("sha256", "network")}
@@ -86,25 +88,23 @@ def other_side(side: str) -> str:
     return "users" if side == "items" else "items"
 
 
-def factor_scale(context: Context, table: str) -> float:
-    """Root mean square of a published factor table."""
-    return root_mean_square(context, context.lake.path(table, context.run_id))
-
-
-def root_mean_square(context: Context, path: str) -> float:
-    """Root mean square over all factors of a table."""
-    columns = factor_columns(context.config.features.factor_rank)
+def _factors(context: Context, path: str) -> tuple[list[str], float]:
+    """The factor columns of a table, and the root mean square over all of them."""
+    table = context.spark.read.parquet(path)
+    columns = factors_in(table.columns)
     squares = sum((F.col(c) * F.col(c) for c in columns), F.lit(0.0))
-    mean = context.spark.read.parquet(path).agg(F.avg(squares)).collect()[0][0]
-    scale = float((mean / len(columns)) ** 0.5)
-    return scale if scale > 0 else 1.0
+    scale = float((table.agg(F.avg(squares)).collect()[0][0] / len(columns)) ** 0.5)
+    return columns, scale if scale > 0 else 1.0
 
 
 def make_task(
-    context: Context, name: str, encoding: TableEncoding, feed: str, rows: int, counterpart: str, scale: float,
-    output: str,
+    context: Context, name: str, encoding: TableEncoding, feed: str, rows: int, own: str, counterpart: str, output: str,
+    hyper: Mapping[str, float | int | str | bool] | None = None,
 ) -> TrainingTask:  # fmt: skip
-    """The task of one generator as configured."""
+    """The task of one generator as configured; own, counterpart: its factor table and that of the other side.
+
+    hyper: settings instead of the configured ones.
+    """
     config = context.config.train
     network: Network = getattr(config, name)
     behaviour = name.startswith("behaviour")
@@ -116,6 +116,7 @@ def make_task(
         if key not in known:
             raise ConfigError(f"train.{name}.hyper: key {key!r} does not exist.{did_you_mean(key, known)} "
                               f"Known: {', '.join(sorted(known))}.")  # fmt: skip
+    factors, scale = _factors(context, own) if behaviour else ([], 1.0)
     return TrainingTask(
         name=name,
         network=network.network,
@@ -129,10 +130,10 @@ def make_task(
         batch_size=network.batch_size or config.batch_size,
         seed=context.config.seed,
         device=config.device,
-        factor_columns=factor_columns(context.config.features.factor_rank) if behaviour else [],
+        factor_columns=factors,
         factor_scale=scale,
         activity_column="log_activity" if behaviour else None,
         positive_columns=positive_columns(context.config.features.positives) if behaviour else [],
         counterpart_url=portable(counterpart) if behaviour else None,
-        hyper=dict(network.hyper),
+        hyper={**network.hyper, **(hyper or {})},
     )

@@ -20,7 +20,11 @@ from synthspark.features.encoding import TableEncoding
 from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
 from synthspark.training.artifacts import load_generator
 from synthspark_models import BehaviourGenerator, GanGenerator
+from synthspark_models.behaviour import PRIOR_COUNTERPARTS
 
+HISTORY = "history"
+MOST_HISTORY = 50
+"""Counterparts of a history at most: those who did more are not cold."""
 PROFILE, BEHAVIOUR = 1, 2
 """Salts: a block draws other numbers for its profile than for its behaviour."""
 
@@ -36,10 +40,9 @@ def _loaded(url: str, sha256: str) -> tuple[torch.nn.Module, dict[str, Any]]:
 def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str, Any], seed: int) -> DataFrame:
     """What the behaviour generator says of each entity.
 
-    entities: `index` int, the encoded columns of `meta` (model.json), and `noise`: 0 for what is most likely, 1 for a
-    draw. Returns `index`, `vector` array<float> (a
-    factor in the space of the real ones), `query` array<float> (one longer: for the counterparts' [factor, log
-    popularity]), `log_activity` float.
+    entities: `index` int, the encoded columns of `meta` (model.json), `noise`: 0 for what is most likely, 1 for a
+    draw, and `history` (of `histories`; null for none) where the network takes one. Returns `index`, `vector`
+    array<float> (a factor in the space of the real ones) and `log_activity` float.
     """
     codes, numbers, sha256 = meta["code_columns"], meta["number_columns"], meta["sha256"]
 
@@ -50,23 +53,44 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
         place = rows.column(index).to_numpy() % ROWS
         scale = rows.column("noise").to_numpy().astype(np.float32)[:, None]
         made = network(
-            _tensor(rows, codes, np.int64), _tensor(rows, numbers, np.float32), torch.from_numpy(noise[place] * scale)
+            _tensor(rows, codes, np.int64),
+            _tensor(rows, numbers, np.float32),
+            torch.from_numpy(noise[place] * scale),
+            _history(rows, network.history_dim),
         )
         vector = made.vector * about["factor_scale"]
         columns = [
             rows.column(index).combine_chunks().cast(pa.int32()),
             _lists(vector.numpy()),
-            _lists(network.query(vector).numpy()),
             pa.array(made.log_activity.numpy(), pa.float32()),
         ]
-        return pa.Table.from_arrays(columns, names=[index, "vector", "query", "log_activity"])
+        return pa.Table.from_arrays(columns, names=[index, "vector", "log_activity"])
 
     def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with torch.inference_mode():
             yield from map_blocks(batches, handle)
 
-    blocks = in_blocks(entities.select(index, "noise", *codes, *numbers), index)
-    return blocks.mapInArrow(apply, f"{index} int, vector array<float>, query array<float>, log_activity float")
+    known = [HISTORY] if HISTORY in entities.columns else []
+    blocks = in_blocks(entities.select(index, "noise", *codes, *numbers, *known), index)
+    return blocks.mapInArrow(apply, f"{index} int, vector array<float>, log_activity float")
+
+
+def histories(pairs: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
+    """`key` and `history` array<float>: what those who did little have done, as the generator takes it.
+
+    pairs: `user_index`, `item_index`; vectors: the other side's index and `vector`. The sums run in the order of the
+    indices, so that they are the same whatever the partitions. Same formula as `synthspark_models.summarised`.
+    """
+    other = "item_index" if key == "user_index" else "user_index"
+    length = F.sqrt(F.aggregate("vector", F.lit(0.0), lambda total, x: total + x * x))
+    direction = F.transform("vector", lambda x: x / F.greatest(length, F.lit(1e-12)))
+    known = pairs.join(vectors.select(other, direction.alias("direction")), on=other, how="inner")
+    met = F.slice(F.sort_array(F.collect_list(F.struct(other, "direction"))), 1, MOST_HISTORY).alias("met")
+    listed = known.groupBy(key).agg(met).withColumn("count", F.size("met").cast("double"))
+    empty = F.transform(F.element_at("met", 1)["direction"], lambda _: F.lit(0.0))
+    total = F.aggregate("met", empty, lambda acc, m: F.zip_with(acc, m["direction"], lambda a, b: a + b))
+    scaled = F.transform(total, lambda x: (x / (F.col("count") + PRIOR_COUNTERPARTS)).cast("float"))
+    return listed.select(key, F.concat(scaled, F.array(F.log1p("count").cast("float"))).alias(HISTORY))
 
 
 def new_entities(
@@ -117,6 +141,15 @@ def _tensor(rows: pa.Table, columns: list[str], dtype: npt.DTypeLike) -> torch.T
     if not columns:
         return torch.zeros(len(rows), 0, dtype=torch.long if dtype == np.int64 else torch.float32)
     return torch.from_numpy(np.column_stack([rows.column(c).to_numpy() for c in columns]).astype(dtype))
+
+
+def _history(rows: pa.Table, width: int) -> torch.Tensor | None:
+    """The column `history` as (B, width); nulls, and a table without the column, are an empty one."""
+    if width == 0 or HISTORY not in rows.column_names:
+        return None
+    empty = np.zeros(width, np.float32)
+    lists = rows.column(HISTORY).to_pylist()
+    return torch.from_numpy(np.stack([empty if h is None else np.asarray(h, np.float32) for h in lists]))
 
 
 def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:

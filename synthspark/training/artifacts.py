@@ -32,6 +32,7 @@ def build_generator(network: str, table: TableShape, rank: int, settings: Mappin
         int(settings["hidden"]),
         float(settings["dropout"]),
         float(settings["attribute_dropout"]),
+        int(settings["max_history"]),
     )
 
 
@@ -82,7 +83,7 @@ def save_generator(task: TrainingTask, generator: nn.Module, history: list[dict[
     data = save_tensors(tensors)
     settings = {name: task.setting(name) for name in ("noise_dim", "hidden")}
     if task.network == "behaviour":
-        settings |= {name: task.setting(name) for name in ("dropout", "attribute_dropout")}
+        settings |= {name: task.setting(name) for name in ("dropout", "attribute_dropout", "max_history")}
     meta = {
         "name": task.name,
         "network": task.network,

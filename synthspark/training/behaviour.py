@@ -12,7 +12,7 @@ from synthspark.training.counterpart import Counterpart
 from synthspark.training.loader import stacked
 from synthspark.training.optimise import apply
 from synthspark.training.task import TrainingTask
-from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, TableShape
+from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, TableShape, summarised
 from synthspark_models.losses import (
     critic_generator_loss,
     gradient_penalty,
@@ -36,7 +36,7 @@ class BehaviourTrainer:
                               "neither 'wgan_gp' nor 'hinge'")  # fmt: skip
         self.task, self.device, rank = task, device, len(task.factor_columns)
         table = TableShape(tuple(task.cardinalities), len(task.number_columns))
-        names = ("noise_dim", "hidden", "dropout", "attribute_dropout")
+        names = ("noise_dim", "hidden", "dropout", "attribute_dropout", "max_history")
         generator = build_generator(task.network, table, rank, {n: task.setting(n) for n in names})
         assert isinstance(generator, BehaviourGenerator)
         self.generator = generator.to(device)
@@ -74,10 +74,12 @@ class BehaviourTrainer:
                 loss = self._discriminator_loss(codes, numbers, real)
                 apply(loss, self.discriminator, self.optimizers["discriminator"], clip)
             report["discriminator_loss"] = loss.detach()
-        made = self.generator(codes, numbers, self._noise(len(codes)))
+        index = stacked(batch, task.positive_columns, torch.long, torch.device("cpu"))
+        history = self._history(index)
+        made = self.generator(codes, numbers, self._noise(len(codes)), history)
         parts = {
             "reconstruction": F.mse_loss(made.vector, real.vector),
-            "ranking": self._ranking(made.vector, batch),
+            "ranking": self._ranking(made.vector, index),
             "activity": F.mse_loss(made.log_activity, real.log_activity),
         }
         total: Tensor = torch.stack([float(task.setting(f"{n}_weight")) * p for n, p in parts.items()]).sum()
@@ -104,8 +106,16 @@ class BehaviourTrainer:
         penalty = gradient_penalty(critic, _joined(real), _joined(fake))
         return wasserstein_critic_loss(*judged) + penalty
 
-    def _ranking(self, vector: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        index = stacked(batch, self.task.positive_columns, torch.long, torch.device("cpu"))
+    def _history(self, index: Tensor) -> Tensor | None:
+        """Some of the positives as what is already known: none for a third of the rows, else 1 to `max_history`."""
+        if not self.generator.max_history:
+            return None
+        count = torch.randint(1, self.generator.max_history + 1, (len(index), 1)) * (torch.rand(len(index), 1) > 1 / 3)
+        order = torch.rand(index.shape).masked_fill(index < 0, 2.0).argsort(dim=1).argsort(dim=1)
+        known = (order < count) & (index >= 0)
+        return summarised(self.counterpart.rows(index)[:, :, :-1], known).to(self.device)
+
+    def _ranking(self, vector: Tensor, index: Tensor) -> Tensor:
         negatives, log_q = self.counterpart.negatives(int(self.task.setting("negatives")))
         return ranking_loss(
             self.generator.query(vector),

@@ -29,7 +29,7 @@ EpochHook = Callable[[str, dict[str, Any]], None]
 def train_all(
     spark: SparkSession, tasks: Sequence[TrainingTask], processes: int, on_epoch: EpochHook
 ) -> dict[str, dict[str, Any]]:
-    """Train the tasks one after the other in one launch; returns each task's model.json.
+    """Train the tasks one after the other in one launch; returns the model.json of each `output_url`.
 
     In local mode the processes are children of the driver, on a cluster Spark places them on executors (one GPU each
     where Spark has GPUs). `on_epoch(name, record)` is called after each epoch. Raises TrainingError with the child's
@@ -52,13 +52,13 @@ def train_all(
 
     thread = threading.Thread(target=launch, name="training", daemon=True)
     thread.start()
-    seen = dict.fromkeys((t.name for t in tasks), 0)
+    seen = dict.fromkeys((t.output_url for t in tasks), 0)
     while thread.is_alive():
         thread.join(POLL_SECONDS)
         _report(tasks, seen, on_epoch)
     if failure:
         raise _with_words(tasks, failure[0]) from failure[0]
-    return {t.name: json.loads(storage.read(f"{t.output_url}/model.json")) for t in tasks}
+    return {t.output_url: json.loads(storage.read(f"{t.output_url}/model.json")) for t in tasks}
 
 
 def run_tasks(tasks: list[str]) -> None:
@@ -103,9 +103,9 @@ def _report(tasks: Sequence[TrainingTask], seen: dict[str, int], on_epoch: Epoch
         if not storage.exists(url):
             continue
         lines = storage.read(url).splitlines()
-        for line in lines[seen[task.name] :]:
+        for line in lines[seen[task.output_url] :]:
             on_epoch(task.name, json.loads(line))
-        seen[task.name] = len(lines)
+        seen[task.output_url] = len(lines)
 
 
 def _with_words(tasks: Sequence[TrainingTask], error: BaseException) -> TrainingError:

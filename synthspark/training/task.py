@@ -37,12 +37,20 @@ DEFAULTS: dict[str, Hyper] = {
         "activity_weight": 0.1,
         "negatives": 1024,
         "attribute_dropout": 0.05,
+        "max_history": 0,
         "dropout": 0.2,
         "hidden": 256,
         "noise_dim": 16,
     },
 }
 """Settings by network; docs/networks.md says what each does. steps_per_epoch 0 is a whole pass."""
+
+
+ROLE_DEFAULTS: dict[str, Hyper] = {
+    # Of users some events may be known, and what is asked of them is a place among all items, not an order of few.
+    "behaviour_users": {"max_history": 8, "ranking_weight": 0.1},
+}
+"""Settings in which a generator differs from its network's defaults."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,8 @@ class TrainingTask:
 
     def setting(self, name: str) -> Any:
         """A setting as given, or its default; KeyError for one that the network does not have."""
-        return self.hyper.get(name, DEFAULTS[self.network][name])
+        defaults = DEFAULTS[self.network] | ROLE_DEFAULTS.get(self.name, {})
+        return self.hyper.get(name, defaults[name])
 
     @property
     def columns(self) -> list[str]:

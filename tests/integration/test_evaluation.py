@@ -1,17 +1,30 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
+import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark.errors import ContractError
+from synthspark.evaluation.arms import measure, ranked
 from synthspark.evaluation.bootstrap import group_sums
-from synthspark.evaluation.controls import duplicated_pairs, permuted_items, popularity_pairs
+from synthspark.evaluation.controls import blind_pairs, duplicated_pairs, permuted
 from synthspark.evaluation.ranking import metric_columns, user_metrics
-from synthspark.evaluation.split import cold_item_split
-from synthspark.pairing import random_pairs
+from synthspark.evaluation.split import (
+    ASIDE,
+    COLD,
+    SLICES,
+    SPARSE,
+    WARM,
+    Shares,
+    Split,
+    entity_split,
+    time_split,
+    truth,
+)  # fmt: skip
 
 pytestmark = pytest.mark.spark
 
@@ -35,40 +48,133 @@ def test_metrics_by_hand(spark: SparkSession) -> None:
     assert sums.means()[metric_columns([2, 3]).index("recall_3")] == pytest.approx(1 / 3)
 
 
-def test_the_split_leaves_cold_items_without_a_training_row(spark: SparkSession) -> None:
-    pairs = spark.range(4000).selectExpr("cast(id % 50 as int) user_index", "cast(id / 50 as int) item_index")
-    items = pairs.select("item_index").distinct()
-    split = cold_item_split(pairs, items, 0.2, 0.2, seed=1)
-    roles = {r["item_index"]: r["role"] for r in split.items.collect()}
-    train = split.train.collect()
-    test, validation = split.test.collect(), split.validation.collect()
-    assert all(roles[r["item_index"]] == "warm" for r in train)
-    assert {roles[r["item_index"]] for r in validation} == {"cold_validation"}
-    assert {(r["slice"], roles[r["item_index"]]) for r in test} == {("cold", "cold_test"), ("warm", "warm")}
-    assert len(train) + len(test) + len(validation) == 4000
-    together = {(r["user_index"], r["item_index"]) for r in train} & {(r["user_index"], r["item_index"]) for r in test}
-    assert together == set()
-    held = sum(r["slice"] == "warm" for r in test) / (sum(r["slice"] == "warm" for r in test) + len(train))
-    assert held == pytest.approx(0.2, abs=0.03)
-    again = cold_item_split(pairs.repartition(5), items.repartition(3), 0.2, 0.2, seed=1)
-    assert {r["item_index"]: r["role"] for r in again.items.collect()} == roles
-    with pytest.raises(ContractError, match="cold-item split"):
-        cold_item_split(pairs, items.where("item_index < 1"), 0.2, 0.2, seed=1)
+def shop(spark: SparkSession) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """80 users with 50 of 100 items each; only users of even number may become cold."""
+    pairs = spark.range(8000).selectExpr("cast(id % 80 as int) user_index", "cast(id / 80 as int) item_index")
+    pairs = pairs.where("(user_index + item_index) % 2 = 0").withColumn("rating", F.lit(1.0).cast("float"))
+    users = pairs.select("user_index").distinct().withColumn("eligible", F.col("user_index") % 2 == 0)
+    return pairs, users, pairs.select("item_index").distinct()
+
+
+def rows(df: DataFrame) -> set[tuple[int, int]]:
+    return {(r["user_index"], r["item_index"]) for r in df.collect()}
+
+
+def roles(df: DataFrame) -> dict[int, str]:
+    return {r[0]: r["role"] for r in df.collect()}
+
+
+@pytest.mark.parametrize(("protocol", "left"), [("cold_item", 0), ("cold_user", 0), ("cold_user", 3),
+                                                ("cold_user_item", 0)])  # fmt: skip
+def test_who_is_cold_has_no_training_row_but_those_left(spark: SparkSession, protocol: str, left: int) -> None:
+    pairs, users, items = shop(spark)
+    shares = Shares(0.3 if "item" in protocol else 0, 0.4 if "user" in protocol else 0, 0.2, left)
+    split = entity_split(pairs, users, items, shares, "test", 1, protocol)
+    user_role, item_role = roles(split.users), roles(split.items)
+    assert {COLD, ASIDE, WARM} == set(user_role.values() if "user" in protocol else item_role.values())
+    assert all(role == WARM for user, role in user_role.items() if user % 2)  # nobody who is not eligible
+    train, test = rows(split.train), rows(split.test)
+    assert not train & test
+    by_user = Counter(u for u, _ in train)
+    assert all(by_user[u] == (WARM != role) * left for u, role in user_role.items() if role != WARM)
+    assert all(item_role[i] == WARM for _, i in train)
+    assert all(ASIDE not in (user_role[u], item_role[i]) for u, i in test)
+    both = {(u, i) for u, i in rows(pairs) if user_role[u] == item_role[i] == WARM}
+    assert len(test & both) / len(both) == pytest.approx(0.2, abs=0.03)
+    # Everything that is not of the other half is either trained on or asked.
+    judged = {(u, i) for u, i in rows(pairs) if ASIDE not in (user_role[u], item_role[i])}
+    assert judged - train == test
+    cold = rows(truth(split, SLICES[protocol]["cold"]))
+    assert cold == {
+        (u, i) for u, i in test
+        if (user_role[u] == COLD or "user" not in protocol) and (item_role[i] == COLD or "item" not in protocol)
+    }  # fmt: skip
+    again = entity_split(pairs.repartition(5), users.repartition(3), items, shares, "test", 1, protocol)
+    assert (rows(again.train), rows(again.test)) == (train, test)
+
+
+def test_validation_is_the_other_half(spark: SparkSession) -> None:
+    test, validation = (entity_split(*shop(spark), Shares(items=0.3), part, 1, "cold_item")
+                        for part in ("test", "validation"))  # fmt: skip
+    swapped = {WARM: WARM, COLD: ASIDE, ASIDE: COLD}
+    assert {i: swapped[role] for i, role in roles(test.items).items()} == roles(validation.items)
+    assert rows(test.train) == rows(validation.train)
+
+
+def test_bad_splits_raise(spark: SparkSession) -> None:
+    pairs, users, items = shop(spark)
+    with pytest.raises(ContractError, match="cold_item split: no (warm|cold) item among 1 eligible"):
+        entity_split(pairs, users, items.where("item_index < 1"), Shares(items=0.2), "test", 1, "cold_item")
+    with pytest.raises(ContractError, match="cold_user split: no cold user among 80"):
+        entity_split(
+            pairs, users.withColumn("eligible", F.lit(False)), items, Shares(users=0.2), "test", 1, "cold_user"
+        )
+    with pytest.raises(ContractError, match="time split: no cold item"):
+        time_split(pairs, pairs, users, items, 5, 5)
+
+
+def test_time_split_judges_what_is_new_only(spark: SparkSession) -> None:
+    columns = "user_index int, item_index int, rating float"
+    before = spark.createDataFrame([(0, 0, 1.0), (0, 1, 1.0), (1, 0, 1.0), (2, 0, 1.0)], columns)
+    after = spark.createDataFrame([(0, 0, 1.0), (0, 2, 1.0), (3, 0, 1.0), (2, 1, 1.0)], columns)
+    users = spark.createDataFrame([(u,) for u in range(4)], "user_index int")
+    items = spark.createDataFrame([(i,) for i in range(3)], "item_index int")
+    split = time_split(before, after, users, items, 2, 2)
+    assert roles(split.users) == {0: WARM, 1: SPARSE, 2: SPARSE, 3: COLD}
+    assert roles(split.items) == {0: WARM, 1: SPARSE, 2: COLD}
+    assert rows(split.test) == {(0, 2), (3, 0), (2, 1)}  # (0, 0) is no news
+    found = {name: rows(truth(split, asked)) for name, asked in SLICES["time"].items()}
+    assert found == {"cold": {(0, 2)}, "cold_user": {(3, 0)}, "warm": set(), "all": {(0, 2), (3, 0), (2, 1)}}
+
+
+def test_ranking_by_roles_and_merging_gives_what_one_ranking_gives(spark: SparkSession) -> None:
+    rng = np.random.default_rng(0)
+    users, items = rng.standard_normal((6, 3)), rng.standard_normal((20, 3))
+    known = {u: set(rng.choice(20, 4, replace=False).tolist()) for u in range(6)}
+    asked = {u: {i for i in range(20) if (i + u) % 3 == 0} - known[u] for u in range(6)}
+    pairs = "user_index int, item_index int"
+    split = Split(
+        spark.createDataFrame([(u, i) for u in known for i in known[u]], pairs),
+        spark.createDataFrame([(u, int(i)) for u in asked for i in asked[u]], pairs),
+        spark.createDataFrame([(u, WARM) for u in range(6)], "user_index int, role string"),
+        spark.createDataFrame([(i, COLD if i < 8 else WARM) for i in range(20)], "item_index int, role string"),
+    )
+
+    def vectors(table: np.ndarray, name: str, unknown: int) -> DataFrame:
+        found = [(n, row.tolist()) for n, row in enumerate(table) if n != unknown]
+        return spark.createDataFrame(found, f"{name} int, vector array<float>")
+
+    lists = ranked(split, vectors(users, "user_index", 5), vectors(items, "item_index", 3), 5).persist()
+    results = measure(split, SLICES["cold_item"], lists, [5])
+    items[3] = 0  # what ALS never saw scores 0
+    popularity = Counter(i for seen in known.values() for i in seen)
+    for name, candidates in {"cold": range(8), "warm": range(8, 20), "all": range(20)}.items():
+        expected = []
+        for u in range(6):
+            relevant = asked[u] & set(candidates)
+            if not relevant:
+                continue
+            score = {i: popularity[i] if u == 5 else users[u] @ items[i] for i in candidates if i not in known[u]}
+            best = sorted(score, key=lambda i: (-score[i], i))[:5]
+            gain = sum(1 / np.log2(n + 2) for n, i in enumerate(best) if i in relevant)
+            expected.append(gain / sum(1 / np.log2(n + 2) for n in range(min(5, len(relevant)))))
+        assert results[name].sums.means()[0] == pytest.approx(np.mean(expected))
 
 
 def test_controls_have_the_volume_and_the_distribution_they_promise(spark: SparkSession) -> None:
     users = spark.range(100).select(F.col("id").cast("int").alias("user_index"))
     items = spark.range(50).select(F.col("id").cast("int").alias("item_index"))
-    pairs = random_pairs(users, items, 1000, seed=0)
-    assert 800 < pairs.count() <= 1050
-    assert pairs.groupBy("item_index").count().agg(F.max("count")).collect()[0][0] < 45
     # Item i is bought by i users: what is popular is drawn more often.
     train = users.crossJoin(items).where("user_index < item_index")
-    counts = {
-        r["item_index"]: r["count"]
-        for r in popularity_pairs(train, items, 1000, 0).groupBy("item_index").count().collect()
-    }
+    pairs = blind_pairs(users, items, train, 1000, "uniform", seed=0)
+    assert 800 < pairs.count() <= 1050
+    assert pairs.groupBy("item_index").count().agg(F.max("count")).collect()[0][0] < 45
+    drawn = blind_pairs(users, items, train, 1000, "popularity", 0)
+    counts = {r["item_index"]: r["count"] for r in drawn.groupBy("item_index").count().collect()}
     assert sum(counts.get(i, 0) for i in range(40, 50)) > 2 * sum(counts.get(i, 0) for i in range(10))
+    shares = spark.createDataFrame([(0, 9.0), (1, 1.0)], "user_index int, share double")
+    by_user = Counter(u for u, _ in rows(blind_pairs(shares, items, train, 40, "uniform", 0)))
+    assert by_user[0] > 4 * by_user[1] > 0
 
 
 def test_duplicated_pairs_are_real_ones(spark: SparkSession) -> None:
@@ -80,11 +186,11 @@ def test_duplicated_pairs_are_real_ones(spark: SparkSession) -> None:
     assert duplicated_pairs(train, 10**9, seed=0).count() == 2000
 
 
-def test_permuted_items_keep_every_row_and_none_its_own(spark: SparkSession) -> None:
+def test_permuted_rows_keep_every_row_and_none_its_own(spark: SparkSession) -> None:
     items = spark.range(300).select(F.col("id").cast("int").alias("item_index"), (F.col("id") * 2).alias("code"))
-    found = {r["item_index"]: r["code"] for r in permuted_items(items, seed=3).collect()}
+    found = {r["item_index"]: r["code"] for r in permuted(items, "item_index", seed=3).collect()}
     assert sorted(found) == list(range(300))
     assert sorted(found.values()) == [2 * i for i in range(300)]
     assert all(code != 2 * item for item, code in found.items())
-    again = {r["item_index"]: r["code"] for r in permuted_items(items.repartition(7), seed=3).collect()}
+    again = {r["item_index"]: r["code"] for r in permuted(items.repartition(7), "item_index", seed=3).collect()}
     assert found == again

@@ -44,9 +44,9 @@ def test_fewer_targets_than_asked_for_and_none_asked(spark: SparkSession) -> Non
     assert top_k(none, known).count() == 0
 
 
-def test_draws_follow_the_softmax_and_do_not_depend_on_partitions(spark: SparkSession) -> None:
+def test_draws_follow_the_scores_and_do_not_depend_on_partitions(spark: SparkSession) -> None:
     share = np.array([0.5, 0.3, 0.15, 0.05])
-    asked, known = frames(spark, np.ones((4000, 1)), np.log(share)[:, None], 1)
+    asked, known = frames(spark, np.ones((4000, 1)), share[:, None], 1)
     asked = asked.selectExpr("query_index", "vector", "k", "cast(null as array<int>) as exclude")
     first = top_k(asked, known, sample_seed=3).toPandas().sort_values("query_index")
     counts = first["target_index"].value_counts(normalize=True).sort_index().to_numpy()
@@ -82,11 +82,24 @@ def test_placing_follows_activity_and_leaves_no_item_alone(spark: SparkSession) 
     assert len(pairs) == 6
 
 
+def test_a_draw_stands_for_the_whole_preference(spark: SparkSession) -> None:
+    """Of targets that score alike nearly the expected number is drawn, and none that scores 0 while others do not."""
+    score = np.repeat([0.0, 0.2, 0.6], 100)
+    asked, known = frames(spark, np.ones((50, 1)), score[:, None], 40)
+    asked = asked.selectExpr("query_index", "vector", "k", "cast(null as array<int>) as exclude")
+    found = top_k(asked, known, sample_seed=1).toPandas()
+    likely = found[found["target_index"] >= 200].groupby("query_index").size()
+    # 40 of 100 at .2 and 100 at .6: a draw without replacement takes about 29 of the latter, give or take 2.6.
+    assert likely.mean() == pytest.approx(29, abs=1.5)
+    assert likely.std() < 1.5
+    assert (found["target_index"] >= 100).all()
+
+
 def test_baskets_have_the_generated_size_within_bounds(spark: SparkSession) -> None:
     users = spark.createDataFrame(
         [(0, [1.0], float(np.log1p(3))), (1, [1.0], -5.0), (2, [1.0], 900.0)],
         "user_index int, vector array<float>, log_activity float",
     )
     items = spark.createDataFrame([(i, [float(i)]) for i in range(10)], "item_index int, vector array<float>")
-    sizes = place_users(users, items, 1, 5).groupBy("user_index").count().orderBy("user_index").collect()
+    sizes = place_users(users, items, 1, 5, seed=0).groupBy("user_index").count().orderBy("user_index").collect()
     assert [r["count"] for r in sizes] == [3, 1, 5]

@@ -85,7 +85,7 @@ def planted_correlation(task: TrainingTask) -> float:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_the_planted_structure_is_learned(spark: SparkSession, task: TrainingTask, processes: int) -> None:
     seen: list[int] = []
-    meta = train_all(spark, [task], processes, lambda name, record: seen.append(record["epoch"]))[task.name]
+    meta = train_all(spark, [task], processes, lambda name, record: seen.append(record["epoch"]))[task.output_url]
     assert seen == list(range(1, task.epochs + 1))
     assert meta["history"][-1]["generator_loss"] < meta["history"][0]["generator_loss"]
     assert planted_correlation(task) > 0.9

@@ -1,0 +1,56 @@
+"""The baskets of users whom nobody knows yet: what synthesize and evaluate share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.lake import Publication
+from synthspark.pipeline.context import Context
+from synthspark.synthesis.generate import histories, preferences
+from synthspark.synthesis.placing import place_users
+
+SHARE_OF_ITEMS = 10
+"""A basket holds at most one in this many items: more of a small catalogue would say nothing."""
+
+
+def cold_baskets(
+    context: Context, staged: Publication, users: DataFrame, targets: DataFrame, known: DataFrame, model_url: str,
+    meta: dict[str, Any],
+) -> DataFrame:  # fmt: skip
+    """`user_index`, `item_index`, `weight` of the virtual events of real users who did little or nothing.
+
+    users: `user_index`, the encoded columns and `noise`; targets: `item_index` and `vector` in ALS's own space; known:
+    `user_index`, `item_index` of what users did, which the generator takes into account and the basket leaves out.
+    """
+    asked = users.select("user_index")
+    own = staged.keep("known", known.join(asked, on="user_index", how="left_semi").select("user_index", "item_index"))
+    with_history = users.join(histories(own, targets, "user_index"), on="user_index", how="left")
+    seed = context.config.synthesize.seed
+    made = staged.keep("made_cold_users", preferences(with_history, "user_index", model_url, meta, seed))
+    return baskets(context, made, targets, own)
+
+
+def baskets(context: Context, made: DataFrame, targets: DataFrame, own: DataFrame) -> DataFrame:
+    """`user_index`, `item_index`, `weight` for real users with a preference, however it was `made`.
+
+    made: `user_index`, `vector`, `log_activity`; own: pairs that are left out.
+    """
+    s = context.config.synthesize
+    seen = own.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
+    least = max(s.min_events, min(s.min_basket, targets.count() // SHARE_OF_ITEMS))
+    asked = made.join(seen, on="user_index", how="left")
+    placed = place_users(asked, targets, least, max(least, s.max_events), s.seed)
+    return placed.select("user_index", "item_index", F.lit(s.unjudged_weight).alias("weight"))
+
+
+def new_baskets(
+    context: Context, staged: Publication, users: DataFrame, targets: DataFrame, model_url: str, meta: dict[str, Any]
+) -> DataFrame:
+    """The same for new users, as active as they were generated."""
+    s = context.config.synthesize
+    made = staged.keep("made_new_users", preferences(users, "user_index", model_url, meta, s.seed))
+    placed = place_users(made, targets, s.min_events, s.max_events, s.seed)
+    return placed.select("user_index", "item_index", F.lit(s.unjudged_weight).alias("weight"))

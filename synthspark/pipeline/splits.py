@@ -1,0 +1,113 @@
+"""The splits of a protocol, from what the run has published."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.errors import SourceError
+from synthspark.evaluation.split import Shares, Split, entity_split, time_split
+from synthspark.features.interactions import pair_statistics
+from synthspark.lake import Publication
+from synthspark.pipeline.context import Context, StageReport, indexed_interactions
+from synthspark.recommend import rating
+
+
+def protocol_splits(
+    context: Context, staged: Publication, protocol: str, seed: int, report: StageReport
+) -> dict[str, Split]:
+    """Name -> split, kept; several for cold users, by the events that they keep: their warm training rows are the same.
+
+    Empty where the data cannot answer; the report says why.
+    """
+    if protocol == "time":
+        made = _by_time(context, staged, report)
+    elif protocol == "cold_item":
+        made = {protocol: _entities(context, staged, protocol, seed, 0)}
+    else:
+        made = {_name(protocol, left): _entities(context, staged, protocol, seed, left)
+                for left in _events_left(context, protocol, report)}  # fmt: skip
+    return {name: Split(*[staged.keep(f"{name}/{field}", df) for field, df in split._asdict().items()])
+            for name, split in made.items()}  # fmt: skip
+
+
+def _name(protocol: str, left: int) -> str:
+    return f"{protocol}+{left}" if left else protocol
+
+
+def _events_left(context: Context, protocol: str, report: StageReport) -> list[int]:
+    """How many events cold users keep. With nothing declared of users, one at least."""
+    wanted = sorted(context.config.evaluate.events_left) if protocol == "cold_user" else [0]
+    if _declared_users(context) is not None:
+        return wanted
+    report.notes.append(f"protocol {protocol}: users have no declared attributes, so that nothing is known of a user "
+                        "without events; judged with the events left that are above 0")  # fmt: skip
+    return [n for n in wanted if n > 0]
+
+
+def _declared_users(context: Context) -> DataFrame | None:
+    source = context.config.source.users
+    return context.read("clean/users").select("user_id") if source is not None and source.attributes else None
+
+
+def _entities(context: Context, staged: Publication, protocol: str, seed: int, left: int) -> Split:
+    config, features = context.config.evaluate, context.config.features
+    unit = context.record("featurize")["details"]["unit_weight"]
+    items = context.read("features/items", feed=True).where(F.col("breadth") >= features.min_item_users)
+    pairs = indexed_interactions(context).withColumn("rating", rating(F.col("weight"), unit))
+    pairs = pairs.join(items.select("item_index"), on="item_index", how="left_semi")
+    pairs = staged.keep("pairs", pairs.select("user_index", "item_index", "rating"))
+    users = context.read("features/users", feed=True)
+    declared = _declared_users(context)
+    if declared is not None:
+        users = users.join(declared.withColumn("declared", F.lit(True)), on="user_id", how="left")
+    known = F.coalesce("declared", F.lit(False)) if declared is not None else F.lit(True)
+    enough = F.col("breadth") >= max(features.min_user_items, 1 + max(config.events_left, default=0))
+    users = users.where(F.col("breadth") > 0).select("user_index", (known & enough).alias("eligible"))
+    shares = Shares(
+        items=config.cold_fraction if "item" in protocol else 0.0,
+        users=config.cold_fraction if "user" in protocol else 0.0,
+        holdout=config.warm_holdout,
+        events_left=left,
+    )
+    return entity_split(pairs, users, items.select("item_index"), shares, config.part, seed, _name(protocol, left))
+
+
+def _by_time(context: Context, staged: Publication, report: StageReport) -> dict[str, Split]:
+    """What came before an instant against what came after: the same for every seed."""
+    config, features = context.config, context.config.features
+    events = context.read("clean/events")
+    if not events.where(F.col("ts").isNotNull()).take(1):
+        report.notes.append("protocol time: events have no timestamps; not judged")
+        return {}
+    share = config.evaluate.time_fraction
+    ranks = [1 - 2 * share, 1 - share] if config.evaluate.part == "validation" else [1 - share]
+    instants = events.agg(F.percentile_approx(F.unix_micros("ts"), ranks).alias("q")).collect()[0]["q"]
+    start, end = instants[0], instants[1] if len(instants) > 1 else None
+    at = F.unix_micros("ts")
+    parts = {
+        "before": events.where(at < start),
+        "after": events.where((at >= start) & (at < end if end else F.lit(True))),
+    }
+    pairs = {n: _indexed_pairs(context, df) for n, df in parts.items()}
+    unit = pairs["before"].agg(F.percentile_approx("weight", 0.5)).collect()[0][0]
+    if unit is None:
+        raise SourceError("protocol time: no event is older than the newest ones that are judged; lower "
+                          "evaluate.time_fraction")  # fmt: skip
+    before = staged.keep("before", pairs["before"].withColumn("rating", rating(F.col("weight"), unit)))
+    after = staged.keep("after", pairs["after"])
+    items = context.read("features/items", feed=True)
+    items = items.where(F.col("breadth") >= features.min_item_users).select("item_index")
+    users = context.read("features/users", feed=True).where(F.col("breadth") > 0).select("user_index")
+    before = before.join(items, on="item_index", how="left_semi")
+    return {"time": time_split(before, after, users, items, features.min_user_items, features.min_item_users)}
+
+
+def _indexed_pairs(context: Context, events: DataFrame) -> DataFrame:
+    config = context.config.events
+    pairs = pair_statistics(events, config.weights, config.half_life_days).select("user_id", "item_id", "weight")
+    for key in ("user_id", "item_id"):
+        name = key.removesuffix("_id")
+        ids = context.read(f"features/{name}s", feed=True).select(key, f"{name}_index")
+        pairs = pairs.join(ids, on=key, how="inner")
+    return pairs.select("user_index", "item_index", "weight")
