@@ -26,8 +26,8 @@ from synthspark.judging.judge import Judge, both_kinds, held_out, roc_auc
 from synthspark_models import PairDiscriminator
 from synthspark_models.judge import log_scaled
 
-PATIENCE = 4
-"""Epochs without a gain on the held-out users after which training stops."""
+PATIENCE = 8
+"""Epochs without a gain on the held-out users after which training stops; most gains come late, as the rate falls."""
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises; it falls in the rest, by a cosine."""
 CHUNK = 16_384
@@ -44,7 +44,7 @@ class NetworkSettings:
     epochs: int = 20
     hidden: int = 128
     dropout: float = 0.1
-    learning_rate: float = 1e-2
+    learning_rate: float = 7e-3
     """The highest one."""
     weight_decay: float = 1e-2
     batch_size: int = 1024
