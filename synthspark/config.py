@@ -202,6 +202,8 @@ class Train(Section):
 class Judge(Section):
     """What decides which of the generator's pairs are published, trained on warm items that are treated as cold."""
 
+    model: Literal["trees", "network"] = "trees"
+    """Gradient-boosted trees, or a small neural network: which judges better is in docs/decisions/006."""
     enabled: bool = True
     """False: the generator's own ranking decides, and it learns from the fold's items too."""
     fold_fraction: float = Field(default=0.2, gt=0, lt=1)
@@ -221,8 +223,13 @@ class Judge(Section):
     trees: int = Field(default=150, ge=1)
     """Trees at most; fewer where held-out users gain nothing from more."""
     learning_rate: float = Field(default=0.1, gt=0)
+    """Of the trees; the network has its own."""
     leaves: int = Field(default=31, ge=2)
     """Leaves per tree."""
+    epochs: int = Field(default=20, ge=1)
+    """Passes of the network over its pairs at most; fewer where held-out users gain nothing from more."""
+    hidden: int = Field(default=128, ge=1)
+    """Width of the network's two hidden layers."""
 
 
 class Synthesize(Section):

@@ -2,6 +2,7 @@
 
 from synthspark_models.behaviour import BehaviourDiscriminator, BehaviourGenerator, Preference, summarised
 from synthspark_models.gan import GanDiscriminator, GanGenerator, Sample
+from synthspark_models.judge import PairDiscriminator
 from synthspark_models.tabular import TableShape, TabularEncoder
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "BehaviourGenerator",
     "GanDiscriminator",
     "GanGenerator",
+    "PairDiscriminator",
     "Preference",
     "Sample",
     "TableShape",

@@ -1,8 +1,12 @@
 """The judge: of the pairs that the generator proposes, it says which are likely, and so what is published."""
 
+from synthspark.judging.artifacts import load_judge, save_judge
 from synthspark.judging.features import ItemStatistics, PairTable
+from synthspark.judging.judge import Judge
+from synthspark.judging.network import NetworkJudge, NetworkSettings, fit_network
 from synthspark.judging.pairs import (
     MERIT,
+    LabelledFeatures,
     in_fold,
     item_statistics,
     judged,
@@ -10,14 +14,19 @@ from synthspark.judging.pairs import (
     pair_rows,
     training_rows,
 )  # fmt: skip
-from synthspark.judging.trees import Judge, TreeSettings, fit_trees, load_judge, save_judge
+from synthspark.judging.trees import TreeJudge, TreeSettings, fit_trees
 
 __all__ = [
     "MERIT",
     "ItemStatistics",
     "Judge",
+    "LabelledFeatures",
+    "NetworkJudge",
+    "NetworkSettings",
     "PairTable",
+    "TreeJudge",
     "TreeSettings",
+    "fit_network",
     "fit_trees",
     "in_fold",
     "item_statistics",

@@ -12,9 +12,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.judging.features import Items, ItemStatistics, PairTable, Proposal, pair_features
-from synthspark.judging.trees import Judge
+from synthspark.judging.judge import Judge
 from synthspark.pairing import random_pairs
 
+LabelledFeatures = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.int32]]
+"""Features (n, F), labels (n,) and user indices (n,)."""
 PAIR = ("user_index", "item_index")
 MERIT = "merit"
 """What pairs are chosen by: the judge's probability, or the generator's score where nobody judges."""
@@ -77,10 +79,8 @@ def pair_rows(
     return candidates.join(owned, on="user_index", how="left")
 
 
-def training_rows(
-    rows: DataFrame, table: PairTable, stats: ItemStatistics
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
-    """Features (n, F), labels (n,) and user indices (n,) of labelled `pair_rows`, in an order that is always the same.
+def training_rows(rows: DataFrame, table: PairTable, stats: ItemStatistics) -> LabelledFeatures:
+    """What a judge learns from, of labelled `pair_rows`, in an order that is always the same.
 
     They come to the driver: `labelled_pairs` bounds them, whatever the data.
     """

@@ -1,24 +1,18 @@
-"""The judge itself: gradient-boosted trees (LightGBM: Ke et al. 2017), kept as text and JSON."""
+"""The judge as gradient-boosted trees (LightGBM: Ke et al. 2017), kept as text."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from synthspark.errors import LakeError
-from synthspark.judging.features import PairTable
+from synthspark.judging.judge import Judge, both_kinds, held_out
 
-HELD_OUT = 10
-"""One user in this many is held out to stop by and to report on."""
 PATIENCE = 25
 """Trees without a gain on the held-out users after which no more are grown."""
 
@@ -34,19 +28,30 @@ class TreeSettings:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Trained trees and how they did on held-out users (`auc`; None where there were too few to say)."""
+class TreeJudge(Judge):
+    """Trained trees."""
 
     booster: lightgbm.Booster
-    auc: float | None
-    num_pairs: int
+
+    model: ClassVar[str] = "trees"
+    file: ClassVar[str] = "model.txt"
 
     def probability(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """That a pair with these features (C, F) is real, against the negatives of its training; shape (C,)."""
+        """See `Judge.probability`."""
         if not len(features):
             return np.zeros(0)
         found: npt.NDArray[np.float64] = np.asarray(self.booster.predict(features, num_threads=1))
         return found
+
+    def to_bytes(self) -> bytes:
+        """LightGBM's own text, up to the best tree."""
+        text: str = self.booster.model_to_string(num_iteration=self.booster.best_iteration or -1)
+        return text.encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, meta: Mapping[str, Any]) -> Self:
+        """See `Judge.from_bytes`."""
+        return cls(meta["auc"], meta["num_pairs"], lightgbm.Booster(model_str=data.decode()))
 
 
 def fit_trees(
@@ -55,10 +60,10 @@ def fit_trees(
     users: npt.NDArray[np.int32],
     names: list[str],
     settings: TreeSettings,
-) -> Judge | None:
+) -> TreeJudge | None:
     """Trees that tell real pairs from drawn ones; None where there are not both kinds. Held out: whole users."""
-    held = users % HELD_OUT == HELD_OUT - 1
-    if not _both(labels[~held]):
+    held = held_out(users)
+    if not both_kinds(labels[~held]):
         return None
     parameters = {
         "objective": "binary",
@@ -74,39 +79,11 @@ def fit_trees(
         "verbosity": -1,
     }
     train = lightgbm.Dataset(features[~held], labels[~held], feature_name=names)
-    if not _both(labels[held]):
+    if not both_kinds(labels[held]):
         booster = lightgbm.train(parameters, train, settings.trees)
-        return Judge(booster, None, len(labels))
+        return TreeJudge(None, len(labels), booster)
     watched = lightgbm.Dataset(features[held], labels[held], reference=train)
     # By the loss, not by the AUC: a perfect order after one tree says nothing of how sure the judge may be.
     stop = lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False)
     booster = lightgbm.train(parameters, train, settings.trees, valid_sets=[watched], callbacks=[stop])
-    return Judge(booster, float(booster.best_score["valid_0"]["auc"]), len(labels))
-
-
-def save_judge(judge: Judge, table: PairTable, write: Callable[[str, bytes], None]) -> dict[str, Any]:
-    """Write model.txt and judge.json by `write(name, data)`; returns the latter's data."""
-    text = judge.booster.model_to_string(num_iteration=judge.booster.best_iteration or -1).encode()
-    meta = {
-        "sha256": hashlib.sha256(text).hexdigest(),
-        "table": table.to_json(),
-        "auc": judge.auc,
-        "num_pairs": judge.num_pairs,
-        "lightgbm": lightgbm.__version__,
-    }
-    write("model.txt", text)
-    write("judge.json", json.dumps(meta, indent=1).encode())
-    return meta
-
-
-@lru_cache(maxsize=4)
-def load_judge(url: str, sha256: str, read: Callable[[str], bytes]) -> Judge:
-    """The trees of `save_judge` below `url`, once per process. Raises LakeError if they are not those of `sha256`."""
-    text = read(f"{url}/model.txt")
-    if hashlib.sha256(text).hexdigest() != sha256:
-        raise LakeError(f"judge {url}: model.txt is not what judge.json describes; train again")
-    return Judge(lightgbm.Booster(model_str=text.decode()), None, 0)
-
-
-def _both(labels: npt.NDArray[np.bool_]) -> bool:
-    return bool(labels.any() and not labels.all())
+    return TreeJudge(float(booster.best_score["valid_0"]["auc"]), len(labels), booster)

@@ -9,11 +9,16 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synthspark import config as configuration
 from synthspark.features.encoding import TableEncoding
 from synthspark.judging import (
     MERIT,
+    Judge,
+    LabelledFeatures,
+    NetworkSettings,
     PairTable,
     TreeSettings,
+    fit_network,
     fit_trees,
     in_fold,
     item_statistics,
@@ -94,11 +99,17 @@ def train_judge(
     seen = open_pairs(context, shop.pairs)
     stats = item_statistics(warm.where(~folded(context)), seen, table)
     rows = pair_rows(asked, made, shop.items, seen, table, config.max_history)
-    settings = TreeSettings(config.trees, config.learning_rate, config.leaves, seed)
-    judge = fit_trees(*training_rows(rows, table, stats), table.feature_names, settings)
+    judge = fit_judge(config, training_rows(rows, table, stats), table.feature_names, seed)
     if judge is None:
         return None
     return save_judge(judge, table, lambda name, data: storage.write(f"{url}/{name}", data))
+
+
+def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[str], seed: int) -> Judge | None:
+    """The kind of judge that `judge.model` names; None where there are not both real and drawn pairs."""
+    if config.model == "network":
+        return fit_network(*rows, names, NetworkSettings(config.epochs, config.hidden, seed=seed))
+    return fit_trees(*rows, names, TreeSettings(config.trees, config.learning_rate, config.leaves, seed))
 
 
 def place(

@@ -73,9 +73,9 @@ def _judge(context: Context, staged: Publication, model_url: str, meta: dict[str
                             "the generator's own ranking decides")  # fmt: skip
         return
     staged.copy_in(folder, f"models/{JUDGE}")
-    report.details[JUDGE] = {k: found[k] for k in ("sha256", "auc", "num_pairs")}
+    report.details[JUDGE] = {k: found[k] for k in ("model", "sha256", "auc", "num_pairs")}
     held_out = "too few users to hold some out" if found["auc"] is None else f"AUC {found['auc']:.3f} on held-out users"
-    report.notes.append(f"{JUDGE} (trees): {held_out}, from {found['num_pairs']:,} pairs")
+    report.notes.append(f"{JUDGE} ({found['model']}): {held_out}, from {found['num_pairs']:,} pairs")
 
 
 def checkpoints(context: Context) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from synthspark import config as configuration
 from synthspark.features.encoding import FIRST
 from synthspark.judging import (
     PairTable,
@@ -15,9 +19,13 @@ from synthspark.judging import (
     item_statistics,
     judged,
     labelled_pairs,
+    load_judge,
     pair_rows,
+    save_judge,
     training_rows,
 )
+from synthspark.pipeline.audience import fit_judge
+from synthspark.training import storage
 
 pytestmark = pytest.mark.spark
 
@@ -59,7 +67,8 @@ def test_labelled_pairs_are_the_folds_own_and_bounded(world: dict[str, DataFrame
     assert {(r.user_index, r.item_index) for r in some if r.label} < truth
 
 
-def test_merits_know_taste_and_not_partitions(world: dict[str, DataFrame]) -> None:
+@pytest.mark.parametrize("model", ["trees", "network"])
+def test_merits_know_taste_and_not_partitions(model: str, world: dict[str, DataFrame], tmp_path: Path) -> None:
     asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumn("score", F.lit(0.0).cast("float"))
     stats = item_statistics(world["items"].where("item_index < 60"), world["open"], TABLE)
     assert stats.num_items == 60
@@ -67,14 +76,17 @@ def test_merits_know_taste_and_not_partitions(world: dict[str, DataFrame]) -> No
     features, labels, users = training_rows(rows, TABLE, stats)
     assert len(features) == asked.count()
     assert labels.sum() == asked.where("label").count()
-    judge = fit_trees(features, labels, users, TABLE.feature_names, TreeSettings(trees=30, seed=1))
+    config = configuration.Judge.model_validate({"model": model, "trees": 30, "epochs": 40, "hidden": 16})
+    judge = fit_judge(config, (features, labels, users), TABLE.feature_names, seed=1)
     assert judge is not None
+    meta = save_judge(judge, TABLE, lambda name, data: storage.write(f"{tmp_path}/{name}", data))
+    load = partial(load_judge, str(tmp_path), meta["sha256"], storage.read)
     unlabelled = asked.drop("label")
     found = []
     for partitions in (1, 7):
         shuffled = pair_rows(unlabelled.repartition(partitions), world["made"], world["items"],
                              world["open"].repartition(partitions), TABLE, 500)  # fmt: skip
-        merits = judged(shuffled.repartition(partitions), TABLE, stats, lambda: judge).collect()
+        merits = judged(shuffled.repartition(partitions), TABLE, stats, load).collect()
         found.append({(r.user_index, r.item_index): r.merit for r in merits})
     assert found[0] == found[1]
     liked = [m for (u, i), m in found[0].items() if u % BRANDS == i % BRANDS]

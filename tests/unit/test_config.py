@@ -48,6 +48,13 @@ def test_a_value_of_the_wrong_type_is_named() -> None:
         parse(minimal(train={"epochs": "many"}))
 
 
+def test_the_judge_is_one_of_two_kinds() -> None:
+    assert parse(minimal()).judge.model == "trees"
+    assert parse(minimal(judge={"model": "network"})).judge.model == "network"
+    with pytest.raises(ConfigError, match=r"judge.model: .*'trees' or 'network', found 'forest'"):
+        parse(minimal(judge={"model": "forest"}))
+
+
 def test_overrides_reach_nested_keys_and_spark_names_with_dots(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("source: {events: {path: e, columns: {user_id: u, item_id: i}, event_type: view}}\n")

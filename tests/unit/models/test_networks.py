@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from synthspark_models import (
     BehaviourGenerator,
     GanDiscriminator,
     GanGenerator,
+    PairDiscriminator,
     Preference,
     TableShape,
     TabularEncoder,
@@ -96,3 +99,21 @@ def test_attribute_dropout_withholds_in_training_only() -> None:
     torch.testing.assert_close(withheld[:, :-1], encoder.embeddings[0].weight[[UNKNOWN] * 3])
     assert (withheld[:, -1] == 0).all()
     assert (encoder.eval()(codes, numbers)[:, -1] == 1).all()
+
+
+def test_the_pair_discriminator_standardizes_and_bounds_what_it_sees() -> None:
+    torch.manual_seed(0)
+    judge = PairDiscriminator(3, hidden=8).eval()
+    judge.standardize_by(torch.tensor([1.0, -2.0, 0.5]), torch.tensor([0.5, 2.0, 0.0]))  # the last is constant
+    features = torch.tensor([[2.0, -3.0, 0.1], [1e30, 0.0, 0.1], [1e20, 0.0, 0.1]], requires_grad=True)
+    logits = judge(features)
+    assert logits.shape == (3,)
+    scaled = torch.tensor([(math.log(3) - 1) / 0.5, (-math.log(4) + 2) / 2, math.log(1.1) - 0.5])
+    torch.testing.assert_close(judge.trunk(scaled)[0], logits[0])
+    assert torch.isfinite(logits).all()
+    assert logits[1] == logits[2]
+    logits.sum().backward()
+    assert [n for n, p in judge.named_parameters() if p.grad is None] == []
+    twin = PairDiscriminator(3, hidden=8).eval()
+    twin.load_state_dict(judge.state_dict())
+    assert torch.equal(twin(features), logits)

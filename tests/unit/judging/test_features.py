@@ -1,17 +1,12 @@
-"""What the judge sees of a pair, by hand; and that it learns, stops and travels."""
+"""What the judge sees of a pair, by hand."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from synthspark.errors import LakeError
 from synthspark.features.encoding import FIRST
-from synthspark.judging import TreeSettings, fit_trees, load_judge, save_judge
 from synthspark.judging.features import Floats, Items, ItemStatistics, PairTable, Proposal, pair_features
-from synthspark.training import storage
 
 A, B = FIRST, FIRST + 1
 TABLE = PairTable(["brand", "kind"], [FIRST + 2, FIRST + 2], ["price"], [["tag_0", "tag_1"]])
@@ -71,43 +66,3 @@ def test_without_history_or_attributes_everything_is_finite() -> None:
     found = pair_features(bare, ItemStatistics([], [], 0), nothing, nothing, Proposal(ones, ones, ones))
     assert found.shape == (2, len(bare.feature_names))
     assert np.isfinite(found).all()
-
-
-def labelled(rows: int) -> tuple[Floats, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(rows, 4)).astype(np.float32)
-    labels = features[:, 1] + 0.3 * rng.normal(size=rows) > 0.5
-    return features, labels, rng.integers(0, 50, rows).astype(np.int32)
-
-
-def test_trees_learn_and_survive_saving(tmp_path: Path) -> None:
-    features, labels, users = labelled(4000)
-    judge = fit_trees(features, labels, users, list("abcd"), TreeSettings(trees=50))
-    assert judge is not None
-    assert judge.auc is not None
-    assert judge.auc > 0.9
-    meta = save_judge(judge, TABLE, lambda name, data: storage.write(f"{tmp_path}/{name}", data))
-    again = load_judge(str(tmp_path), meta["sha256"], storage.read)
-    np.testing.assert_array_equal(judge.probability(features[:99]), again.probability(features[:99]))
-    assert again.probability(features[:0]).shape == (0,)
-    with pytest.raises(LakeError, match=r"model\.txt is not what judge\.json describes"):
-        load_judge(str(tmp_path), "0" * 64, storage.read)
-
-
-def test_same_rows_give_the_same_trees() -> None:
-    features, labels, users = labelled(2000)
-    texts = set()
-    for _ in range(2):
-        judge = fit_trees(features, labels, users, list("abcd"), TreeSettings(trees=20))
-        assert judge is not None
-        texts.add(judge.booster.model_to_string())
-    assert len(texts) == 1
-
-
-def test_a_fold_without_sales_gives_no_judge_and_one_user_is_enough_for_one() -> None:
-    features, labels, users = labelled(500)
-    assert fit_trees(features, np.zeros(500, np.bool_), users, list("abcd"), TreeSettings()) is None
-    assert fit_trees(features[:0], labels[:0], users[:0], list("abcd"), TreeSettings()) is None
-    single = fit_trees(features, labels, np.zeros(500, np.int32), list("abcd"), TreeSettings(trees=5))
-    assert single is not None
-    assert single.auc is None

@@ -1,0 +1,52 @@
+"""A judge as files: judge.json says which kind it is, and the file of that kind holds it. Never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any
+
+from synthspark.errors import LakeError
+from synthspark.judging.features import PairTable
+from synthspark.judging.judge import Judge
+from synthspark.judging.network import NetworkJudge
+from synthspark.judging.trees import TreeJudge
+
+KINDS: dict[str, type[Judge]] = {kind.model: kind for kind in (TreeJudge, NetworkJudge)}
+
+
+def save_judge(judge: Judge, table: PairTable, write: Callable[[str, bytes], None]) -> dict[str, Any]:
+    """Write the judge's file and judge.json by `write(name, data)`; returns the latter's data."""
+    data = judge.to_bytes()
+    meta = {
+        "model": judge.model,
+        "settings": judge.settings(),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "table": table.to_json(),
+        "auc": judge.auc,
+        "num_pairs": judge.num_pairs,
+        "versions": {p: version(p) for p in ("synthspark", "lightgbm", "torch")},
+    }
+    write(judge.file, data)
+    write("judge.json", json.dumps(meta, indent=1).encode())
+    return meta
+
+
+@lru_cache(maxsize=4)
+def load_judge(url: str, sha256: str, read: Callable[[str], bytes]) -> Judge:
+    """The judge of `save_judge` below `url`, once per process.
+
+    Raises LakeError if judge.json names no kind of judge, or its file is not the one of `sha256`.
+    """
+    meta: dict[str, Any] = json.loads(read(f"{url}/judge.json"))
+    kind = KINDS.get(meta.get("model", ""))
+    if kind is None:
+        raise LakeError(f"judge {url}: judge.json names the model {meta.get('model')!r}, not one of "
+                        f"{', '.join(KINDS)}; train again")  # fmt: skip
+    data = read(f"{url}/{kind.file}")
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise LakeError(f"judge {url}: {kind.file} is not what judge.json describes; train again")
+    return kind.from_bytes(data, meta)

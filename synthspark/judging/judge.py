@@ -1,0 +1,72 @@
+"""What a judge is, whatever is inside, and who is held out while it learns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+HELD_OUT = 10
+"""One user in this many is held out to stop by and to report on."""
+
+
+@dataclass(frozen=True)
+class Judge(ABC):
+    """Tells real pairs from drawn ones; knows how it did on held-out users."""
+
+    auc: float | None
+    """On the held-out users; None where there were too few to say."""
+    num_pairs: int
+    """Labelled pairs, those of held-out users included."""
+
+    model: ClassVar[str]
+    """Its name in the configuration."""
+    file: ClassVar[str]
+    """The name of the file that holds `to_bytes`."""
+
+    @abstractmethod
+    def probability(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """That a pair with these features (C, F) is real, against the negatives of its training; shape (C,).
+
+        One thread computes it: the tasks of an executor are the parallelism.
+        """
+
+    @abstractmethod
+    def to_bytes(self) -> bytes:
+        """What was learned; the same for the same training rows and seed."""
+
+    @classmethod
+    @abstractmethod
+    def from_bytes(cls, data: bytes, meta: Mapping[str, Any]) -> Self:
+        """The judge of `to_bytes`; meta: the data of its judge.json, `auc`, `num_pairs` and `settings` among them."""
+
+    def settings(self) -> dict[str, Any]:
+        """What `from_bytes` must know beside the bytes."""
+        return {}
+
+
+def held_out(users: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """The rows, shape (n,), of the held-out users: whole users, since the judge will meet pairs, not users, anew."""
+    held: npt.NDArray[np.bool_] = users % HELD_OUT == HELD_OUT - 1
+    return held
+
+
+def both_kinds(labels: npt.NDArray[np.bool_]) -> bool:
+    """Whether there are real pairs and drawn ones."""
+    return bool(labels.any() and not labels.all())
+
+
+def roc_auc(labels: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating[Any]]) -> float:
+    """The chance that a real pair scores above a drawn one, ties counting half: Mann and Whitney's U.
+
+    labels, scores: shape (n,); both kinds must be there.
+    """
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    real = int(labels.sum())
+    above = ranks[labels].sum() - real * (real + 1) / 2
+    return float(above / (real * (len(labels) - real)))

@@ -1,0 +1,210 @@
+"""The judge as a small network (`PairDiscriminator`), kept as safetensors; it learns on the driver's processor."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from synthspark.errors import LakeError, TrainingError
+from synthspark.judging.judge import Judge, both_kinds, held_out, roc_auc
+from synthspark_models import PairDiscriminator
+from synthspark_models.judge import log_scaled
+
+PATIENCE = 8
+"""Epochs without a gain on the held-out users after which training stops; most gains come late, as the rate falls."""
+WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises; it falls in the rest, by a cosine."""
+CHUNK = 16_384
+"""Rows at a time where nothing is learned: bounds the memory beside the features."""
+
+SMALLEST_VARIANCE = 1e-12
+"""A feature that varies less is constant, but for the rounding of its sum."""
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Size and training of the judge."""
+
+    epochs: int = 20
+    hidden: int = 128
+    dropout: float = 0.1
+    learning_rate: float = 7e-3
+    """The highest one."""
+    weight_decay: float = 1e-2
+    batch_size: int = 1024
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class NetworkJudge(Judge):
+    """A trained network."""
+
+    network: PairDiscriminator
+
+    model: ClassVar[str] = "network"
+    file: ClassVar[str] = "model.safetensors"
+
+    def probability(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """See `Judge.probability`."""
+        with _threads(1):
+            logits = _logits(self.network, features, np.arange(len(features)))
+        found: npt.NDArray[np.float64] = torch.sigmoid(logits).numpy()
+        return found
+
+    def to_bytes(self) -> bytes:
+        """The weights, and the mean and deviation of the features."""
+        data: bytes = save_tensors({k: v.detach().contiguous() for k, v in self.network.state_dict().items()})
+        return data
+
+    def settings(self) -> dict[str, Any]:
+        """The shape of the network."""
+        return {"num_features": len(self.network.mean), "hidden": self.network.hidden}
+
+    @classmethod
+    def from_bytes(cls, data: bytes, meta: Mapping[str, Any]) -> Self:
+        """See `Judge.from_bytes`."""
+        shape = meta["settings"]
+        network = PairDiscriminator(shape["num_features"], shape["hidden"])
+        try:
+            network.load_state_dict(load_tensors(data))
+        except (SafetensorError, RuntimeError) as error:
+            raise LakeError(f"{cls.file} does not fit judge.json: {error}; train again") from error
+        return cls(meta["auc"], meta["num_pairs"], network.eval())
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Labelled pairs, and the places of those that are learned from and of those that are watched, if any."""
+
+    features: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.bool_]
+    train: npt.NDArray[np.intp]
+    watched: npt.NDArray[np.intp] | None
+
+
+def fit_network(
+    features: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.bool_],
+    users: npt.NDArray[np.int32],
+    names: list[str],
+    settings: NetworkSettings,
+) -> NetworkJudge | None:
+    """As `fit_trees`: the same held-out users, stopped by the loss on them. Same rows, settings and seed, same bytes.
+
+    Raises TrainingError if the loss is not a number.
+    """
+    held = held_out(users)
+    if not both_kinds(labels[~held]):
+        return None
+    watched = np.flatnonzero(held) if both_kinds(labels[held]) else None
+    pairs = _Pairs(features, labels, np.flatnonzero(~held), watched)
+    with torch.random.fork_rng(devices=[]), _threads(1):  # sums over several threads depend on how many there are
+        torch.manual_seed(settings.seed)
+        network = PairDiscriminator(len(names), settings.hidden, settings.dropout)
+        network.standardize_by(*_moments(features, pairs.train))
+        _fit(network, pairs, settings)
+        auc = None if watched is None else roc_auc(labels[watched], _logits(network, features, watched).numpy())
+    return NetworkJudge(auc, len(labels), network.eval())
+
+
+def _fit(network: PairDiscriminator, pairs: _Pairs, settings: NetworkSettings) -> None:
+    """Train in place; where some pairs are watched, the weights of the epoch with their least loss are kept."""
+    optimizer = AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    steps = settings.epochs * math.ceil(len(pairs.train) / settings.batch_size)
+    schedule = LambdaLR(optimizer, partial(_share_of_rate, steps=steps))
+    best, since, kept = math.inf, 0, network.state_dict()
+    for _ in range(settings.epochs):
+        _epoch(network, pairs, settings.batch_size, optimizer, schedule)
+        if pairs.watched is None:
+            continue
+        loss = _loss(_logits(network, pairs.features, pairs.watched), pairs.labels[pairs.watched]).item()
+        if loss < best:
+            best, since, kept = loss, 0, copy.deepcopy(network.state_dict())
+        else:
+            since += 1
+        if since == PATIENCE:
+            break
+    network.load_state_dict(kept)
+
+
+def _epoch(
+    network: PairDiscriminator, pairs: _Pairs, batch_size: int, optimizer: Optimizer, schedule: LambdaLR
+) -> None:
+    """Each pair to learn from once, in a drawn order; only a batch at a time is copied."""
+    network.train()
+    for batch in _batches(pairs.train[torch.randperm(len(pairs.train)).numpy()], batch_size):
+        loss = _loss(network(torch.from_numpy(pairs.features[batch])), pairs.labels[batch])
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        schedule.step()
+
+
+def _share_of_rate(step: int, steps: int) -> float:
+    """Of the highest learning rate, at a step: up in a line, down by a cosine."""
+    rising = max(1, round(WARM_UP * steps))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 + 0.5 * math.cos(math.pi * (step - rising) / max(1, steps - rising))
+
+
+def _batches(rows: npt.NDArray[np.intp], size: int) -> Iterator[npt.NDArray[np.intp]]:
+    for start in range(0, max(len(rows), 1), size):
+        yield rows[start : start + size]
+
+
+def _loss(logits: Tensor, labels: npt.NDArray[np.bool_]) -> Tensor:
+    loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).to(logits.dtype))
+    if not math.isfinite(loss.item()):
+        raise TrainingError(f"judge: the network's loss is {loss.item()}; set judge.model to trees")
+    return loss
+
+
+def _logits(network: PairDiscriminator, features: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> Tensor:
+    """Logits (len(rows),) of some rows, without dropout, in double precision: sums and probabilities near 0 and 1."""
+    network.eval()
+    with torch.no_grad():
+        parts = [network(torch.from_numpy(features[part])).double() for part in _batches(rows, CHUNK)]
+    return torch.cat(parts)
+
+
+def _moments(features: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the scaled features of some rows, shape (F,) each; a constant's deviation is 0."""
+    total, squares = torch.zeros(2, features.shape[1], dtype=torch.float64)
+    for part in _batches(rows, CHUNK):
+        total += _scaled(features[part]).sum(0)
+    mean = total / len(rows)
+    for part in _batches(rows, CHUNK):
+        squares += (_scaled(features[part]) - mean).square().sum(0)
+    variance = squares / len(rows)
+    return mean, torch.where(variance > SMALLEST_VARIANCE, variance.sqrt(), 0.0)
+
+
+def _scaled(features: npt.NDArray[np.float32]) -> Tensor:
+    return log_scaled(torch.from_numpy(features).double())
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,223 @@
+"""Every kind of judge: that it learns, is as sure as it may be, stops, and travels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from synthspark import config as configuration
+from synthspark.errors import LakeError, TrainingError
+from synthspark.judging import (
+    Judge,
+    LabelledFeatures,
+    NetworkJudge,
+    NetworkSettings,
+    PairTable,
+    TreeJudge,
+    TreeSettings,
+    fit_network,
+    fit_trees,
+    load_judge,
+    save_judge,
+)
+from synthspark.judging.judge import held_out, roc_auc
+from synthspark.judging.network import _share_of_rate
+from synthspark.pipeline.audience import fit_judge
+from synthspark.training import storage
+
+NAMES = list("abcd")
+TABLE = PairTable([], [], [], [])
+Fit = Callable[..., Judge | None]
+
+
+def trees(features: np.ndarray, labels: np.ndarray, users: np.ndarray, size: int = 50) -> Judge | None:
+    return fit_trees(features, labels, users, NAMES, TreeSettings(trees=size))
+
+
+def network(features: np.ndarray, labels: np.ndarray, users: np.ndarray, size: int = 12) -> Judge | None:
+    settings = NetworkSettings(epochs=size, hidden=32, batch_size=128)
+    return fit_network(features, labels, users, NAMES, settings)
+
+
+@pytest.fixture(params=[trees, network])
+def fit(request: pytest.FixtureRequest) -> Fit:
+    return request.param
+
+
+def chance(features: np.ndarray) -> npt.NDArray[np.float64]:
+    """The planted probability of real: of a heavy-tailed count and a small cosine, and of the two together."""
+    wanted = np.log1p(features[:, 0]) - 2.0 + 200.0 * features[:, 1] * (features[:, 0] > 2)
+    return 1 / (1 + np.exp(-wanted.astype(np.float64)))
+
+
+def planted(rows: int, seed: int = 0) -> LabelledFeatures:
+    """Columns: the count, the cosine, a constant, and noise of a large scale."""
+    rng = np.random.default_rng(seed)
+    columns = [np.floor(rng.lognormal(1, 1.5, rows)), rng.uniform(-0.01, 0.01, rows), np.full(rows, 7.3),
+               1e4 * rng.normal(size=rows)]  # fmt: skip
+    features = np.column_stack(columns).astype(np.float32)
+    labels = rng.random(rows) < chance(features)
+    return features, labels, rng.integers(0, 50, rows).astype(np.int32)
+
+
+def ruled(rows: int) -> LabelledFeatures:
+    """A rule with little noise."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(rows, 4)).astype(np.float32)
+    labels = features[:, 1] + 0.3 * rng.normal(size=rows) > 0.5
+    return features, labels, rng.integers(0, 50, rows).astype(np.int32)
+
+
+def test_a_planted_rule_is_learned(fit: Fit) -> None:
+    features, labels, users = ruled(4000)
+    judge = fit(features, labels, users)
+    assert judge is not None
+    assert judge.auc is not None
+    assert judge.auc > 0.95
+    assert judge.num_pairs == 4000
+    held = held_out(users)
+    assert roc_auc(labels[held], judge.probability(features[held])) == pytest.approx(judge.auc, abs=1e-6)
+
+
+def test_probabilities_are_the_planted_ones(fit: Fit) -> None:
+    judge = fit(*planted(20_000))
+    assert judge is not None
+    unseen, _, _ = planted(20_000, seed=1)
+    said, true = judge.probability(unseen), chance(unseen)
+    assert np.abs(said - true).mean() < 0.05
+    for low in np.arange(0, 1, 0.2):  # as sure as it may be, not only on average
+        alike = (said >= low) & (said < low + 0.2)
+        assert alike.sum() > 100
+        assert abs(said[alike].mean() - true[alike].mean()) < 0.06
+
+
+def test_a_judge_survives_saving_and_a_damaged_one_is_refused(fit: Fit, tmp_path: Path) -> None:
+    features, labels, users = ruled(2000)
+    judge = fit(features, labels, users, 5)
+    assert judge is not None
+    meta = save_judge(judge, TABLE, lambda name, data: storage.write(f"{tmp_path}/{name}", data))
+    again = load_judge(str(tmp_path), meta["sha256"], storage.read)
+    assert (type(again), again.auc, again.num_pairs) == (type(judge), judge.auc, judge.num_pairs)
+    np.testing.assert_array_equal(judge.probability(features[:99]), again.probability(features[:99]))
+    assert again.probability(features[:0]).shape == (0,)
+    assert again.to_bytes() == judge.to_bytes()
+
+    with pytest.raises(LakeError, match=rf"{judge.file} is not what judge\.json describes"):
+        load_judge(str(tmp_path), "0" * 64, storage.read)
+    whole = storage.read(f"{tmp_path}/{judge.file}")
+    storage.write(f"{tmp_path}/{judge.file}", whole[:-1] + bytes([whole[-1] ^ 1]))
+    load_judge.cache_clear()
+    with pytest.raises(LakeError, match=rf"{judge.file} is not what judge\.json describes"):
+        load_judge(str(tmp_path), meta["sha256"], storage.read)
+
+
+def test_a_judge_of_no_known_kind_or_of_another_shape_is_refused(tmp_path: Path) -> None:
+    judge = network(*ruled(500), 1)
+    assert judge is not None
+    meta = save_judge(judge, TABLE, lambda name, data: storage.write(f"{tmp_path}/{name}", data))
+    for change, message in (({"model": "oracle"}, "model 'oracle', not one of trees, network"),
+                            ({"settings": {"num_features": 4, "hidden": 31}}, "does not fit")):  # fmt: skip
+        load_judge.cache_clear()
+        storage.write(f"{tmp_path}/judge.json", json.dumps({**meta, **change}).encode())
+        with pytest.raises(LakeError, match=message):
+            load_judge(str(tmp_path), meta["sha256"], storage.read)
+
+
+def test_same_rows_give_the_same_judge(fit: Fit) -> None:
+    found = set()
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        torch.manual_seed(threads)
+        state = torch.get_rng_state()
+        judge = fit(*ruled(2000), 4)
+        assert judge is not None
+        found.add(judge.to_bytes())
+        assert torch.equal(state, torch.get_rng_state())
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert len(found) == 1
+
+
+def test_another_seed_gives_another_network() -> None:
+    found = {fit_network(*ruled(500), NAMES, NetworkSettings(epochs=1, hidden=8, seed=s)).to_bytes() for s in (0, 1)}
+    assert len(found) == 2
+
+
+def test_a_fold_without_sales_gives_no_judge_and_one_user_is_enough_for_one(fit: Fit) -> None:
+    features, labels, users = ruled(500)
+    assert fit(features, np.zeros(500, np.bool_), users) is None
+    assert fit(features, np.ones(500, np.bool_), users) is None
+    assert fit(features[:0], labels[:0], users[:0]) is None
+    single = fit(features, labels, np.zeros(500, np.int32))
+    assert single is not None
+    assert single.auc is None
+    assert single.probability(features)[labels].mean() > single.probability(features)[~labels].mean() + 0.1
+
+
+def log_loss_of_a_constant(share: float) -> float:
+    return float(-share * np.log(share) - (1 - share) * np.log(1 - share))
+
+
+def test_more_is_not_learned_where_held_out_users_gain_nothing() -> None:
+    rng = np.random.default_rng(1)
+    features, drawn, users = rng.normal(size=(1000, 30)).astype(np.float32), rng.random(1000) < 0.25, np.arange(1000)
+    names = [f"f{i}" for i in range(30)]
+    grown = fit_trees(features, drawn, users, names, TreeSettings(trees=300))
+    assert isinstance(grown, TreeJudge)
+    assert grown.booster.best_iteration < 50
+    learned = fit_network(features, drawn, users, names, NetworkSettings(epochs=40, batch_size=128))
+    assert learned is not None
+    held = held_out(users)
+    said = learned.probability(features[held])
+    loss = -np.log(np.where(drawn[held], said, 1 - said)).mean()
+    assert loss < log_loss_of_a_constant(0.25) + 0.03  # all 40 epochs would know the others by heart
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_network_that_meets_what_is_no_number_says_so(held: bool) -> None:
+    features, labels, users = ruled(500)
+    features[np.flatnonzero(held_out(users) == held)[3], 2] = np.nan
+    with pytest.raises(TrainingError, match="set judge.model to trees"):
+        network(features, labels, users)
+
+
+def test_a_read_only_array_is_enough() -> None:
+    features, labels, users = ruled(500)
+    for array in (features, labels, users):
+        array.setflags(write=False)  # as Arrow gives them
+    assert network(features, labels, users, 1) is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [({"trees": 3}, TreeJudge), ({"model": "network", "epochs": 1, "hidden": 7}, NetworkJudge)],
+)
+def test_one_word_of_configuration_chooses(words: dict[str, Any], kind: type[Judge]) -> None:
+    judge = fit_judge(configuration.Judge(**words), ruled(500), NAMES, seed=0)
+    assert isinstance(judge, kind)
+    if isinstance(judge, NetworkJudge):
+        assert judge.settings() == {"num_features": 4, "hidden": 7}
+
+
+def test_auc_by_hand() -> None:
+    labels = np.array([True, False, True, False])
+    assert roc_auc(labels, np.array([0.9, 0.1, 0.5, 0.5])) == pytest.approx((2 + 1.5) / 4)
+    assert roc_auc(labels, np.zeros(4)) == 0.5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 100])
+def test_the_learning_rate_rises_and_falls(steps: int) -> None:
+    shares = [_share_of_rate(step, steps) for step in range(steps)]
+    assert max(shares) == 1.0
+    assert all(0 < share <= 1 for share in shares)
+    if steps == 100:
+        assert shares[0] == 0.1
+        assert shares[-1] < 0.001
