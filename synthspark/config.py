@@ -245,18 +245,30 @@ class Synthesize(Section):
     """Virtual events for every real cold item."""
     cold_users: bool = True
     """Virtual events for every real cold user."""
-    budget: float = Field(default=0.1, gt=0, le=10)
-    """Virtual events of cold items per user, as a share of the user's own number of items."""
-    weight: float = Field(default=0.5, gt=0)
-    """Weight of a virtual event that the judge is sure of, in median real interactions; others in proportion."""
+    budget: Annotated[float, Field(gt=0, le=10)] | Literal["auto"] = "auto"
+    """Virtual events of cold items per user, as a share of the user's own number of items; auto: chosen on the judge's
+    fold (without a judge 0.1)."""
+    weight: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """Weight of a virtual event that the judge is sure of, in median real interactions, others in proportion; auto:
+    chosen on the judge's fold."""
     unjudged_weight: float = Field(default=0.3, gt=0)
     """Weight of a virtual event that nobody judged: those of cold and new users, and all if there is no judge."""
     min_events: int = Field(default=1, ge=1)
     """Events that every cold or new entity gets at least."""
-    min_basket: int = Field(default=100, ge=1)
-    """Events that a cold user gets at least, unless that is over a tenth of the items: fewer are too noisy for ALS."""
-    max_events: int = Field(default=500, ge=1)
+    min_basket: int = Field(default=50, ge=1)
+    """Events that a cold user gets at least, unless that is over a tenth of the items: fewer cannot tell ALS enough."""
+    max_events: int = Field(default=200, ge=1)
     """Events that a cold or new user gets at most."""
+
+    @property
+    def fixed_budget(self) -> float | None:
+        """The budget that the user has said; None for auto."""
+        return None if self.budget == "auto" else self.budget
+
+    @property
+    def fixed_weight(self) -> float | None:
+        """The weight that the user has said; None for auto."""
+        return None if self.weight == "auto" else self.weight
 
 
 class Recommend(Section):

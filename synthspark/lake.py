@@ -44,6 +44,13 @@ class Publication:
 
     def write(self, table: str, df: DataFrame, *, feed: bool = False, row_group_bytes: int | None = None) -> int:
         """Stage a table and return its rows, counted on what was written. Feeds are Parquet in every lake."""
+        kind = self._save(table, df, feed, row_group_bytes)
+        with self._lake.guarded(f"counting table {table}"):
+            self.rows[table] = self._lake.spark.read.format(kind).load(self.url(table)).count()
+        self._names.append(table)
+        return self.rows[table]
+
+    def _save(self, table: str, df: DataFrame, feed: bool, row_group_bytes: int | None) -> str:
         where = f"{self._staging}/{table}"
         writer = df.write.mode("errorifexists")
         if row_group_bytes is not None:
@@ -52,16 +59,11 @@ class Publication:
         self._formats[table] = kind
         with self._lake.guarded(f"writing table {table}"):
             writer.format(kind).save(where)
-            self.rows[table] = self._lake.spark.read.format(kind).load(where).count()
-        self._names.append(table)
-        return self.rows[table]
+        return kind
 
-    def scratch(self, table: str, df: DataFrame, *, feed: bool = True, row_group_bytes: int | None = None) -> int:
-        """As `write`, but gone when the block ends; read it by `read` or `url`."""
-        rows = self.write(table, df, feed=feed, row_group_bytes=row_group_bytes)
-        self._names.remove(table)
-        del self.rows[table]
-        return rows
+    def scratch(self, table: str, df: DataFrame, *, feed: bool = True, row_group_bytes: int | None = None) -> None:
+        """As `write`, but gone when the block ends, and not counted; read it by `read` or `url`."""
+        self._save(table, df, feed, row_group_bytes)
 
     def read(self, table: str) -> DataFrame:
         """A table staged by this publication."""

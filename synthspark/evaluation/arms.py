@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
+from typing import NamedTuple
 
 import numpy as np
 from pyspark.sql import DataFrame, Window
@@ -12,7 +13,7 @@ from pyspark.sql import functions as F
 
 from synthspark.evaluation.bootstrap import GroupSums, group_sums, interval, resampled_means
 from synthspark.evaluation.gate import Difference
-from synthspark.evaluation.ranking import coverage, metric_columns, user_metrics
+from synthspark.evaluation.ranking import covered_items, metric_columns, user_metrics
 from synthspark.evaluation.split import Slice, Split, truth
 from synthspark.retrieval import top_k
 
@@ -83,22 +84,49 @@ def best_of(scores: DataFrame, split: Split, k: int) -> DataFrame:
     return of_role.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= k)
 
 
-def measure(split: Split, slices: Mapping[str, Slice], lists: DataFrame, ks: Sequence[int]) -> dict[str, SliceResult]:
-    """Metrics of every slice, from `lists` (as `ranked` returns them), which should be kept: they are read often."""
-    sizes = {r["role"]: r["count"] for r in split.items.groupBy("role").count().collect()}
-    results = {}
-    for name, asked in slices.items():
-        mine = lists.where(F.col("role").isin(*asked.items))
-        if len(asked.items) > 1:  # the best of all are among the best of each role
-            best = Window.partitionBy("user_index").orderBy(F.col("score").desc(), "item_index")
-            mine = mine.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= max(ks))
-        relevant = truth(split, asked)
-        mine = mine.join(relevant.select("user_index").distinct(), on="user_index", how="left_semi")
-        sums = group_sums(user_metrics(mine, relevant, ks), metric_columns(ks))
-        total = sum(sizes.get(role, 0) for role in asked.items)
-        covered = mine.agg(*[coverage(mine, total, k).alias(f"c{k}") for k in ks]).collect()[0]
-        results[name] = SliceResult(sums, {k: covered[f"c{k}"] for k in ks})
-    return results
+class Questions(NamedTuple):
+    """The slices of a split that anybody is asked, ready to be asked of every arm."""
+
+    truth: DataFrame
+    """`slice`, `user_index`, `item_index` that count as relevant."""
+    slices: Mapping[str, Slice]
+    sizes: Mapping[str, int]
+    """Candidate items of each slice."""
+
+
+def questions(split: Split, slices: Mapping[str, Slice]) -> Questions:
+    """What is asked of a split; the truth should be kept, it is read for every arm."""
+    counts = {r["role"]: r["count"] for r in split.items.groupBy("role").count().collect()}
+    sizes = {name: sum(counts.get(role, 0) for role in asked.items) for name, asked in slices.items()}
+    parts = [truth(split, asked).withColumn("slice", F.lit(name)) for name, asked in slices.items()]
+    return Questions(reduce(DataFrame.unionByName, parts).select("slice", "user_index", "item_index"), slices, sizes)
+
+
+def measure(asked: Questions, lists: DataFrame, ks: Sequence[int]) -> dict[str, SliceResult]:
+    """Metrics of every slice that anybody is asked, from `lists` (as `ranked` returns them): two jobs in all.
+
+    The best of several roles are among the best of each, so that no slice is ranked anew.
+    """
+    spark = lists.sparkSession
+    roles = [(name, role) for name, question in asked.slices.items() for role in question.items]
+    of_slice = F.broadcast(spark.createDataFrame(roles, "slice string, role string"))
+    users = asked.truth.select("slice", "user_index").distinct()
+    mine = lists.join(of_slice, on="role", how="inner").join(users, on=["slice", "user_index"], how="left_semi")
+    best = Window.partitionBy("slice", "user_index").orderBy(F.col("score").desc(), "item_index")
+    mine = mine.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= max(ks))
+    mine = mine.select("slice", "user_index", "item_index", "rank")
+    sums = group_sums(user_metrics(mine, asked.truth, ks, by=["slice"]), metric_columns(ks), "slice")
+    covered = {
+        r["slice"]: r for r in mine.groupBy("slice").agg(*[covered_items(k).alias(f"c{k}") for k in ks]).collect()
+    }
+    return {
+        name: SliceResult(
+            sums[name],
+            {k: covered[name][f"c{k}"] / max(asked.sizes[name], 1) if name in covered else 0.0 for k in ks},
+        )
+        for name in asked.slices
+        if name in sums
+    }
 
 
 def averaged(results: Sequence[Mapping[str, SliceResult]]) -> dict[str, SliceResult]:
@@ -123,8 +151,6 @@ def metric_rows(
     for name in next(iter(results.values())):
         arms = [arm for arm in results if name in results[arm]]
         sums = [results[arm][name].sums for arm in arms]
-        if not sums[0].counts.any():
-            continue  # nobody is asked this question: there is no new user, say
         samples = resampled_means(sums, resamples, seed)
         for a, arm in enumerate(arms):
             means, users = sums[a].means(), int(sums[a].counts.sum())

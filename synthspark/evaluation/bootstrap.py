@@ -31,15 +31,16 @@ class GroupSums:
         return means
 
 
-def group_sums(metrics: DataFrame, columns: Sequence[str]) -> GroupSums:
-    """Sum per-user `metrics` into groups; at most GROUPS rows come to the driver."""
+def group_sums(metrics: DataFrame, columns: Sequence[str], by: str) -> dict[str, GroupSums]:
+    """Sum per-user `metrics` into groups, apart for each value of `by`: at most GROUPS rows of each are collected."""
     group = F.pmod(F.xxhash64("user_index"), F.lit(GROUPS)).alias("group")
-    summed = metrics.groupBy(group).agg(F.count(F.lit(1)).alias("count"), *[F.sum(c).alias(c) for c in columns])
-    sums, counts = np.zeros((GROUPS, len(columns))), np.zeros(GROUPS)
+    summed = metrics.groupBy(by, group).agg(F.count(F.lit(1)).alias("count"), *[F.sum(c).alias(c) for c in columns])
+    found: dict[str, GroupSums] = {}
     for row in summed.collect():
-        sums[row["group"]] = [row[c] for c in columns]
-        counts[row["group"]] = row["count"]
-    return GroupSums(sums, counts)
+        sums = found.setdefault(row[by], GroupSums(np.zeros((GROUPS, len(columns))), np.zeros(GROUPS)))
+        sums.sums[row["group"]] = [row[c] for c in columns]
+        sums.counts[row["group"]] = row["count"]
+    return found
 
 
 def resampled_means(arms: Sequence[GroupSums], resamples: int, seed: int) -> npt.NDArray[np.float64]:

@@ -19,26 +19,28 @@ def metric_columns(ks: Sequence[int]) -> list[str]:
     return [f"{metric}_{k}" for metric in METRICS for k in ks]
 
 
-def user_metrics(lists: DataFrame, truth: DataFrame, ks: Sequence[int]) -> DataFrame:
-    """`user_index` and one column per metric and k, a row per user of `truth`.
+def user_metrics(lists: DataFrame, truth: DataFrame, ks: Sequence[int], by: Sequence[str] = ()) -> DataFrame:
+    """`user_index` and one column per metric and k, a row per user of `truth`; apart for each value of `by`, columns of
+    both.
 
     lists: `user_index`, `item_index`, `rank` from 1; truth: `user_index`, `item_index`, distinct. A user of the truth
     without a list scores 0.
 
         user's truth {a, c}, list a b c, k = 2  ->  ndcg 1 / (1 + 1/log2(3)) = .613, recall .5, hit rate 1
     """
-    relevant = truth.groupBy("user_index").agg(F.count(F.lit(1)).alias("relevant"))
-    hits = lists.join(truth.select("user_index", "item_index"), on=["user_index", "item_index"], how="inner")
+    keys = [*by, "user_index"]
+    relevant = truth.groupBy(*keys).agg(F.count(F.lit(1)).alias("relevant"))
+    hits = lists.join(truth.select(*keys, "item_index"), on=[*keys, "item_index"], how="inner")
     gain = 1 / F.log2(F.col("rank") + 1)
     sums = [F.sum(F.when(F.col("rank") <= k, gain).otherwise(0.0)).alias(f"dcg_{k}") for k in ks]
     sums += [F.count_if(F.col("rank") <= k).alias(f"hits_{k}") for k in ks]
-    joined = relevant.join(hits.groupBy("user_index").agg(*sums), on="user_index", how="left").fillna(0)
-    return joined.select("user_index", *[_metric(m, k).alias(f"{m}_{k}") for m in METRICS for k in ks])
+    joined = relevant.join(hits.groupBy(*keys).agg(*sums), on=keys, how="left").fillna(0)
+    return joined.select(*keys, *[_metric(m, k).alias(f"{m}_{k}") for m in METRICS for k in ks])
 
 
-def coverage(lists: DataFrame, candidates: int, k: int) -> Column:
-    """Catalogue coverage at k: share of the candidate items that are in anybody's list (an aggregate over `lists`)."""
-    return F.count_distinct(F.when(F.col("rank") <= k, F.col("item_index"))) / float(max(candidates, 1))
+def covered_items(k: int) -> Column:
+    """Items in anybody's list of k, an aggregate over lists; over the candidates that is catalogue coverage."""
+    return F.count_distinct(F.when(F.col("rank") <= k, F.col("item_index")))
 
 
 def _metric(name: str, k: int) -> Column:

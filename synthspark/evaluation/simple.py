@@ -45,7 +45,7 @@ def knn_vectors(near: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
 
     near: of `neighbours`; vectors: `key`, `vector`. Who has no neighbour gets no vector.
     """
-    known = near.join(vectors.withColumnRenamed(key, "neighbour"), on="neighbour", how="inner")
+    known = near.join(vectors.select(F.col(key).alias("neighbour"), "vector"), on="neighbour", how="inner")
     terms = F.transform("vector", lambda x: x * F.col("similarity"))
     listed = known.select(key, "neighbour", "similarity", terms.alias("terms")).groupBy(key).agg(
         F.sort_array(F.collect_list(F.struct("neighbour", "similarity", "terms"))).alias("near"))  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
@@ -18,10 +18,13 @@ from synthspark.judging.trees import TreeJudge
 KINDS: dict[str, type[Judge]] = {kind.model: kind for kind in (TreeJudge, NetworkJudge)}
 
 
-def save_judge(judge: Judge, table: PairTable, write: Callable[[str, bytes], None]) -> dict[str, Any]:
-    """Write the judge's file and judge.json by `write(name, data)`; returns the latter's data."""
+def save_judge(
+    judge: Judge, table: PairTable, write: Callable[[str, bytes], None], about: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write the judge's file and judge.json, with `about` in it, by `write(name, data)`; returns the latter's data."""
     data = judge.to_bytes()
     meta = {
+        **(about or {}),
         "model": judge.model,
         "settings": judge.settings(),
         "sha256": hashlib.sha256(data).hexdigest(),

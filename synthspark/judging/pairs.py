@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,24 @@ from synthspark.judging.features import Items, ItemStatistics, PairTable, Propos
 from synthspark.judging.judge import Judge
 from synthspark.pairing import random_pairs
 
-LabelledFeatures = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.int32]]
-"""Features (n, F), labels (n,) and user indices (n,)."""
+
+class LabelledFeatures(NamedTuple):
+    """What a judge learns from, n pairs."""
+
+    features: npt.NDArray[np.float32]
+    """(n, F)."""
+    labels: npt.NDArray[np.bool_]
+    """(n,)."""
+    users: npt.NDArray[np.int32]
+    """Indices, (n,)."""
+    items: npt.NDArray[np.int32]
+    """Indices, (n,)."""
+
+    def where(self, mine: npt.NDArray[np.bool_]) -> LabelledFeatures:
+        """Some of the pairs."""
+        return LabelledFeatures(self.features[mine], self.labels[mine], self.users[mine], self.items[mine])
+
+
 PAIR = ("user_index", "item_index")
 MERIT = "merit"
 """What pairs are chosen by: the judge's probability, or the generator's score where nobody judges."""
@@ -100,10 +116,11 @@ def training_rows(rows: DataFrame, table: PairTable, stats: ItemStatistics) -> L
     found = rows.mapInArrow(_over_users(table, stats, handle), schema).toArrow()
     found = found.sort_by([(name, "ascending") for name in PAIR]).combine_chunks()
     features = found.column("features").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return (
+    return LabelledFeatures(
         features.reshape(len(found), -1) if len(found) else np.zeros((0, len(table.feature_names)), np.float32),
         found.column("label").to_numpy(),
         found.column("user_index").to_numpy(),
+        found.column("item_index").to_numpy(),
     )
 
 

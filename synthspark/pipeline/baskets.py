@@ -10,10 +10,8 @@ from pyspark.sql import functions as F
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context
 from synthspark.synthesis.generate import histories, preferences
-from synthspark.synthesis.placing import place_users
-
-SHARE_OF_ITEMS = 10
-"""A basket holds at most one in this many items: more of a small catalogue would say nothing."""
+from synthspark.synthesis.herding import herded, pool_of
+from synthspark.synthesis.placing import basket_size, drawn_baskets
 
 
 def cold_baskets(
@@ -22,8 +20,9 @@ def cold_baskets(
 ) -> DataFrame:  # fmt: skip
     """`user_index`, `item_index`, `weight` of the virtual events of real users who did little or nothing.
 
-    users: `user_index`, the encoded columns and `noise`; targets: `item_index` and `vector` in ALS's own space; known:
-    `user_index`, `item_index` of what users did, which the generator takes into account and the basket leaves out.
+    users: `user_index`, the encoded columns and `noise`; targets: `item_index`, `vector` and `log_popularity` in ALS's
+    own space; known: `user_index`, `item_index` of what users did, which the generator takes into account and the
+    basket leaves out.
     """
     asked = users.select("user_index")
     own = staged.keep("known", known.join(asked, on="user_index", how="left_semi").select("user_index", "item_index"))
@@ -40,17 +39,15 @@ def baskets(context: Context, made: DataFrame, targets: DataFrame, own: DataFram
     """
     s = context.config.synthesize
     seen = own.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
-    least = max(s.min_events, min(s.min_basket, targets.count() // SHARE_OF_ITEMS))
-    asked = made.join(seen, on="user_index", how="left")
-    placed = place_users(asked, targets, least, max(least, s.max_events), s.seed)
-    return placed.select("user_index", "item_index", F.lit(s.unjudged_weight).alias("weight"))
+    asked = made.withColumn("k", basket_size(s.min_basket, s.max_events)).join(seen, on="user_index", how="left")
+    return herded(asked, pool_of(targets)).withColumn("weight", F.lit(s.unjudged_weight))
 
 
 def new_baskets(
     context: Context, staged: Publication, users: DataFrame, targets: DataFrame, model_url: str, meta: dict[str, Any]
 ) -> DataFrame:
-    """The same for new users, as active as they were generated."""
+    """The same for new users: as active as they were generated, and drawn, so that they differ as real ones do."""
     s = context.config.synthesize
     made = staged.keep("made_new_users", preferences(users, "user_index", model_url, meta, s.seed))
-    placed = place_users(made, targets, s.min_events, s.max_events, s.seed)
-    return placed.select("user_index", "item_index", F.lit(s.unjudged_weight).alias("weight"))
+    drawn = drawn_baskets(made, targets, s.min_events, s.max_events, s.seed)
+    return drawn.select("user_index", "item_index", F.lit(s.unjudged_weight).alias("weight"))

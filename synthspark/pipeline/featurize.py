@@ -22,6 +22,8 @@ from synthspark.session import task_slots
 
 ROW_GROUP_BYTES = 16 * 1024 * 1024
 CATEGORY_SHARES = 8
+Write = Callable[..., object]
+"""`Publication.write` or `scratch`."""
 
 
 def featurize(context: Context) -> StageReport:
@@ -75,13 +77,13 @@ def space_settings(context: Context, space: str) -> AlsSettings:
     return AlsSettings(f.factor_rank, f.factor_regularization, f.factor_alpha, iterations, context.config.seed)
 
 
-def write_feed(context: Context, write: Callable[..., int], name: str, feed: DataFrame, rows: int) -> int:
+def write_feed(context: Context, write: Write, name: str, feed: DataFrame, rows: int) -> None:
     """Stage a feed of about `rows` rows by `write`, shuffled, in row groups that can be sharded."""
     shuffled = spread(feed, num_files(context, rows, len(feed.columns)), context.config.seed)
-    return write(name, shuffled, feed=True, row_group_bytes=ROW_GROUP_BYTES)
+    write(name, shuffled, feed=True, row_group_bytes=ROW_GROUP_BYTES)
 
 
-def write_space(context: Context, write: Callable[..., int], prefix: str, space: str, pairs: DataFrame) -> None:
+def write_space(context: Context, write: Write, prefix: str, space: str, pairs: DataFrame) -> None:
     """Fit a preference space on `pairs` (`user_index`, `item_index`, `rating`) and stage both its tables by `write`."""
     settings, name = space_settings(context, space), f"{prefix}{space}"
     factors = fit_als(pairs, settings, 2 * task_slots(context.spark))
@@ -93,7 +95,7 @@ def write_space(context: Context, write: Callable[..., int], prefix: str, space:
 
 
 def write_behaviour_feed(
-    context: Context, staged: Publication, write: Callable[..., int], key: str, prefix: str, space: str,
+    context: Context, staged: Publication, write: Write, key: str, prefix: str, space: str,
     pairs: DataFrame, encoded: DataFrame,
 ) -> None:  # fmt: skip
     """Stage by `write` the feed of one side's behaviour generator, in a space that is staged.

@@ -12,9 +12,10 @@ from synthspark.evaluation.split import WARM, Split
 from synthspark.features import encoding
 from synthspark.features.encoding import TableEncoding
 from synthspark.lake import Publication
-from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, Shop, open_pairs, train_judge
+from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, ChosenJudge, Shop, open_pairs
 from synthspark.pipeline.context import Context, factor_vectors, side_name
 from synthspark.pipeline.featurize import attribute_kinds, limits, write_behaviour_feed, write_space
+from synthspark.pipeline.judge import train_judge
 from synthspark.pipeline.train import checkpoints, make_task, other_side
 from synthspark.training import TrainingTask, train_all
 
@@ -55,7 +56,7 @@ class Learned:
     spaces: dict[tuple[str, str], DataFrame]
     """(space, `users` or `items`) -> index and `vector`."""
     shop: Shop | None
-    judge: tuple[str, str] | None
+    judge: ChosenJudge | None
 
 
 def learn(context: Context, staged: Publication, split: Split, name: str) -> Learned:
@@ -84,12 +85,12 @@ def learn(context: Context, staged: Publication, split: Split, name: str) -> Lea
     if items is None:
         return Learned(None, sides["user_id"], models, spaces, None, None)
     breadth = warm.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
-    known = spaces[ITEM_SPACE, "users"].join(breadth, on="user_index", how="inner")
-    shop = Shop(items.encoding, items.warm, warm.select("user_index", "item_index"), staged.keep("users", known))
+    known = spaces[ITEM_SPACE, "users"].drop("log_popularity").join(breadth, on="user_index", how="inner")
+    shop = Shop(items.encoding, items.warm, warm, staged.keep("users", known))
     judge = None
     if context.config.judge.enabled:
         found = train_judge(context, staged, shop, models["items"].url, models["items"].meta, f"{work}/judge")
-        judge = (f"{work}/judge", found["sha256"]) if found else None
+        judge = ChosenJudge.of(f"{work}/judge", found) if found else None
     return Learned(items, sides["user_id"], models, spaces, shop, judge)
 
 

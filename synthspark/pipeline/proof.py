@@ -9,7 +9,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.evaluation.arms import SliceResult, averaged, best_of, measure, ranked
+from synthspark.evaluation.arms import Questions, SliceResult, averaged, best_of, measure, questions, ranked
 from synthspark.evaluation.controls import blind_pairs, duplicated_pairs, permuted
 from synthspark.evaluation.references import WIDEST_CATEGORY, content_knn, popular, popular_in_category
 from synthspark.evaluation.simple import knn_vectors, neighbours, ridge_vectors
@@ -22,7 +22,7 @@ from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.featurize import als_settings
 from synthspark.pipeline.learning import Learned, Side, learn
 from synthspark.pipeline.splits import protocol_splits
-from synthspark.recommend import fit_als, rating
+from synthspark.recommend import fit_als, with_virtual
 from synthspark.session import task_slots
 from synthspark.synthesis.generate import preferences
 
@@ -54,13 +54,15 @@ class _Proof:
         """Every configured arm and the reference rankers on every slice."""
         config = self.context.config.evaluate
         product = self._kept(PRODUCT, self._product(self.learned))
+        asked = questions(self.split, slices)
+        asked = asked._replace(truth=self.staged.keep("truth", asked.truth))
         results: Results = {}
         for arm in [*config.arms, *config.ablations]:
             rows = self._rows(arm, product)
             if rows is not None:
-                results[arm] = self._by_als(arm, rows, slices)
+                results[arm] = self._by_als(arm, rows, asked)
         for ranker, lists in self._references():
-            results[ranker] = measure(self.split, slices, self.staged.keep(ranker, lists), config.ks)
+            results[ranker] = measure(asked, self.staged.keep(ranker, lists), config.ks)
         sizes = {"training interactions": self.split.train.count(),
                  "synthetic interactions": sum(p.count() for p in product)}  # fmt: skip
         for side, roles in (("users", self.split.users), ("items", self.split.items)):
@@ -83,7 +85,7 @@ class _Proof:
                 return None
             parts = self._kept(arm, made)
         rows = reduce(DataFrame.unionByName, parts)
-        return self.staged.keep(f"rows/{arm}", _union(train.limit(0) if arm == "synthetic_only" else train, rows))
+        return self.staged.keep(f"rows/{arm}", with_virtual(train.limit(0) if arm == "synthetic_only" else train, rows))
 
     def _added(self, arm: str, product: Parts) -> Parts:
         """The virtual events of an arm; none where the arm does not exist for this data."""
@@ -177,14 +179,14 @@ class _Proof:
         volume, weight = reduce(DataFrame.unionByName, product).agg(F.count(F.lit(1)), F.avg("weight")).collect()[0]
         return [duplicated_pairs(self.split.train, volume, self.seed).withColumn("weight", F.lit(weight))]
 
-    def _by_als(self, arm: str, rows: DataFrame, slices: Mapping[str, Slice]
+    def _by_als(self, arm: str, rows: DataFrame, asked: Questions
                 ) -> dict[str, SliceResult]:  # fmt: skip
         context, ks = self.context, self.context.config.evaluate.ks
         settings, blocks, judged = als_settings(context), 2 * task_slots(context.spark), []
         for start in range(context.config.evaluate.als_seeds):
             factors = fit_als(rows, replace(settings, seed=settings.seed + start), blocks)
             lists = self.staged.keep(f"{arm}/{start}", ranked(self.split, factors.users, factors.items, max(ks)))
-            judged.append(measure(self.split, slices, lists, ks))
+            judged.append(measure(asked, lists, ks))
         return averaged(judged)
 
     def _references(self) -> Iterator[tuple[str, DataFrame]]:
@@ -215,11 +217,3 @@ def _permuted(learned: Learned, seed: int) -> Learned:
     if users is not None:
         users = replace(users, cold=permuted(users.cold, "user_index", seed))
     return replace(learned, items=items, users=users)
-
-
-def _union(train: DataFrame, added: DataFrame) -> DataFrame:
-    """Weights of the same pair add up, as they do in recommend."""
-    real = train.select("user_index", "item_index", F.expm1("rating").alias("weight"))
-    both = real.unionByName(added.select("user_index", "item_index", "weight"))
-    summed = both.groupBy("user_index", "item_index").agg(F.sum("weight").alias("weight"))
-    return summed.select("user_index", "item_index", rating(F.col("weight"), 1.0).alias("rating"))

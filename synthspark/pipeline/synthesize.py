@@ -14,7 +14,7 @@ from pyspark.sql import types as T
 from synthspark import schemas
 from synthspark.errors import ContractError
 from synthspark.lake import Publication
-from synthspark.pipeline.audience import ALS_SPACE, place, published_shop
+from synthspark.pipeline.audience import ALS_SPACE, ChosenJudge, place, published_shop
 from synthspark.pipeline.baskets import cold_baskets, new_baskets
 from synthspark.pipeline.context import (
     Context,
@@ -147,7 +147,7 @@ def _audiences(context: Context, staged: Publication, items: Side, users: Side) 
     shop = replace(shop, items=staged.keep("items", shop.items), pairs=staged.keep("warm", shop.pairs))
     judge = context.record("train")["details"].get(JUDGE)
     place_of = context.lake.path(f"models/{JUDGE}", context.run_id)
-    chosen = (place_of, judge["sha256"]) if judge else None
+    chosen = ChosenJudge.of(place_of, judge) if judge else None
     placed = place(context, staged, shop, made, chosen, known=indexed_interactions(context))
     named = placed.join(items.wanting.select("item_index", "item_id", "origin"), on="item_index", how="inner")
     return named.join(users.real.select("user_index", "user_id"), on="user_index", how="inner")

@@ -12,8 +12,9 @@ from synthspark.errors import ConfigError, TrainingError, did_you_mean
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.feeds import factors_in, positive_columns
 from synthspark.lake import Publication
-from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, published_shop, train_judge
+from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, published_shop
 from synthspark.pipeline.context import Context, StageReport, read_encoding
+from synthspark.pipeline.judge import train_judge
 from synthspark.training import TrainingTask, train_all
 from synthspark.training.storage import portable
 from synthspark.training.task import DEFAULTS
@@ -73,9 +74,10 @@ def _judge(context: Context, staged: Publication, model_url: str, meta: dict[str
                             "the generator's own ranking decides")  # fmt: skip
         return
     staged.copy_in(folder, f"models/{JUDGE}")
-    report.details[JUDGE] = {k: found[k] for k in ("model", "sha256", "auc", "num_pairs")}
+    report.details[JUDGE] = {k: found[k] for k in ("model", "sha256", "auc", "num_pairs", "placing", "trials")}
     held_out = "too few users to hold some out" if found["auc"] is None else f"AUC {found['auc']:.3f} on held-out users"
-    report.notes.append(f"{JUDGE} ({found['model']}): {held_out}, from {found['num_pairs']:,} pairs")
+    report.notes.append(f"{JUDGE} ({found['model']}): {held_out}, from {found['num_pairs']:,} pairs; "
+                        f"budget {found['placing']['budget']:g}, weight {found['placing']['weight']:g}")  # fmt: skip
 
 
 def checkpoints(context: Context) -> str:

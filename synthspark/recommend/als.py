@@ -33,6 +33,16 @@ def rating(weight: Column, unit: float) -> Column:
     return F.log1p(weight / F.lit(unit)).cast("float")
 
 
+def with_virtual(ratings: DataFrame, added: DataFrame) -> DataFrame:
+    """`ratings` (`user_index`, `item_index`, `rating`) and the virtual events `added` (..., `weight` in median real
+    interactions) as ratings: weights of the same pair add up.
+    """
+    real = ratings.select("user_index", "item_index", F.expm1("rating").alias("weight"))
+    both = real.unionByName(added.select("user_index", "item_index", F.col("weight").cast("double").alias("weight")))
+    summed = both.groupBy("user_index", "item_index").agg(F.sum("weight").alias("weight"))
+    return summed.select("user_index", "item_index", rating(F.col("weight"), 1.0).alias("rating"))
+
+
 def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
     """Factors of every user and item in `ratings` (`user_index`, `item_index` int, `rating` float).
 

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark.errors import ContractError
-from synthspark.evaluation.arms import measure, ranked
+from synthspark.evaluation.arms import measure, questions, ranked
 from synthspark.evaluation.bootstrap import group_sums
 from synthspark.evaluation.controls import blind_pairs, duplicated_pairs, permuted
 from synthspark.evaluation.ranking import metric_columns, user_metrics
@@ -43,7 +43,7 @@ def test_metrics_by_hand(spark: SparkSession) -> None:
     assert found[1]["ndcg_3"] == pytest.approx((1 + 1 / 2) / ideal)
     assert (found[1]["recall_2"], found[1]["recall_3"], found[1]["hit_rate_2"]) == (0.5, 1.0, 1.0)
     assert all(found[u][c] == 0 for u in (2, 3) for c in metric_columns([2, 3]))
-    sums = group_sums(metrics, metric_columns([2, 3]))
+    sums = group_sums(metrics.withColumn("slice", F.lit("all")), metric_columns([2, 3]), "slice")["all"]
     assert sums.counts.sum() == 3
     assert sums.means()[metric_columns([2, 3]).index("recall_3")] == pytest.approx(1 / 3)
 
@@ -145,7 +145,7 @@ def test_ranking_by_roles_and_merging_gives_what_one_ranking_gives(spark: SparkS
         return spark.createDataFrame(found, f"{name} int, vector array<float>")
 
     lists = ranked(split, vectors(users, "user_index", 5), vectors(items, "item_index", 3), 5).persist()
-    results = measure(split, SLICES["cold_item"], lists, [5])
+    results = measure(questions(split, SLICES["cold_item"]), lists, [5])
     items[3] = 0  # what ALS never saw scores 0
     popularity = Counter(i for seen in known.values() for i in seen)
     for name, candidates in {"cold": range(8), "warm": range(8, 20), "all": range(20)}.items():

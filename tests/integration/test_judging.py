@@ -24,7 +24,7 @@ from synthspark.judging import (
     save_judge,
     training_rows,
 )
-from synthspark.pipeline.audience import fit_judge
+from synthspark.pipeline.judge import fit_judge
 from synthspark.training import storage
 
 pytestmark = pytest.mark.spark
@@ -73,11 +73,11 @@ def test_merits_know_taste_and_not_partitions(model: str, world: dict[str, DataF
     stats = item_statistics(world["items"].where("item_index < 60"), world["open"], TABLE)
     assert stats.num_items == 60
     rows = pair_rows(asked, world["made"], world["items"], world["open"], TABLE, 500)
-    features, labels, users = training_rows(rows, TABLE, stats)
-    assert len(features) == asked.count()
-    assert labels.sum() == asked.where("label").count()
+    learned = training_rows(rows, TABLE, stats)
+    assert len(learned.features) == asked.count()
+    assert learned.labels.sum() == asked.where("label").count()
     config = configuration.Judge.model_validate({"model": model, "trees": 30, "epochs": 40, "hidden": 16})
-    judge = fit_judge(config, (features, labels, users), TABLE.feature_names, seed=1)
+    judge = fit_judge(config, learned, TABLE.feature_names, seed=1)
     assert judge is not None
     meta = save_judge(judge, TABLE, lambda name, data: storage.write(f"{tmp_path}/{name}", data))
     load = partial(load_judge, str(tmp_path), meta["sha256"], storage.read)
@@ -106,7 +106,7 @@ def test_a_table_without_codes_is_judged_by_its_numbers(world: dict[str, DataFra
     asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumn("score", F.lit(0.0).cast("float"))
     stats = item_statistics(world["items"], world["open"], table)
     rows = pair_rows(asked, world["made"], world["items"], world["open"], table, 500)
-    features, labels, users = training_rows(rows, table, stats)
+    features, labels, users, _ = training_rows(rows, table, stats)
     judge = fit_trees(features, labels, users, table.feature_names, TreeSettings(trees=5))
     assert judge is not None
     merits = judged(rows, table, stats, lambda: judge).collect()

@@ -29,7 +29,7 @@ from synthspark.judging import (
 )
 from synthspark.judging.judge import held_out, roc_auc
 from synthspark.judging.network import _share_of_rate
-from synthspark.pipeline.audience import fit_judge
+from synthspark.pipeline.judge import fit_judge
 from synthspark.training import storage
 
 NAMES = list("abcd")
@@ -57,7 +57,7 @@ def chance(features: np.ndarray) -> npt.NDArray[np.float64]:
     return 1 / (1 + np.exp(-wanted.astype(np.float64)))
 
 
-def planted(rows: int, seed: int = 0) -> LabelledFeatures:
+def planted(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Columns: the count, the cosine, a constant, and noise of a large scale."""
     rng = np.random.default_rng(seed)
     columns = [np.floor(rng.lognormal(1, 1.5, rows)), rng.uniform(-0.01, 0.01, rows), np.full(rows, 7.3),
@@ -67,7 +67,7 @@ def planted(rows: int, seed: int = 0) -> LabelledFeatures:
     return features, labels, rng.integers(0, 50, rows).astype(np.int32)
 
 
-def ruled(rows: int) -> LabelledFeatures:
+def ruled(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A rule with little noise."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(rows, 4)).astype(np.float32)
@@ -201,7 +201,9 @@ def test_a_read_only_array_is_enough() -> None:
     [({"trees": 3}, TreeJudge), ({"model": "network", "epochs": 1, "hidden": 7}, NetworkJudge)],
 )
 def test_one_word_of_configuration_chooses(words: dict[str, Any], kind: type[Judge]) -> None:
-    judge = fit_judge(configuration.Judge(**words), ruled(500), NAMES, seed=0)
+    judge = fit_judge(
+        configuration.Judge(**words), LabelledFeatures(*ruled(500), np.zeros(500, np.int32)), NAMES, seed=0
+    )
     assert isinstance(judge, kind)
     if isinstance(judge, NetworkJudge):
         assert judge.settings() == {"num_features": 4, "hidden": 7}

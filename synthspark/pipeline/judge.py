@@ -1,0 +1,99 @@
+"""The judge of the audience of items: trained on a pseudo-cold fold, and with it the placing that suits this shop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark import config as configuration
+from synthspark.judging import (
+    Judge,
+    LabelledFeatures,
+    NetworkSettings,
+    TreeSettings,
+    fit_network,
+    fit_trees,
+    item_statistics,
+    labelled_pairs,
+    pair_rows,
+    save_judge,
+    training_rows,
+)  # fmt: skip
+from synthspark.lake import Publication
+from synthspark.pipeline.audience import BUDGET, WEIGHT, Placing, Shop, folded, item_table, merits, open_pairs
+from synthspark.pipeline.context import Context
+from synthspark.pipeline.featurize import als_settings
+from synthspark.pipeline.tuning import BUDGETS, trial_split, tuned
+from synthspark.retrieval import scored
+from synthspark.synthesis.generate import preferences
+from synthspark.training import storage
+
+Trials = dict[str, dict[str, float]]
+
+
+def train_judge(
+    context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str
+) -> dict[str, Any] | None:
+    """Fit the judge on the fold and write it to `url`; returns its judge.json, or None where the fold is too small.
+
+    The generator at `model_url` has not seen the fold's items, and the users' vectors not their sales: what the judge
+    learns to trust is what it will be given for items that are really cold.
+    """
+    config, seed = context.config.judge, context.config.seed
+    table, warm = item_table(shop)
+    fold = warm.where(folded(context))
+    if len(fold.take(config.min_fold_items)) < config.min_fold_items:
+        return None
+    made = preferences(fold.withColumn("noise", F.lit(0.0)), "item_index", model_url, meta, seed)
+    made = staged.keep("judge/made", made)
+    labelled = labelled_pairs(shop.pairs, fold, config.negatives, config.max_pairs, seed)
+    asked = staged.keep("judge/asked", scored(labelled, shop.users, made))
+    seen = open_pairs(context, shop.pairs)
+    stats = item_statistics(warm.where(~folded(context)), seen, table)
+    rows = pair_rows(asked, made, shop.items, seen, table, config.max_history)
+    learned = training_rows(rows, table, stats)
+    judge = fit_judge(config, learned, table.feature_names, seed)
+    if judge is None:
+        return None
+    placing, trials = _placing(context, staged, shop, made, learned, url)
+    about = {"placing": asdict(placing), "trials": trials}
+    return save_judge(judge, table, lambda name, data: storage.write(f"{url}/{name}", data), about)
+
+
+def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[str], seed: int) -> Judge | None:
+    """The kind of judge that `judge.model` names; None where there are not both real and drawn pairs."""
+    known = (rows.features, rows.labels, rows.users, names)
+    if config.model == "network":
+        return fit_network(*known, NetworkSettings(config.epochs, config.hidden, seed=seed))
+    return fit_trees(*known, TreeSettings(config.trees, config.learning_rate, config.leaves, seed))
+
+
+def _placing(
+    context: Context, staged: Publication, shop: Shop, made: DataFrame, learned: LabelledFeatures, url: str
+) -> tuple[Placing, Trials]:
+    """As configured, or chosen on the even half of the fold with a judge that learned from the odd half."""
+    config = context.config.synthesize
+    fixed = (config.fixed_budget, config.fixed_weight)
+    given = Placing(fixed[0] or BUDGET, fixed[1] or WEIGHT)
+    if all(fixed):
+        return given, {}
+    table, _ = item_table(shop)
+    trier = fit_judge(context.config.judge, learned.where(learned.items % 2 == 1), table.feature_names,
+                      context.config.seed)  # fmt: skip
+    if trier is None:
+        return given, {}
+    trial_url = f"{url}-trial"
+    saved = save_judge(trier, table, lambda name, data: storage.write(f"{trial_url}/{name}", data))
+    even = F.col("item_index") % 2 == 0
+    pairs = shop.pairs.where(~folded(context) | even)
+    split = trial_split(pairs, made.where(even), context.config.evaluate.warm_holdout, context.config.seed)
+    split = split._replace(train=staged.keep("trial/train", split.train), test=staged.keep("trial/test", split.test))
+    breadth = split.train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
+    users = staged.keep("trial/users", shop.users.drop("breadth").join(breadth, on="user_index", how="inner"))
+    known = replace(shop, pairs=split.train, users=users)
+    budget = fixed[0] or max(BUDGETS)
+    found = merits(context, staged, known, made.where(even), (trial_url, saved["sha256"]), budget)
+    return tuned(context, staged, split, found, users, als_settings(context), fixed)

@@ -1,0 +1,97 @@
+"""How many virtual events, and how heavy: chosen on items that are treated as cold, where nobody has said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.evaluation.arms import measure, questions, ranked
+from synthspark.evaluation.split import COLD, SLICES, WARM, Split
+from synthspark.judging import MERIT
+from synthspark.lake import Publication
+from synthspark.pipeline.audience import Placing
+from synthspark.pipeline.context import Context
+from synthspark.recommend import AlsSettings, fit_als, with_virtual
+from synthspark.session import task_slots
+from synthspark.synthesis.placing import place_items
+
+BUDGETS = (0.05, 0.1, 0.2)
+WEIGHTS = (0.25, 0.5, 1.0)
+K = 20
+WARM_KEPT = 0.997
+"""Share of the warm accuracy that a choice must keep: the gate allows .99, its interval included."""
+DRAWS = 1 << 40
+
+
+@dataclass(frozen=True)
+class Trial:
+    """NDCG@20 of plain ALS on what a placing gives."""
+
+    cold: float
+    warm: float
+    all: float
+
+
+def trial_split(pairs: DataFrame, fold: DataFrame, holdout: float, seed: int) -> Split:
+    """The items of `fold` (`item_index`) as cold, a `holdout` of the other `pairs` held out.
+
+    pairs: `user_index`, `item_index`, `rating`; of open items and of this fold, of no others.
+    """
+    draw = F.pmod(F.xxhash64(F.lit("trial"), F.lit(seed), "user_index", "item_index"), F.lit(DRAWS)) / float(DRAWS)
+    marked = pairs.join(fold.select("item_index", F.lit(True).alias("fold")), on="item_index", how="left")
+    marked = marked.withColumn("fold", F.coalesce("fold", F.lit(False))).withColumn("held", draw < holdout)
+    train = marked.where(~F.col("fold") & ~F.col("held")).select("user_index", "item_index", "rating")
+    test = marked.where(F.col("fold") | F.col("held")).select("user_index", "item_index")
+    role = F.when(F.col("fold"), COLD).otherwise(WARM).alias("role")
+    users = pairs.select("user_index").distinct().select("user_index", F.lit(WARM).alias("role"))
+    return Split(train, test, users, marked.select("item_index", role).distinct())
+
+
+def tuned(
+    context: Context, staged: Publication, split: Split, merits: DataFrame, users: DataFrame, als: AlsSettings,
+    fixed: tuple[float | None, float | None],
+) -> tuple[Placing, dict[str, dict[str, float]]]:  # fmt: skip
+    """The best placing, and what was tried: first the budget at the middle weight, then the weight.
+
+    merits: `user_index`, `item_index`, `merit` of the proposals of the split's cold items, by a judge that has not seen
+    them; users: `user_index`, `breadth`; fixed: budget and weight where the user has said, else None.
+    """
+    tried: dict[Placing, Trial] = {}
+    table: dict[str, dict[str, float]] = {}
+
+    def look(placing: Placing | None) -> Trial:
+        if placing in tried:
+            return tried[placing]
+        rows = split.train
+        if placing is not None:
+            chosen = place_items(merits, users, placing.budget, context.config.synthesize.min_events)
+            rows = with_virtual(rows, chosen.withColumn("weight", F.lit(placing.weight) * F.col(MERIT)))
+        rows = staged.keep("trial/rows", rows)
+        factors = fit_als(rows, als, 2 * task_slots(context.spark))
+        lists = staged.keep("trial/lists", ranked(split, factors.users, factors.items, K))
+        found = measure(asked, lists, [K])
+        trial = Trial(*(float(found[s].sums.means()[0]) for s in ("cold", "warm", "all")))
+        name = "real alone" if placing is None else f"budget {placing.budget:g}, weight {placing.weight:g}"
+        table[name] = {s: round(getattr(trial, s), 4) for s in ("cold", "warm", "all")}
+        if placing is not None:
+            tried[placing] = trial
+        return trial
+
+    asked = questions(split, SLICES["cold_item"])
+    asked = asked._replace(truth=staged.keep("trial/truth", asked.truth))
+    real = look(None)
+    budgets = (fixed[0],) if fixed[0] is not None else BUDGETS
+    weights = (fixed[1],) if fixed[1] is not None else WEIGHTS
+    middle = weights[len(weights) // 2]
+    first = best(real, {p: look(p) for p in (Placing(b, middle) for b in budgets)})
+    return best(real, {p: look(p) for p in (Placing(first.budget, w) for w in weights)}), table
+
+
+def best(real: Trial, tried: dict[Placing, Trial]) -> Placing:
+    """Of those that keep warm accuracy (WARM_KEPT) the one that ranks all items best; if none does, what keeps most."""
+    keeping = {p: t for p, t in tried.items() if t.warm >= WARM_KEPT * real.warm}
+    if not keeping:
+        return max(tried, key=lambda p: tried[p].warm)
+    return max(keeping, key=lambda p: keeping[p].all)
