@@ -1,74 +1,116 @@
-"""The utility tables from raw data: `make benchmark-utility` (about 15 minutes on 2 cores).
+"""The utility tables from raw data: `make benchmark-utility` (about an hour on 2 cores).
 
-Runs clean, featurize and evaluate on the demo's shop with three split seeds and every arm, and writes
-docs/utility.md and benchmarks/results/utility.json (rows as in metrics.json).
+Runs clean, featurize and evaluate on both shops of the demo data with three split seeds and writes docs/utility.md and
+benchmarks/results/utility.json (rows as in metrics.json, with `shop`). `--shop ml-100k` does one shop, `--protocol time`
+one protocol; what is there of the others is kept.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from synthspark.cli import run_job
-from synthspark.evaluation.arms import SLICES
 
 ROOT = Path(__file__).resolve().parents[1]
-LAKE = ROOT / "benchmarks" / "lake"
-RUN = "utility"
-SHOWN = (("cold", "ndcg"), ("warm", "ndcg"), ("all", "ndcg"), ("all", "recall"))
+RESULTS = ROOT / "benchmarks" / "results" / "utility.json"
+SEEDS = (0, 1, 2)
 K = 20
+ITEM_ARMS = "real, real+synthetic, no_judge, permuted, knn, ridge, random, popularity, duplicated, synthetic_only"
+USER_ARMS = "real, real+synthetic, permuted, knn, ridge, random, popularity"
+ABLATIONS = {
+    "unjudged, adversarial .01": {"hyper": {"adversarial_weight": 0.01}, "judged": False},
+    "unjudged, adversarial .1 hinge": {"hyper": {"adversarial_weight": 0.1, "adversarial_loss": "hinge"},
+                                       "judged": False},
+    "unjudged, no ranking": {"hyper": {"ranking_weight": 0.0}, "judged": False},
+    "unjudged, pure GAN": {
+        "hyper": {"reconstruction_weight": 0.0, "ranking_weight": 0.0, "activity_weight": 0.0,
+                  "adversarial_weight": 1.0, "adversarial_every": 1},
+        "judged": False,
+    },
+    "budget .05": {"budget": 0.05},
+    "budget .2": {"budget": 0.2},
+    "budget .5": {"budget": 0.5},
+    "weight 1": {"weight": 1.0},
+}  # fmt: skip
+PROTOCOLS: dict[str, list[str]] = {
+    "cold_item": [f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true",
+                  f"evaluate.ablations={json.dumps(ABLATIONS)}"],
+    "cold_user": [f"evaluate.arms=[{USER_ARMS}]"],
+    "time": [f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true", "evaluate.als_seeds=2"],
+}  # fmt: skip
+SHOPS = {"complete-journey": ROOT / "conf" / "demo.yaml", "ml-100k": ROOT / "conf" / "ml-100k.yaml"}
+COLUMNS = {
+    "cold_item": (("cold", "ndcg"), ("warm", "ndcg"), ("all", "ndcg"), ("all", "recall")),
+    "cold_user": (("cold", "ndcg"), ("cold", "recall"), ("warm", "ndcg"), ("all", "ndcg")),
+    "time": (("cold", "ndcg"), ("cold_user", "ndcg"), ("warm", "ndcg"), ("all", "ndcg"), ("all", "recall")),
+}
 
 
-def main(seeds: Sequence[int] = (0, 1, 2)) -> None:
-    """Run the stages and write both files."""
-    settings = [f"lake.root={LAKE}", f"evaluate.seeds={list(seeds)}",
-                "evaluate.arms=[real, real+synthetic, no_judge, permuted, random, popularity, duplicated]"]  # fmt: skip
-    for stage in ("clean", "featurize", "evaluate"):
-        run_job(ROOT / "conf" / "demo.yaml", stage, RUN, settings)
-    metrics = json.loads((LAKE / "reports" / RUN / "metrics.json").read_text())
-    results = ROOT / "benchmarks" / "results" / "utility.json"
-    results.write_text(json.dumps({"protocols": metrics["protocols"], "verdict": metrics["verdict"]}, indent=1) + "\n")
-    (ROOT / "docs" / "utility.md").write_text(report(metrics["protocols"], metrics["verdict"]["why"]))
+def main(shops: Sequence[str], protocols: Sequence[str], seeds: Sequence[int]) -> None:
+    """Run what is asked for and write both files."""
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    for shop in shops:
+        lake = ROOT / "benchmarks" / "lake" / shop
+        fixed = [f"lake.root={lake}", f"evaluate.seeds={list(seeds)}", "evaluate.als_seeds=1"]
+        for stage in ("clean", "featurize"):
+            run_job(SHOPS[shop], stage, "utility", fixed)
+        for protocol in protocols:
+            settings = [*fixed, f"evaluate.protocols=[{protocol}]", *PROTOCOLS[protocol]]
+            run_job(SHOPS[shop], "evaluate", "utility", settings)
+            metrics = json.loads((lake / "reports" / "utility" / "metrics.json").read_text())
+            new = [{"shop": shop, **row} for row in metrics["protocols"]]
+            done = {(shop, row["protocol"]) for row in new}
+            rows = [r for r in rows if (r["shop"], r["protocol"]) not in done] + new
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps(rows, indent=0) + "\n")
+            (ROOT / "docs" / "utility.md").write_text(report(rows))
 
 
-def report(rows: list[dict[str, Any]], verdict: str) -> str:
-    """docs/utility.md: per seed and on average."""
-    seeds = sorted({row["seed"] for row in rows})
+def report(rows: list[dict[str, Any]]) -> str:
+    """docs/utility.md: a table per shop and protocol."""
     parts = [
-        "# Utility on Complete Journey",
-        "Written by `make benchmark-utility`; the protocol and the arms are those of [evaluation](evaluation.md). "
-        f"Spark's ALS, the same settings for all arms, k = {K}; 95 % intervals over users, and the least and the "
-        "greatest value over seeds.",
-        f"Verdict over all seeds: {verdict}",
-        f"## Mean of {len(seeds)} seeds",
-        _table(rows, seeds),
+        "# Utility",
+        "Written by `make benchmark-utility`; protocols and arms are those of [evaluation](evaluation.md). Spark's "
+        f"ALS, the same settings for all arms, one start per split, k = {K}. Mean over the split seeds, and in brackets the "
+        "least and the greatest of them; with one split its 95 % interval over users. Time has one split.",
     ]
-    for seed in seeds:
-        parts += [f"## Seed {seed}", _table(rows, [seed])]
+    for shop in dict.fromkeys(row["shop"] for row in rows):
+        for protocol in dict.fromkeys(row["protocol"] for row in rows if row["shop"] == shop):
+            mine = [r for r in rows if (r["shop"], r["protocol"]) == (shop, protocol)]
+            seeds = sorted({r["seed"] for r in mine})
+            parts += [
+                f"## {shop}, {protocol}, {len(seeds)} split(s)",
+                _table(mine, COLUMNS[protocol.partition("+")[0]]),
+            ]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(rows: list[dict[str, Any]], seeds: Sequence[int]) -> str:
-    names = [f"{s} {'NDCG' if m == 'ndcg' else 'Recall'}@{K}" for s, m in SHOWN]
+def _table(rows: list[dict[str, Any]], columns: Sequence[tuple[str, str]]) -> str:
+    names = [f"{s} {'NDCG' if m == 'ndcg' else 'Recall'}@{K}" for s, m in columns]
     lines = [f"| arm | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
     for arm in dict.fromkeys(row["arm"] for row in rows):
-        cells = [_cell(rows, seeds, arm, *shown) for shown in SHOWN]
+        cells = [_cell([r for r in rows if (r["arm"], r["slice"], r["metric"], r["k"]) == (arm, *c, K)])
+                 for c in columns]  # fmt: skip
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(rows: list[dict[str, Any]], seeds: Sequence[int], arm: str, slice_name: str, metric: str) -> str:
-    assert slice_name in SLICES
-    key = (arm, slice_name, metric, K)
-    found = [r for r in rows if r["seed"] in seeds and (r["arm"], r["slice"], r["metric"], r["k"]) == key]
-    value = sum(r["value"] for r in found) / len(found)
-    if len(seeds) > 1:
-        return f"{value:.4f} ({min(r['value'] for r in found):.4f} to {max(r['value'] for r in found):.4f})"
-    return f"{value:.4f} ({found[0]['ci_low']:.4f}-{found[0]['ci_high']:.4f})"
+def _cell(found: list[dict[str, Any]]) -> str:
+    if not found:
+        return ""
+    values = [r["value"] for r in found]
+    low, high = (min(values), max(values)) if len(values) > 1 else (found[0]["ci_low"], found[0]["ci_high"])
+    return f"{sum(values) / len(values):.4f} ({low:.4f}-{high:.4f})"
 
 
 if __name__ == "__main__":
-    main([int(seed) for seed in sys.argv[1:]] or (0, 1, 2))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shop", choices=SHOPS, action="append")
+    parser.add_argument("--protocol", choices=PROTOCOLS, action="append")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    given = parser.parse_args()
+    main(given.shop or list(SHOPS), given.protocol or list(PROTOCOLS), given.seeds)

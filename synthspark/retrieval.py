@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 
 QUERY_BLOCK = 512
 TARGET_BLOCK = 4096
+GOLDEN = (5**0.5 - 1) / 2
 TINY = 1e-6
 """Stands for a score of 0 or less where targets are drawn in proportion to their scores."""
 
@@ -44,8 +45,8 @@ def top_k(
 
     queries: `query_index` int, `vector` array<float>, `k` int, `exclude` array<int> (target indices; may be null).
     targets: `target_index` int, `vector` array<float> of the same length.
-    sample_seed: draw instead of ranking: k targets without replacement, in proportion to their scores; those of a score
-    of 0 or less come last. With Gumbel noise on the logarithms the top k are such draws (Kool et al. 2019,
+    sample_seed: draw instead of ranking: k targets without replacement, (nearly) in proportion to their scores; those
+    of a score of 0 or less come last. With Gumbel noise on the logarithms the top k are such draws (Kool et al. 2019,
     arXiv:1903.06059); the noise depends on the seed and the indices only.
     Returns `query_index`, `target_index`, `score` float, `rank` int from 1; ties go to the smaller index. Fewer than k
     rows where fewer targets are left.
@@ -89,7 +90,7 @@ def _best_of_pair(queries: Any, targets: Any, seed: int | None, kernel: Kernel) 
     scores = kernel(_matrix(queries.field("vector")), _matrix(targets.field("vector")))
     query_index = _numpy(queries.field("query_index"))
     if seed is not None:
-        scores = np.log(np.maximum(scores, TINY)) + _gumbel(seed, query_index, target_index)
+        scores = np.log(np.maximum(scores, TINY)) + _gumbel(scores, seed, query_index, target_index)
     _hide(scores, target_index, queries.field("exclude"))
     k = np.minimum(_numpy(queries.field("k")), len(target_index))
     widest = int(k.max(initial=0))
@@ -105,12 +106,17 @@ def _best_of_pair(queries: Any, targets: Any, seed: int | None, kernel: Kernel) 
     return _candidates(query_index[rows[kept]], target_index[places[kept]], found[kept])
 
 
-def _gumbel(seed: int, query: npt.NDArray[Any], target: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Standard Gumbel noise of every pair, drawn for the whole block whoever is in it."""
+def _gumbel(scores: Floats, seed: int, query: npt.NDArray[Any], target: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Standard Gumbel noise of every pair: the n-th best target of a query has the n-th number of its golden sequence.
+
+    Such a sequence (fractions of start + n x golden ratio) is uniform, and so is every stretch of it: of any run of
+    targets with like scores nearly the expected number is drawn. The start is drawn per query and block of targets.
+    """
     block = np.random.SeedSequence([seed & 0xFFFFFFFF, int(query[0]) // QUERY_BLOCK, int(target[0]) // TARGET_BLOCK])
-    uniform = np.random.Generator(np.random.Philox(block)).random((QUERY_BLOCK, TARGET_BLOCK), dtype=np.float32)
-    drawn = uniform[np.ix_(query % QUERY_BLOCK, target % TARGET_BLOCK)]
-    noise: npt.NDArray[np.float32] = -np.log(-np.log(np.clip(drawn, 1e-7, 1 - 1e-7)))
+    start = np.random.Generator(np.random.Philox(block)).random(QUERY_BLOCK)[query % QUERY_BLOCK, None]
+    place = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    uniform = np.clip((start + GOLDEN * place) % 1.0, 1e-7, 1 - 1e-7)
+    noise: npt.NDArray[np.float32] = -np.log(-np.log(uniform)).astype(np.float32)
     return noise
 
 

@@ -10,8 +10,13 @@ from pyspark.sql import functions as F
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context
 from synthspark.synthesis.generate import histories, preferences
-from synthspark.synthesis.herding import herded, pool_of
-from synthspark.synthesis.placing import basket_size, drawn_baskets
+from synthspark.synthesis.herding import crowd_of, herded
+from synthspark.synthesis.placing import basket_size, draw_items
+
+LARGEST_SHARE = 10
+"""A cold user's basket is at most one in this many items: of a small catalogue more would say nothing."""
+DRAWN_PER_ITEM = 2
+"""Items drawn for each one of a cold user's basket: half of them lead ALS to the place that was generated."""
 
 
 def cold_baskets(
@@ -20,8 +25,8 @@ def cold_baskets(
 ) -> DataFrame:  # fmt: skip
     """`user_index`, `item_index`, `weight` of the virtual events of real users who did little or nothing.
 
-    users: `user_index`, the encoded columns and `noise`; targets: `item_index`, `vector` and `log_popularity` in ALS's
-    own space; known: `user_index`, `item_index` of what users did, which the generator takes into account and the
+    users: `user_index`, the encoded columns and `noise`; targets: `item_index` and `vector` in ALS's own
+    space; known: `user_index`, `item_index` of what users did, which the generator takes into account and the
     basket leaves out.
     """
     asked = users.select("user_index")
@@ -29,25 +34,30 @@ def cold_baskets(
     with_history = users.join(histories(own, targets, "user_index"), on="user_index", how="left")
     seed = context.config.synthesize.seed
     made = staged.keep("made_cold_users", preferences(with_history, "user_index", model_url, meta, seed))
-    return baskets(context, made, targets, own)
+    return baskets(context, staged, made, targets, own)
 
 
-def baskets(context: Context, made: DataFrame, targets: DataFrame, own: DataFrame) -> DataFrame:
+def baskets(context: Context, staged: Publication, made: DataFrame, targets: DataFrame, own: DataFrame) -> DataFrame:
     """`user_index`, `item_index`, `weight` for real users with a preference, however it was `made`.
 
     made: `user_index`, `vector`, `log_activity`; own: pairs that are left out.
     """
     s = context.config.synthesize
     seen = own.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
-    asked = made.withColumn("k", basket_size(s.min_basket, s.max_events)).join(seen, on="user_index", how="left")
-    return herded(asked, pool_of(targets)).withColumn("weight", F.lit(s.unjudged_weight))
+    largest = max(1, targets.count() // LARGEST_SHARE)
+    asked = made.withColumn("size", basket_size(s.min_events, min(s.max_basket, largest)))
+    asked = asked.withColumn("k", (F.col("size") * DRAWN_PER_ITEM).cast("int"))
+    drawn = draw_items(asked.join(seen, on="user_index", how="left"), targets, s.seed)
+    asked = asked.withColumn("k", F.col("size"))
+    placed = herded(staged.keep("drawn", drawn), asked, targets, crowd_of(targets))
+    return placed.withColumn("weight", F.lit(s.basket_weight))
 
 
 def new_baskets(
     context: Context, staged: Publication, users: DataFrame, targets: DataFrame, model_url: str, meta: dict[str, Any]
 ) -> DataFrame:
-    """The same for new users: as active as they were generated, and drawn, so that they differ as real ones do."""
+    """The same for new users: as active as they were generated, and just drawn, so that they vary as real ones do."""
     s = context.config.synthesize
     made = staged.keep("made_new_users", preferences(users, "user_index", model_url, meta, s.seed))
-    drawn = drawn_baskets(made, targets, s.min_events, s.max_events, s.seed)
+    drawn = draw_items(made.withColumn("k", basket_size(s.min_events, s.max_events)), targets, s.seed)
     return drawn.select("user_index", "item_index", F.lit(s.unjudged_weight).alias("weight"))

@@ -147,7 +147,7 @@ class _Proof:
             activity = F.broadcast(breadth.agg(F.avg(F.log1p("count")).cast("float").alias("log_activity")))
             made = self.staged.keep("made", vectors_of(learned.users, vectors).crossJoin(activity))
             own = self.split.train.join(made, on="user_index", how="left_semi")
-            parts.append(baskets(self.context, made, learned.spaces[ALS_SPACE, "items"], own))
+            parts.append(baskets(self.context, self.staged, made, learned.spaces[ALS_SPACE, "items"], own))
         return parts
 
     def _knn(self, side: Side, vectors: DataFrame) -> DataFrame:

@@ -55,14 +55,13 @@ def basket_size(least: int, most: int) -> Column:
     return F.least(F.greatest(wanted, F.lit(least)), F.lit(most)).cast("int")
 
 
-def drawn_baskets(users: DataFrame, items: DataFrame, least: int, most: int, seed: int) -> DataFrame:
-    """`user_index`, `item_index`, `score`: for each user items drawn in proportion to the generated preference.
+def draw_items(users: DataFrame, items: DataFrame, seed: int) -> DataFrame:
+    """`user_index`, `item_index`, `score`: for each user `k` items, drawn in proportion to the generated preference.
 
-    users: `user_index`, `vector`, `log_activity`; items: `item_index`, `vector`, in ALS's own space, so that inner
-    products are the expected preferences. New users must differ as real ones do; for those who are to be served, see
-    `herding`.
+    users: `user_index`, `vector`, `k`, and optionally `exclude`, the items that the user has; items: `item_index`,
+    `vector`; in ALS's own space, so that inner products are the expected preferences.
     """
-    return _matched(users.withColumn("k", basket_size(least, most)), items, "user_index", "item_index", seed)
+    return _matched(users, items, "user_index", "item_index", seed)
 
 
 def _unit_length(entities: DataFrame) -> DataFrame:
@@ -75,9 +74,8 @@ def _unit_length(entities: DataFrame) -> DataFrame:
 def _matched(
     queries: DataFrame, targets: DataFrame, query: str, target: str, sample_seed: int | None = None
 ) -> DataFrame:
-    asked = queries.select(
-        F.col(query).alias("query_index"), "vector", "k", F.lit(None).cast("array<int>").alias("exclude")
-    )
+    exclude = F.col("exclude") if "exclude" in queries.columns else F.lit(None).cast("array<int>").alias("exclude")
+    asked = queries.select(F.col(query).alias("query_index"), "vector", "k", exclude)
     found = top_k(asked, targets.select(F.col(target).alias("target_index"), "vector"), sample_seed)
     named = found.withColumnsRenamed({"query_index": query, "target_index": target})
     return named.select(*PAIR, "score")

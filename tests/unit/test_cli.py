@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from synthspark.cli import STAGES, cli
+from synthspark.config import ARMS, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,3 +76,25 @@ def test_preflight_refuses_another_python(tmp_path: Path) -> None:
     done = subprocess.run(["sh", str(ROOT / "scripts/preflight.sh"), str(python)], capture_output=True, text=True)
     assert done.returncode == 1
     assert "is 3.13" in done.stderr
+
+
+def test_evaluate_has_short_words_for_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(
+        "synthspark.cli.run_job", lambda path, stage, run_id, overrides, verbose: seen.append(overrides)
+    )
+    words = [
+        "evaluate",
+        "--config",
+        "conf/demo.yaml",
+        "--protocol",
+        "cold_item,time",
+        "--seeds",
+        "0,1",
+        "--arms",
+        "all",
+    ]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    config = load(ROOT / "conf" / "demo.yaml", seen[0]).evaluate
+    assert (config.protocols, config.seeds, config.references) == (["cold_item", "time"], [0, 1], True)
+    assert config.arms == list(ARMS)

@@ -5,7 +5,9 @@ import pytest
 
 from synthspark.evaluation.arms import SliceResult, averaged
 from synthspark.evaluation.bootstrap import GroupSums, interval, resampled_means
-from synthspark.evaluation.gate import Difference, verdict
+from synthspark.evaluation.gate import Difference, Verdict, together, verdict
+from synthspark.pipeline.audience import Placing
+from synthspark.pipeline.tuning import Trial, best
 
 
 def sums(values: list[float]) -> GroupSums:
@@ -52,3 +54,19 @@ def test_starts_of_als_are_averaged_per_user_and_counted_once() -> None:
     assert mean.sums.sums.ravel() == pytest.approx([0.3, 0.8])
     assert mean.sums.counts.tolist() == [1, 2]
     assert mean.coverage == {5: pytest.approx(0.3)}
+
+
+def test_several_protocols_ship_together_or_not_at_all() -> None:
+    good, bad = Verdict(True, "ship: a"), Verdict(False, "do not ship: b")
+    assert together({"cold_item": bad}) == bad
+    assert together({"cold_item": good, "time": good}) == Verdict(True, "ship: cold_item: ship: a; time: ship: a")
+    assert together({"cold_item": good, "time": bad}).why.startswith("do not ship: cold_item: ship: a; time: do not")
+    assert not together({}).ship
+
+
+def test_a_placing_keeps_warm_accuracy_first() -> None:
+    small, large, heavy = Placing(0.05, 0.5), Placing(0.2, 0.5), Placing(0.2, 1.0)
+    real = Trial(0.01, 0.2, 0.18)
+    tried = {small: Trial(0.1, 0.2, 0.19), large: Trial(0.12, 0.1995, 0.2), heavy: Trial(0.14, 0.19, 0.21)}
+    assert best(real, tried) == large
+    assert best(real, {heavy: tried[heavy], large: Trial(0.1, 0.191, 0.2)}) == Placing(0.2, 0.5)
