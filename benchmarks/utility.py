@@ -1,8 +1,8 @@
 """The utility tables from raw data: `make benchmark-utility` (about an hour on 2 cores).
 
-Runs clean, featurize and evaluate on both shops of the demo data with three split seeds and writes docs/utility.md and
-benchmarks/results/utility.json (rows as in metrics.json, with `shop`). `--shop ml-100k` does one shop, `--protocol time`
-one protocol; what is there of the others is kept.
+Runs clean, featurize and evaluate on both shops with three split seeds and writes docs/utility.md and
+benchmarks/results/utility.json (rows as in metrics.json, with `shop`). `--shop ml-100k` does one shop only, and
+`--protocol time` one protocol; what is there of the others is kept.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def report(rows: list[dict[str, Any]]) -> str:
     parts = [
         "# Utility",
         "Written by `make benchmark-utility`; protocols and arms are those of [evaluation](evaluation.md). Spark's "
-        f"ALS, the same settings for all arms, one start per split, k = {K}. Mean over the split seeds, and in brackets the "
-        "least and the greatest of them; with one split its 95 % interval over users. Time has one split.",
+        f"ALS, the same settings for all arms, one start per split (two in time), k = {K}. Mean over the split seeds, "
+        "and in brackets the least and the greatest of them; with one split its 95 % interval over users.",
     ]
     for shop in dict.fromkeys(row["shop"] for row in rows):
         for protocol in dict.fromkeys(row["protocol"] for row in rows if row["shop"] == shop):

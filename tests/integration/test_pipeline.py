@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,34 @@ def test_metrics_json_has_the_fixed_shape_and_sees_the_gain(done: Context) -> No
     for arm in ("random", "popularity", "duplicated", "permuted"):
         assert ndcg["real+synthetic", "cold"] > ndcg[arm, "cold"] + 0.1
     assert metrics["verdict"]["why"].startswith("ship" if metrics["verdict"]["ship"] else "do not ship")
+
+
+def test_every_protocol_answers(done: Context) -> None:
+    """Cold users with and without events, cold users x cold items, and time; simple models and rankers beside."""
+    words = {
+        "protocols": ["cold_user", "cold_user_item", "time"],
+        "events_left": [0, 2],
+        "arms": ["real", "real+synthetic", "knn", "ridge", "popularity"],
+        "references": True,
+        "ablations": {"no ranking": {"hyper": {"ranking_weight": 0.0}, "judged": False}},
+        "als_seeds": 1,
+        "ks": [5],
+        "bootstrap": 100,
+        "cold_fraction": 0.5,
+    }
+    config = done.config.model_copy(update={"evaluate": Evaluate.model_validate(words)})
+    report = run_stage(replace(done, config=config), "evaluate")
+    rows = report.details["protocols"]
+    assert {r["protocol"] for r in rows} == {"cold_user", "cold_user+2", "cold_user_item", "time"}
+    ndcg = {(r["protocol"], r["arm"], r["slice"]): r["value"] for r in rows if r["metric"] == "ndcg"}
+    for protocol in ("cold_user", "cold_user_item"):
+        # Taste is declared: a fourth of the items suits, and popularity does not know which.
+        assert ndcg[protocol, "real+synthetic", "cold"] > ndcg[protocol, "real", "cold"] + 0.1
+    assert ndcg["cold_user", "real", "cold"] == ndcg["cold_user", "popular", "cold"]  # whom ALS does not know
+    assert {a for p, a, _ in ndcg if p == "time"} == {*words["arms"], "no ranking", "popular", "popular_in_category",
+                                                      "content_knn"}  # fmt: skip
+    assert {s for p, a, s in ndcg if (p, a) == ("time", "real")} >= {"cold", "warm", "all"}
+    assert report.details["verdict"]["why"].count("cold_user") >= 3
 
 
 def test_same_seed_same_rows_whatever_the_partitions(done: Context) -> None:
