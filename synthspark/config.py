@@ -255,8 +255,6 @@ class Synthesize(Section):
     """Weight of a virtual event that nobody judged: those of new users, and of cold items if there is no judge."""
     min_events: int = Field(default=1, ge=1)
     """Events that every cold or new entity gets at least."""
-    max_basket: int = Field(default=50, ge=1)
-    """Events that a cold user gets at most: enough to lead ALS to the generated place."""
     basket_weight: float = Field(default=0.01, gt=0)
     """Weight of a cold user's virtual event, in median real interactions: what he really does must outweigh it."""
     max_events: int = Field(default=200, ge=1)

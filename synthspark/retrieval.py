@@ -10,6 +10,7 @@ on partitions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -33,28 +34,38 @@ Kernel = Callable[[Floats, Floats], Floats]
 """Scores (Q, T) of query rows (Q, n) against target rows (T, n)."""
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Targets drawn without replacement, (nearly) in proportion to score^sharpness; scores of 0 or less come last.
+
+    With Gumbel noise on the logarithms the top k are such draws (Kool et al. 2019, arXiv:1903.06059). The noise depends
+    on the seed and the indices only.
+    """
+
+    seed: int
+    sharpness: float = 1.0
+
+
 def inner_products(queries: Floats, targets: Floats) -> Floats:
     """The usual kernel."""
     return queries @ targets.T
 
 
 def top_k(
-    queries: DataFrame, targets: DataFrame, sample_seed: int | None = None, kernel: Kernel = inner_products
+    queries: DataFrame, targets: DataFrame, draw: Draw | None = None, kernel: Kernel = inner_products
 ) -> DataFrame:
     """The best targets of every query.
 
     queries: `query_index` int, `vector` array<float>, `k` int, `exclude` array<int> (target indices; may be null).
     targets: `target_index` int, `vector` array<float> of the same length.
-    sample_seed: draw instead of ranking: k targets without replacement, (nearly) in proportion to their scores; those
-    of a score of 0 or less come last. With Gumbel noise on the logarithms the top k are such draws (Kool et al. 2019,
-    arXiv:1903.06059); the noise depends on the seed and the indices only.
+    draw: draw the k targets by their scores instead of ranking them.
     Returns `query_index`, `target_index`, `score` float, `rank` int from 1; ties go to the smaller index. Fewer than k
     rows where fewer targets are left.
     """
     packed_queries = _packed(queries, "query_index", QUERY_BLOCK, ["query_index", "vector", "k", "exclude"], "q")
     packed_targets = _packed(targets, "target_index", TARGET_BLOCK, ["target_index", "vector"], "t")
     pairs = packed_queries.crossJoin(packed_targets)
-    candidates = pairs.mapInArrow(partial(_score_blocks, seed=sample_seed, kernel=kernel), _CANDIDATES)
+    candidates = pairs.mapInArrow(partial(_score_blocks, draw=draw, kernel=kernel), _CANDIDATES)
     best = Window.partitionBy("query_index").orderBy(F.col("score").desc(), "target_index")
     ranked = candidates.withColumn("rank", F.row_number().over(best))
     wanted = queries.select("query_index", F.col("k").alias("_k"))
@@ -77,20 +88,21 @@ def _packed(df: DataFrame, index: str, size: int, columns: list[str], name: str)
     return df.groupBy(F.floor(F.col(index) / size).alias(f"{name}_block")).agg(rows).select(name)
 
 
-def _score_blocks(batches: Iterable[pa.RecordBatch], seed: int | None, kernel: Kernel) -> Iterator[pa.RecordBatch]:
+def _score_blocks(batches: Iterable[pa.RecordBatch], draw: Draw | None, kernel: Kernel) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for row in range(batch.num_rows):
             queries, targets = batch.column("q")[row].values, batch.column("t")[row].values
-            yield _best_of_pair(queries, targets, seed, kernel)
+            yield _best_of_pair(queries, targets, draw, kernel)
 
 
-def _best_of_pair(queries: Any, targets: Any, seed: int | None, kernel: Kernel) -> pa.RecordBatch:
+def _best_of_pair(queries: Any, targets: Any, draw: Draw | None, kernel: Kernel) -> pa.RecordBatch:
     """One block of queries against one block of targets: at most k rows per query."""
     target_index = _numpy(targets.field("target_index"))
     scores = kernel(_matrix(queries.field("vector")), _matrix(targets.field("vector")))
     query_index = _numpy(queries.field("query_index"))
-    if seed is not None:
-        scores = np.log(np.maximum(scores, TINY)) + _gumbel(scores, seed, query_index, target_index)
+    if draw is not None:
+        logits = np.float32(draw.sharpness) * np.log(np.maximum(scores, TINY))
+        scores = logits + _gumbel(scores, draw.seed, query_index, target_index)
     _hide(scores, target_index, queries.field("exclude"))
     k = np.minimum(_numpy(queries.field("k")), len(target_index))
     widest = int(k.max(initial=0))

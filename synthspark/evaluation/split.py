@@ -81,14 +81,11 @@ class Shares:
     """Interactions that a cold user keeps."""
 
 
-def entity_split(
-    pairs: DataFrame, users: DataFrame, items: DataFrame, shares: Shares, part: str, seed: int, name: str
-) -> Split:
+def entity_split(pairs: DataFrame, users: DataFrame, items: DataFrame, shares: Shares, part: str, seed: int) -> Split:
     """Split `pairs` (`user_index`, `item_index`, `rating`) by drawing cold users and items.
 
     users: `user_index`, `eligible` (who may become cold); items: `item_index`; both with an interaction at least. part:
-    which half is judged, 'test' or 'validation'. Raises ContractError, with the protocol's `name`, if a cold one is
-    left with a training row that it should not have, or if a side is empty.
+    which half is judged, 'test' or 'validation'.
     """
     may = F.col("eligible") & F.lit(shares.users > 0)
     cold_user = F.when(may, _half(seed, "user", "user_index", shares.users, part))
@@ -104,9 +101,7 @@ def entity_split(
     marked = known.withColumn("_train", (warm & ~held) | left)
     roles = [user_roles.withColumnRenamed("user_role", "role"), item_roles.withColumnRenamed("item_role", "role")]
     judged = ~F.col("_train") & (F.col("user_role") != ASIDE) & (F.col("item_role") != ASIDE)
-    split = Split(marked.where("_train").select(*PAIR, "rating"), marked.where(judged).select(*PAIR), *roles)
-    _check(split, name, shares)
-    return split
+    return Split(marked.where("_train").select(*PAIR, "rating"), marked.where(judged).select(*PAIR), *roles)
 
 
 def time_split(
@@ -117,7 +112,6 @@ def time_split(
 
     What is judged are the pairs of `after` that `before` has not. Cold is who first appears in `after`; sparse is a
     user with fewer than `min_items` items in `before`, or an item with fewer than `min_users` users.
-    Raises ContractError if nothing is judged.
     """
     roles = [
         _roles_by_breadth(entities, before, key, least)
@@ -125,9 +119,7 @@ def time_split(
     ]
     new = after.join(before.select(*PAIR), on=list(PAIR), how="left_anti")
     test = new.join(users, on="user_index", how="left_semi").join(items, on="item_index", how="left_semi")
-    split = Split(before.select(*PAIR, "rating"), test.select(*PAIR), *roles)
-    _check(split, "time", Shares(items=1.0))
-    return split
+    return Split(before.select(*PAIR, "rating"), test.select(*PAIR), *roles)
 
 
 def truth(split: Split, asked: Slice) -> DataFrame:
@@ -154,7 +146,10 @@ def _draw(seed: int, what: str, *keys: str) -> Column:
     return F.pmod(F.xxhash64(F.lit(seed), F.lit(what), *keys), F.lit(1 << 40)) / float(1 << 40)
 
 
-def _check(split: Split, name: str, shares: Shares) -> None:
+def check_split(split: Split, name: str, shares: Shares) -> None:
+    """Raises ContractError, with the protocol's `name`, if a cold one is left with a training row that it should not
+    have, or if a side is empty. For a split that is kept: it is read five times.
+    """
     for key, roles, share in (("user_index", split.users, shares.users), ("item_index", split.items, shares.items)):
         side = key.removesuffix("_index")
         counts: Mapping[str, int] = {r["role"]: r["count"] for r in roles.groupBy("role").count().collect()}

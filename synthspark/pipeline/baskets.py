@@ -1,7 +1,12 @@
-"""The baskets of users whom nobody knows yet: what synthesize and evaluate share."""
+"""The baskets of users whom nobody knows yet: what synthesize and evaluate share.
+
+A basket is drawn by the generated preference, or is what is preferred most; which of these ALS understands best
+depends on the shop, and is tried (docs/decisions/007-baskets-are-drawn.md).
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -9,55 +14,111 @@ from pyspark.sql import functions as F
 
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context
+from synthspark.pipeline.featurize import als_settings
+from synthspark.recommend import Factors, fit_als, recommendations, with_virtual
+from synthspark.retrieval import scored
+from synthspark.session import task_slots
 from synthspark.synthesis.generate import histories, preferences
-from synthspark.synthesis.herding import crowd_of, herded
-from synthspark.synthesis.placing import basket_size, draw_items
+from synthspark.synthesis.placing import draw_items
 
 LARGEST_SHARE = 10
 """A cold user's basket is at most one in this many items: of a small catalogue more would say nothing."""
-DRAWN_PER_ITEM = 2
-"""Items drawn for each one of a cold user's basket: half of them lead ALS to the place that was generated."""
+LISTED = 20
+"""Items of the lists by which forms are compared."""
 
 
-def cold_baskets(
-    context: Context, staged: Publication, users: DataFrame, targets: DataFrame, known: DataFrame, model_url: str,
+@dataclass(frozen=True)
+class Form:
+    """How a basket is made: of how many items, drawn in proportion to preference^sharpness (None: the best)."""
+
+    size: int
+    sharpness: float | None
+
+
+FORMS = (Form(200, 1.0), Form(100, 2.0), Form(20, None))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The cold users of a shop, and what ALS knows."""
+
+    made: DataFrame
+    """`user_index`, `vector` in ALS's own space: how a preference was made does not matter."""
+    targets: DataFrame
+    """`item_index`, `vector` in ALS's own space."""
+    train: DataFrame
+    """`user_index`, `item_index`, `rating`: all real interactions, those of cold users among them."""
+    own: DataFrame
+    """`user_index`, `item_index` of the latter, which baskets leave out."""
+
+
+def cold_users(
+    context: Context, staged: Publication, users: DataFrame, targets: DataFrame, train: DataFrame, model_url: str,
     meta: dict[str, Any],
-) -> DataFrame:  # fmt: skip
-    """`user_index`, `item_index`, `weight` of the virtual events of real users who did little or nothing.
+) -> Asked:  # fmt: skip
+    """Preferences of real users who did little or nothing, what they did taken into account.
 
-    users: `user_index`, the encoded columns and `noise`; targets: `item_index` and `vector` in ALS's own
-    space; known: `user_index`, `item_index` of what users did, which the generator takes into account and the
-    basket leaves out.
+    users: `user_index`, the encoded columns and `noise`; targets, train: as in `Asked`.
     """
-    asked = users.select("user_index")
-    own = staged.keep("known", known.join(asked, on="user_index", how="left_semi").select("user_index", "item_index"))
+    own = train.join(users.select("user_index"), on="user_index", how="left_semi").select("user_index", "item_index")
+    own = staged.keep("own", own)
     with_history = users.join(histories(own, targets, "user_index"), on="user_index", how="left")
-    seed = context.config.synthesize.seed
-    made = staged.keep("made_cold_users", preferences(with_history, "user_index", model_url, meta, seed))
-    return baskets(context, staged, made, targets, own)
+    made = preferences(with_history, "user_index", model_url, meta, context.config.synthesize.seed)
+    return Asked(staged.keep("made_cold_users", made), targets, train, own)
 
 
-def baskets(context: Context, staged: Publication, made: DataFrame, targets: DataFrame, own: DataFrame) -> DataFrame:
-    """`user_index`, `item_index`, `weight` for real users with a preference, however it was `made`.
-
-    made: `user_index`, `vector`, `log_activity`; own: pairs that are left out.
-    """
+def baskets(context: Context, asked: Asked, form: Form) -> DataFrame:
+    """`user_index`, `item_index`, `weight` of the virtual events of cold users."""
     s = context.config.synthesize
-    seen = own.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
-    largest = max(1, targets.count() // LARGEST_SHARE)
-    asked = made.withColumn("size", basket_size(s.min_events, min(s.max_basket, largest)))
-    asked = asked.withColumn("k", (F.col("size") * DRAWN_PER_ITEM).cast("int"))
-    drawn = draw_items(asked.join(seen, on="user_index", how="left"), targets, s.seed)
-    asked = asked.withColumn("k", F.col("size"))
-    placed = herded(staged.keep("drawn", drawn), asked, targets, crowd_of(targets))
-    return placed.withColumn("weight", F.lit(s.basket_weight))
+    seen = asked.own.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
+    largest = max(s.min_events, asked.targets.count() // LARGEST_SHARE)
+    users = asked.made.select("user_index", "vector", F.lit(min(form.size, largest)).alias("k"))
+    drawn = draw_items(users.join(seen, on="user_index", how="left"), asked.targets, s.seed, form.sharpness)
+    return drawn.select("user_index", "item_index", F.lit(s.basket_weight).alias("weight"))
+
+
+def best_form(context: Context, staged: Publication, asked: Asked) -> tuple[Form | None, dict[str, float]]:
+    """The form from which ALS, trained anew, recommends what the generator says is liked; and what each came to.
+
+    The figure is the generated preference for what is recommended, over that for the best it could be. No held-out data
+    is needed: the question is only whether ALS gives back what it was told. None if the most bought items, which these
+    users would be served without any event, are liked better than what any form brings.
+    """
+    best = _liked(asked, _lists(asked, asked.made, asked.targets))
+    popular = asked.train.groupBy("item_index").agg(F.array(F.count(F.lit(1)).cast("float")).alias("vector"))
+    everybody = asked.made.select("user_index", F.array(F.lit(1.0).cast("float")).alias("vector"))
+    shares = {"most bought": _liked(asked, _lists(asked, everybody, popular)) / best}
+    tried: dict[Form, float] = {}
+    for form in FORMS:
+        rows = staged.keep("form/rows", with_virtual(asked.train, baskets(context, asked, form)))
+        factors = fit_als(rows, als_settings(context), 2 * task_slots(context.spark))
+        users = factors.users.join(asked.made.select("user_index"), on="user_index", how="left_semi")
+        items = factors.items.join(asked.targets.select("item_index"), on="item_index", how="left_semi")
+        tried[form] = _liked(asked, staged.keep("form/lists", _lists(asked, users, items))) / best
+        how = "best" if form.sharpness is None else f"drawn by preference^{form.sharpness:g}"
+        shares[f"{form.size} {how}"] = round(tried[form], 4)
+    found = max(tried, key=lambda form: tried[form])
+    shares["most bought"] = round(shares["most bought"], 4)
+    return (found if tried[found] > shares["most bought"] else None), shares
 
 
 def new_baskets(
     context: Context, staged: Publication, users: DataFrame, targets: DataFrame, model_url: str, meta: dict[str, Any]
 ) -> DataFrame:
-    """The same for new users: as active as they were generated, and just drawn, so that they vary as real ones do."""
+    """The same for new users: as active as they were generated, and true to life, so that they vary as real ones do."""
     s = context.config.synthesize
     made = staged.keep("made_new_users", preferences(users, "user_index", model_url, meta, s.seed))
-    drawn = draw_items(made.withColumn("k", basket_size(s.min_events, s.max_events)), targets, s.seed)
+    wanted = F.round(F.expm1(F.least("log_activity", F.lit(20.0))))
+    k = F.least(F.greatest(wanted, F.lit(s.min_events)), F.lit(s.max_events)).cast("int").alias("k")
+    drawn = draw_items(made.select("user_index", "vector", k), targets, s.seed, 1.0)
     return drawn.select("user_index", "item_index", F.lit(s.unjudged_weight).alias("weight"))
+
+
+def _lists(asked: Asked, users: DataFrame, items: DataFrame) -> DataFrame:
+    return recommendations(Factors(users.select("user_index", "vector"), items), LISTED, asked.own)
+
+
+def _liked(asked: Asked, lists: DataFrame) -> float:
+    """Sum of the generated preferences for what is on the lists."""
+    known = scored(lists.select("user_index", "item_index"), asked.made, asked.targets)
+    return float(known.agg(F.sum("score")).collect()[0][0] or 0.0)

@@ -17,7 +17,7 @@ from synthspark.evaluation.split import SLICES, Slice, Split
 from synthspark.judging import ItemStatistics, PairTable, item_statistics
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, place
-from synthspark.pipeline.baskets import baskets, cold_baskets
+from synthspark.pipeline.baskets import Asked, Form, baskets, best_form, cold_users
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.featurize import als_settings
 from synthspark.pipeline.learning import Learned, Side, learn
@@ -48,6 +48,8 @@ class _Proof:
 
     def __init__(self, context: Context, staged: Publication, split: Split, learned: Learned, seed: int) -> None:
         self.context, self.staged, self.split, self.learned, self.seed = context, staged, split, learned, seed
+        self.forms: list[Form | None] = []
+        self.shares: list[dict[str, float]] = []
 
     def results(self, slices: Mapping[str, Slice], name: str, report: StageReport
                 ) -> Results:  # fmt: skip
@@ -70,6 +72,13 @@ class _Proof:
                 f"{r['role']} {side}": r["count"] for r in roles.groupBy("role").count().orderBy("role").collect()
             }
         report.tables[f"{name}, seed {self.seed}"] = sizes
+        if self.shares:
+            report.notes.append(f"{name}, seed {self.seed}: preference that ALS gives back, by form of the baskets: "
+                                + ", ".join(f"{k} {v:.3f}" for k, v in self.shares[0].items()))  # fmt: skip
+        if None in self.forms:
+            report.notes.append(
+                f"{name}, seed {self.seed}: cold users get no virtual events, none of these does better"
+            )
         return results
 
     def _rows(self, arm: str, product: Parts) -> DataFrame | None:
@@ -79,6 +88,8 @@ class _Proof:
             return train
         if arm in (PRODUCT, "synthetic_only"):
             parts = product
+            if not parts:
+                return train if arm == PRODUCT else None
         else:
             made = self._added(arm, product)
             if not made:
@@ -121,9 +132,8 @@ class _Proof:
         if learned.users is not None:
             about = learned.models["users"]
             users, targets = learned.users.cold.withColumn("noise", F.lit(0.0)), learned.spaces[ALS_SPACE, "items"]
-            parts.append(
-                cold_baskets(self.context, self.staged, users, targets, self.split.train, about.url, about.meta)
-            )
+            cold = cold_users(self.context, self.staged, users, targets, self.split.train, about.url, about.meta)
+            parts += self._baskets(cold)
         return parts
 
     def _audiences(
@@ -143,12 +153,18 @@ class _Proof:
             parts.append(self._audiences(replace(learned, judge=None), self.staged.keep("made", made)))
         if learned.users is not None and learned.users.encoding.encoders:
             vectors = learned.spaces[ALS_SPACE, "users"]
-            breadth = self.split.train.join(vectors, on="user_index", how="left_semi").groupBy("user_index").count()
-            activity = F.broadcast(breadth.agg(F.avg(F.log1p("count")).cast("float").alias("log_activity")))
-            made = self.staged.keep("made", vectors_of(learned.users, vectors).crossJoin(activity))
+            made = self.staged.keep("made", vectors_of(learned.users, vectors))
             own = self.split.train.join(made, on="user_index", how="left_semi")
-            parts.append(baskets(self.context, self.staged, made, learned.spaces[ALS_SPACE, "items"], own))
+            parts += self._baskets(Asked(made, learned.spaces[ALS_SPACE, "items"], self.split.train, own))
         return parts
+
+    def _baskets(self, asked: Asked) -> Parts:
+        """In the form that suits the product best; none where no form does."""
+        if not self.forms:
+            form, shares = best_form(self.context, self.staged, asked)
+            self.forms.append(form)
+            self.shares.append(shares)
+        return [] if self.forms[0] is None else [baskets(self.context, asked, self.forms[0])]
 
     def _knn(self, side: Side, vectors: DataFrame) -> DataFrame:
         table, stats = self._statistics(side)
@@ -169,7 +185,7 @@ class _Proof:
         for place_of, part in enumerate(product):
             volume, weight = part.agg(F.count(F.lit(1)), F.avg("weight")).collect()[0]
             users = train.select("user_index").distinct()
-            if self.learned.users is not None and place_of == len(product) - 1:
+            if self.learned.items is None or place_of == 1:  # those of cold users
                 users = part.groupBy("user_index").agg(F.count(F.lit(1)).cast("double").alias("share"))
             pairs = blind_pairs(users, items, train, volume, by, self.seed)
             parts.append(pairs.withColumn("weight", F.lit(weight)))

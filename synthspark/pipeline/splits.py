@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.errors import SourceError
-from synthspark.evaluation.split import Shares, Split, entity_split, time_split
+from synthspark.evaluation.split import Shares, Split, check_split, entity_split, time_split
 from synthspark.features.interactions import pair_statistics
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context, StageReport, indexed_interactions
@@ -22,17 +22,28 @@ def protocol_splits(
     """
     if protocol == "time":
         made = _by_time(context, staged, report)
-    elif protocol == "cold_item":
-        made = {protocol: _entities(context, staged, protocol, seed, 0)}
-    else:
-        made = {_name(protocol, left): _entities(context, staged, protocol, seed, left)
-                for left in _events_left(context, protocol, report)}  # fmt: skip
-    return {name: Split(*[staged.keep(f"{name}/{field}", df) for field, df in split._asdict().items()])
-            for name, split in made.items()}  # fmt: skip
+        return {name: _kept(staged, split, name, Shares(items=1.0)) for name, split in made.items()}
+    lefts = [0] if protocol == "cold_item" else _events_left(context, protocol, report)
+    if not lefts:
+        return {}
+    tables = _tables(context, staged)
+    config, splits = context.config.evaluate, {}
+    for left in lefts:
+        shares = Shares(
+            items=config.cold_fraction if "item" in protocol else 0.0,
+            users=config.cold_fraction if "user" in protocol else 0.0,
+            holdout=config.warm_holdout,
+            events_left=left,
+        )
+        name = f"{protocol}+{left}" if left else protocol
+        splits[name] = _kept(staged, entity_split(*tables, shares, config.part, seed), name, shares)
+    return splits
 
 
-def _name(protocol: str, left: int) -> str:
-    return f"{protocol}+{left}" if left else protocol
+def _kept(staged: Publication, split: Split, name: str, shares: Shares) -> Split:
+    kept = Split(*[staged.keep(f"{name}/{field}", df) for field, df in split._asdict().items()])
+    check_split(kept, name, shares)
+    return kept
 
 
 def _events_left(context: Context, protocol: str, report: StageReport) -> list[int]:
@@ -50,13 +61,13 @@ def _declared_users(context: Context) -> DataFrame | None:
     return context.read("clean/users").select("user_id") if source is not None and source.attributes else None
 
 
-def _entities(context: Context, staged: Publication, protocol: str, seed: int, left: int) -> Split:
+def _tables(context: Context, staged: Publication) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """Pairs, users and items of `entity_split`."""
     config, features = context.config.evaluate, context.config.features
     unit = context.record("featurize")["details"]["unit_weight"]
     items = context.read("features/items", feed=True).where(F.col("breadth") >= features.min_item_users)
     pairs = indexed_interactions(context).withColumn("rating", rating(F.col("weight"), unit))
     pairs = pairs.join(items.select("item_index"), on="item_index", how="left_semi")
-    pairs = staged.keep("pairs", pairs.select("user_index", "item_index", "rating"))
     users = context.read("features/users", feed=True)
     declared = _declared_users(context)
     if declared is not None:
@@ -64,13 +75,11 @@ def _entities(context: Context, staged: Publication, protocol: str, seed: int, l
     known = F.coalesce("declared", F.lit(False)) if declared is not None else F.lit(True)
     enough = F.col("breadth") >= max(features.min_user_items, 1 + max(config.events_left, default=0))
     users = users.where(F.col("breadth") > 0).select("user_index", (known & enough).alias("eligible"))
-    shares = Shares(
-        items=config.cold_fraction if "item" in protocol else 0.0,
-        users=config.cold_fraction if "user" in protocol else 0.0,
-        holdout=config.warm_holdout,
-        events_left=left,
+    return (
+        staged.keep("pairs", pairs.select("user_index", "item_index", "rating")),
+        staged.keep("users", users),
+        staged.keep("items", items.select("item_index")),
     )
-    return entity_split(pairs, users, items.select("item_index"), shares, config.part, seed, _name(protocol, left))
 
 
 def _by_time(context: Context, staged: Publication, report: StageReport) -> dict[str, Split]:

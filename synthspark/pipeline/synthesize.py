@@ -15,7 +15,7 @@ from synthspark import schemas
 from synthspark.errors import ContractError
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ChosenJudge, place, published_shop
-from synthspark.pipeline.baskets import cold_baskets, new_baskets
+from synthspark.pipeline.baskets import baskets, best_form, cold_users, new_baskets
 from synthspark.pipeline.context import (
     Context,
     StageReport,
@@ -25,6 +25,7 @@ from synthspark.pipeline.context import (
     side_name,
 )  # fmt: skip
 from synthspark.pipeline.train import JUDGE
+from synthspark.recommend import rating
 from synthspark.synthesis.events import event_mix, synthetic_events
 from synthspark.synthesis.generate import new_entities, preferences
 
@@ -53,7 +54,7 @@ def synthesize(context: Context) -> StageReport:
         users = _side(context, staged, "user_id", config.users, config.cold_users, report)
         for side in (items, users):
             _write_entities(context, staged, side)
-        pairs = staged.keep("pairs", _pairs(context, staged, items, users))
+        pairs = staged.keep("pairs", _pairs(context, staged, items, users, report))
         mix = event_mix(context.read("clean/events"))
         events = synthetic_events(pairs, _item_levels(context, items), mix, config.seed)
         schema = T.StructType([*schemas.EVENTS.fields, *schemas.SYNTHETIC.fields])
@@ -122,10 +123,10 @@ def _write_entities(context: Context, staged: Publication, side: Side) -> None:
     staged.write(table, schemas.conform(marked, full, table))
 
 
-def _pairs(context: Context, staged: Publication, items: Side, users: Side) -> DataFrame:
+def _pairs(context: Context, staged: Publication, items: Side, users: Side, report: StageReport) -> DataFrame:
     """`user_id`, `item_id`, `origin`, `weight` of every virtual event."""
     columns = ("user_id", "item_id", "origin", "weight")
-    made = (_audiences(context, staged, items, users), _baskets(context, staged, items, users))
+    made = (_audiences(context, staged, items, users), _baskets(context, staged, items, users, report))
     parts = [part.select(*columns) for part in made if part is not None]
     if not parts:
         fields = [T.StructField(c, T.DoubleType() if c == "weight" else T.StringType()) for c in columns]
@@ -153,16 +154,25 @@ def _audiences(context: Context, staged: Publication, items: Side, users: Side) 
     return named.join(users.real.select("user_index", "user_id"), on="user_index", how="inner")
 
 
-def _baskets(context: Context, staged: Publication, items: Side, users: Side) -> DataFrame | None:
+def _baskets(context: Context, staged: Publication, items: Side, users: Side, report: StageReport) -> DataFrame | None:
     """Events of cold and new users: baskets of the warm items."""
     if users.wanting is None:
         return None
     url = context.lake.path("models/behaviour_users", context.run_id)
     targets = factor_vectors(context.read(f"{ALS_SPACE}/items", feed=True), "item_index")
-    known = indexed_interactions(context).select("user_index", "item_index")
     asked = {o: users.wanting.where(F.col("origin") == f"{o}_user") for o in ("cold", "new")}
-    cold = cold_baskets(context, staged, asked["cold"], targets, known, url, users.meta)
-    placed = cold.unionByName(new_baskets(context, staged, asked["new"], targets, url, users.meta))
+    placed = new_baskets(context, staged, asked["new"], targets, url, users.meta)
+    if asked["cold"].take(1):
+        unit = context.record("featurize")["details"]["unit_weight"]
+        train = staged.keep("train", indexed_interactions(context).withColumn("rating", rating(F.col("weight"), unit)))
+        cold = cold_users(context, staged, asked["cold"], targets, train, url, users.meta)
+        form, shares = best_form(context, staged, cold)
+        report.details["baskets"] = shares
+        if form is None:
+            report.notes.append("cold users get no virtual events: ALS would serve them worse than the most bought "
+                                f"items ({shares})")  # fmt: skip
+        else:
+            placed = placed.unionByName(baskets(context, cold, form))
     named = placed.join(users.wanting.select("user_index", "user_id", "origin"), on="user_index", how="inner")
     return named.join(items.real.select("item_index", "item_id"), on="item_index", how="inner")
 

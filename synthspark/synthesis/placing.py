@@ -6,10 +6,10 @@ while designing: cold NDCG@20 .075 by item against .121 by user at the same volu
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from synthspark.retrieval import scored, top_k
+from synthspark.retrieval import Draw, scored, top_k
 
 PAIR = ("user_index", "item_index")
 
@@ -49,19 +49,14 @@ def place_items(pairs: DataFrame, users: DataFrame, budget: float, min_users: in
     return kept.select(*PAIR, "merit")
 
 
-def basket_size(least: int, most: int) -> Column:
-    """Items of a basket by the generated `log_activity` (log(1 + items)), within the bounds."""
-    wanted = F.round(F.expm1(F.least("log_activity", F.lit(20.0))))
-    return F.least(F.greatest(wanted, F.lit(least)), F.lit(most)).cast("int")
-
-
-def draw_items(users: DataFrame, items: DataFrame, seed: int) -> DataFrame:
-    """`user_index`, `item_index`, `score`: for each user `k` items, drawn in proportion to the generated preference.
+def draw_items(users: DataFrame, items: DataFrame, seed: int, sharpness: float | None) -> DataFrame:
+    """`user_index`, `item_index`, `score`: for each user `k` items, drawn in proportion to preference^sharpness.
 
     users: `user_index`, `vector`, `k`, and optionally `exclude`, the items that the user has; items: `item_index`,
-    `vector`; in ALS's own space, so that inner products are the expected preferences.
+    `vector`; in ALS's own space, so that inner products are the expected preferences. sharpness None: the best.
     """
-    return _matched(users, items, "user_index", "item_index", seed)
+    draw = None if sharpness is None else Draw(seed, sharpness)
+    return _matched(users, items, "user_index", "item_index", draw)
 
 
 def _unit_length(entities: DataFrame) -> DataFrame:
@@ -71,11 +66,9 @@ def _unit_length(entities: DataFrame) -> DataFrame:
     return entities.withColumn("vector", scaled)
 
 
-def _matched(
-    queries: DataFrame, targets: DataFrame, query: str, target: str, sample_seed: int | None = None
-) -> DataFrame:
+def _matched(queries: DataFrame, targets: DataFrame, query: str, target: str, draw: Draw | None = None) -> DataFrame:
     exclude = F.col("exclude") if "exclude" in queries.columns else F.lit(None).cast("array<int>").alias("exclude")
     asked = queries.select(F.col(query).alias("query_index"), "vector", "k", exclude)
-    found = top_k(asked, targets.select(F.col(target).alias("target_index"), "vector"), sample_seed)
+    found = top_k(asked, targets.select(F.col(target).alias("target_index"), "vector"), draw)
     named = found.withColumnsRenamed({"query_index": query, "target_index": target})
     return named.select(*PAIR, "score")

@@ -21,6 +21,7 @@ from synthspark.evaluation.split import (
     WARM,
     Shares,
     Split,
+    check_split,
     entity_split,
     time_split,
     truth,
@@ -69,7 +70,8 @@ def roles(df: DataFrame) -> dict[int, str]:
 def test_who_is_cold_has_no_training_row_but_those_left(spark: SparkSession, protocol: str, left: int) -> None:
     pairs, users, items = shop(spark)
     shares = Shares(0.3 if "item" in protocol else 0, 0.4 if "user" in protocol else 0, 0.2, left)
-    split = entity_split(pairs, users, items, shares, "test", 1, protocol)
+    split = entity_split(pairs, users, items, shares, "test", 1)
+    check_split(split, protocol, shares)
     user_role, item_role = roles(split.users), roles(split.items)
     assert {COLD, ASIDE, WARM} == set(user_role.values() if "user" in protocol else item_role.values())
     assert all(role == WARM for user, role in user_role.items() if user % 2)  # nobody who is not eligible
@@ -89,12 +91,12 @@ def test_who_is_cold_has_no_training_row_but_those_left(spark: SparkSession, pro
         (u, i) for u, i in test
         if (user_role[u] == COLD or "user" not in protocol) and (item_role[i] == COLD or "item" not in protocol)
     }  # fmt: skip
-    again = entity_split(pairs.repartition(5), users.repartition(3), items, shares, "test", 1, protocol)
+    again = entity_split(pairs.repartition(5), users.repartition(3), items, shares, "test", 1)
     assert (rows(again.train), rows(again.test)) == (train, test)
 
 
 def test_validation_is_the_other_half(spark: SparkSession) -> None:
-    test, validation = (entity_split(*shop(spark), Shares(items=0.3), part, 1, "cold_item")
+    test, validation = (entity_split(*shop(spark), Shares(items=0.3), part, 1)
                         for part in ("test", "validation"))  # fmt: skip
     swapped = {WARM: WARM, COLD: ASIDE, ASIDE: COLD}
     assert {i: swapped[role] for i, role in roles(test.items).items()} == roles(validation.items)
@@ -103,14 +105,22 @@ def test_validation_is_the_other_half(spark: SparkSession) -> None:
 
 def test_bad_splits_raise(spark: SparkSession) -> None:
     pairs, users, items = shop(spark)
-    with pytest.raises(ContractError, match="cold_item split: no (warm|cold) item among 1 eligible"):
-        entity_split(pairs, users, items.where("item_index < 1"), Shares(items=0.2), "test", 1, "cold_item")
-    with pytest.raises(ContractError, match="cold_user split: no cold user among 80"):
-        entity_split(
-            pairs, users.withColumn("eligible", F.lit(False)), items, Shares(users=0.2), "test", 1, "cold_user"
-        )
+    for name, shares, bad, words in (
+        (
+            "cold_item",
+            Shares(items=0.2),
+            (users, items.where("item_index < 1")),
+            "no (warm|cold) item among 1 eligible",
+        ),
+        ("cold_user", Shares(users=0.2), (users.withColumn("eligible", F.lit(False)), items), "no cold user among 80"),
+    ):
+        with pytest.raises(ContractError, match=f"{name} split: {words}"):
+            check_split(entity_split(pairs, *bad, shares, "test", 1), name, shares)
     with pytest.raises(ContractError, match="time split: no cold item"):
-        time_split(pairs, pairs, users, items, 5, 5)
+        check_split(time_split(pairs, pairs, users, items, 5, 5), "time", Shares(items=1.0))
+    split = entity_split(pairs, users, items, Shares(users=0.4, events_left=3), "test", 1)
+    with pytest.raises(ContractError, match="cold_user split: cold user .* has 3 training rows"):
+        check_split(split, "cold_user", Shares(users=0.4, events_left=2))
 
 
 def test_time_split_judges_what_is_new_only(spark: SparkSession) -> None:

@@ -3,13 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 import synthspark.retrieval as retrieval
 from synthspark.indexing import with_index
-from synthspark.retrieval import top_k
-from synthspark.synthesis.herding import crowd_of, herded
-from synthspark.synthesis.placing import basket_size, draw_items, place_items, propose
+from synthspark.retrieval import Draw, top_k
+from synthspark.synthesis.placing import place_items, propose
 
 pytestmark = pytest.mark.spark
 
@@ -50,12 +48,12 @@ def test_draws_follow_the_scores_and_do_not_depend_on_partitions(spark: SparkSes
     share = np.array([0.5, 0.3, 0.15, 0.05])
     asked, known = frames(spark, np.ones((4000, 1)), share[:, None], 1)
     asked = asked.selectExpr("query_index", "vector", "k", "cast(null as array<int>) as exclude")
-    first = top_k(asked, known, sample_seed=3).toPandas().sort_values("query_index")
+    first = top_k(asked, known, draw=Draw(3)).toPandas().sort_values("query_index")
     counts = first["target_index"].value_counts(normalize=True).sort_index().to_numpy()
     assert counts == pytest.approx(share, abs=0.05)
-    again = top_k(asked.repartition(5), known.repartition(3), sample_seed=3).toPandas().sort_values("query_index")
+    again = top_k(asked.repartition(5), known.repartition(3), draw=Draw(3)).toPandas().sort_values("query_index")
     assert (first["target_index"].to_numpy() == again["target_index"].to_numpy()).all()
-    other = top_k(asked, known, sample_seed=4).toPandas().sort_values("query_index")
+    other = top_k(asked, known, draw=Draw(4)).toPandas().sort_values("query_index")
     assert (first["target_index"].to_numpy() != other["target_index"].to_numpy()).any()
 
 
@@ -89,47 +87,10 @@ def test_a_draw_stands_for_the_whole_preference(spark: SparkSession) -> None:
     score = np.repeat([0.0, 0.2, 0.6], 100)
     asked, known = frames(spark, np.ones((50, 1)), score[:, None], 40)
     asked = asked.selectExpr("query_index", "vector", "k", "cast(null as array<int>) as exclude")
-    found = top_k(asked, known, sample_seed=1).toPandas()
-    likely = found[found["target_index"] >= 200].groupby("query_index").size()
     # 40 of 100 at .2 and 100 at .6 without replacement: about 29 of the latter, give or take 2.6 if independent.
-    assert likely.mean() == pytest.approx(29, abs=1.5)
-    assert likely.std() < 1.5
-    assert (found["target_index"] >= 100).all()
-
-
-def test_a_herded_basket_leads_als_where_it_should(spark: SparkSession) -> None:
-    """ALS's own answer to the basket points closer to the wanted place than its answer to as many of the best."""
-    rng = np.random.default_rng(0)
-    items = (np.abs(rng.standard_normal((400, 4))) * rng.gamma(1.0, 0.2, (400, 1))).astype(np.float32)
-    wanted = np.abs(rng.standard_normal((30, 4))).astype(np.float32) * 0.5
-    known = spark.createDataFrame([(i, y.tolist()) for i, y in enumerate(items)], "item_index int, vector array<float>")
-    users = spark.createDataFrame([(u, x.tolist(), 25) for u, x in enumerate(wanted)],
-                                  "user_index int, vector array<float>, k int")  # fmt: skip
-    crowd = crowd_of(known.repartition(3))
-    assert crowd.gram == pytest.approx(items.T @ items, rel=1e-4)
-    assert crowd.total == pytest.approx(items.sum(0), rel=1e-4)
-    drawn = draw_items(users.withColumn("k", F.lit(50)), known, seed=0).persist()
-    found = {(r.user_index, r.item_index) for r in herded(drawn, users, known, crowd).collect()}
-    assert found == {(r.user_index, r.item_index) for r in herded(drawn.repartition(5), users, known, crowd).collect()}
-    assert found <= {(r.user_index, r.item_index) for r in drawn.collect()}
-    baskets = [sorted(i for v, i in found if v == u) for u in range(30)]
-    assert {len(b) for b in baskets} == {25}
-
-    def cosine(basket: list[int], x: np.ndarray) -> float:
-        given = np.linalg.solve(items.T @ items + 0.1 * len(basket) * np.eye(4), items[basket].sum(0))
-        return float(given @ x / np.linalg.norm(given) / np.linalg.norm(x))
-
-    best = [np.argsort(-(items @ x))[:25].tolist() for x in wanted]
-    by_herding = np.mean([cosine(b, x) for b, x in zip(baskets, wanted, strict=True)])
-    assert by_herding > 0.95
-    assert by_herding > np.mean([cosine(b, x) for b, x in zip(best, wanted, strict=True)])
-
-
-def test_baskets_have_the_generated_size_within_bounds(spark: SparkSession) -> None:
-    users = spark.createDataFrame(
-        [(0, [1.0], float(np.log1p(3))), (1, [1.0], -5.0), (2, [1.0], 900.0)],
-        "user_index int, vector array<float>, log_activity float",
-    )
-    items = spark.createDataFrame([(i, [float(i)]) for i in range(10)], "item_index int, vector array<float>")
-    sizes = draw_items(users.withColumn("k", basket_size(1, 5)), items, 0).groupBy("user_index").count()
-    assert [r["count"] for r in sizes.orderBy("user_index").collect()] == [3, 1, 5]
+    for sharpness, expected in ((1.0, 29), (3.0, 38.2)):
+        found = top_k(asked, known, Draw(1, sharpness)).toPandas()
+        likely = found[found["target_index"] >= 200].groupby("query_index").size()
+        assert likely.mean() == pytest.approx(expected, abs=1.5)
+        assert likely.std() < 1.5
+        assert (found["target_index"] >= 100).all()
