@@ -167,8 +167,9 @@ class _Proof:
         return [] if self.forms[0] is None else [baskets(self.context, asked, self.forms[0])]
 
     def _knn(self, side: Side, vectors: DataFrame) -> DataFrame:
-        table, stats = self._statistics(side)
-        return knn_vectors(neighbours(side.cold, side.warm, side.index, table, stats), vectors, side.index)
+        warm = side.warm.join(vectors, on=side.index, how="left_semi")  # items of the judge's fold have no place
+        near = neighbours(side.cold, warm, side.index, *self._statistics(side))
+        return knn_vectors(near, vectors, side.index)
 
     def _ridge(self, side: Side, vectors: DataFrame) -> DataFrame:
         return ridge_vectors(side.cold, side.warm, vectors, side.index, PairTable.of(side.encoding))
@@ -192,6 +193,8 @@ class _Proof:
         return parts
 
     def _duplicated(self, product: Parts) -> Parts:
+        if not product:
+            return []
         volume, weight = reduce(DataFrame.unionByName, product).agg(F.count(F.lit(1)), F.avg("weight")).collect()[0]
         return [duplicated_pairs(self.split.train, volume, self.seed).withColumn("weight", F.lit(weight))]
 

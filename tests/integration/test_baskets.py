@@ -1,0 +1,89 @@
+"""Baskets of cold users: what ALS makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from synthspark.config import Config, parse
+from synthspark.lake import Lake
+from synthspark.pipeline.baskets import FORMS, Asked, Form, baskets, best_form
+from synthspark.pipeline.context import Context
+from synthspark.recommend import AlsSettings, fit_als
+from synthspark.synthesis.generate import histories
+from synthspark_models import summarised
+
+pytestmark = pytest.mark.spark
+
+WORDS = {
+    "source": {"events": {"path": "none", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "view"}},
+    "recommend": {"rank": 4, "iterations": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return parse(WORDS)
+
+
+@pytest.fixture(scope="module")
+def shop(spark: SparkSession, config: Config) -> tuple[DataFrame, DataFrame]:
+    """120 users of three tastes with half of their third of 90 items each; and ALS's factors of the items."""
+    rng = np.random.default_rng(0)
+    pairs = [(u, 3 * int(i) + u % 3, 0.7) for u in range(120) for i in rng.choice(30, 15, replace=False)]
+    train = spark.createDataFrame(pairs, "user_index int, item_index int, rating float")
+    return train, fit_als(train, AlsSettings(rank=4, iterations=4), 2).items.persist()
+
+
+def asked(shop: tuple[DataFrame, DataFrame], taste: int) -> Asked:
+    """Ten users nobody knows who like one third; the first of them already has item 0."""
+    train, targets = shop
+    liked = np.mean([r["vector"] for r in targets.where(f"item_index % 3 = {taste}").collect()], axis=0)
+    place = (liked / (liked @ liked) * 0.5).tolist()
+    spark = train.sparkSession
+    made = spark.createDataFrame([(u, place) for u in range(200, 210)], "user_index int, vector array<float>")
+    return Asked(made, targets, train, spark.createDataFrame([(200, 0)], "user_index int, item_index int"))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_baskets_follow_the_preference_and_leave_out_what_is_owned(
+    spark: SparkSession, config: Config, shop: tuple[DataFrame, DataFrame], tmp_path: Path, form: Form
+) -> None:
+    context = Context(spark, Lake(spark, str(tmp_path)), config, "r")
+    found = baskets(context, asked(shop, 0), form).collect()
+    assert {r["user_index"] for r in found} == set(range(200, 210))
+    assert len(found) == 90  # a tenth of the items, at most
+    assert (200, 0) not in {(r["user_index"], r["item_index"]) for r in found}
+    assert np.mean([r["item_index"] % 3 == 0 for r in found]) > 0.9
+    assert {r["weight"] for r in found} == {config.synthesize.basket_weight}
+
+
+def test_als_gives_back_what_the_best_form_tells_it(
+    spark: SparkSession, config: Config, shop: tuple[DataFrame, DataFrame], tmp_path: Path
+) -> None:
+    lake = Lake(spark, str(tmp_path))
+    context = Context(spark, lake, config, "r")
+    with lake.publication("r", "clean") as staged:
+        form, shares = best_form(context, staged, asked(shop, 1))
+    assert form is not None
+    assert len(shares) == 1 + len(FORMS)
+    assert all(0 < share <= 1.0001 for share in shares.values())
+    # The most bought are of all tastes: a third of what could be.
+    assert max(v for k, v in shares.items() if k != "most bought") > shares["most bought"] + 0.3
+
+
+def test_a_history_is_what_the_network_was_trained_on(spark: SparkSession) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((5, 3)).astype(np.float32)
+    items = spark.createDataFrame([(i, v.tolist()) for i, v in enumerate(vectors)],
+                                  "item_index int, vector array<float>")  # fmt: skip
+    pairs = spark.createDataFrame([(7, 4), (7, 0), (8, 2), (9, 99)], "user_index int, item_index int")
+    found = {r["user_index"]: r["history"] for r in histories(pairs.repartition(3), items, "user_index").collect()}
+    assert set(found) == {7, 8}  # nothing is known of item 99
+    for user, met in ((7, [0, 4]), (8, [2])):
+        known = summarised(torch.from_numpy(vectors[met])[None], torch.ones(1, len(met), dtype=torch.bool))
+        assert found[user] == pytest.approx(known[0].tolist(), abs=1e-6)
