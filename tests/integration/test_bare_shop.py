@@ -56,7 +56,7 @@ def settings(folder: Path) -> dict[str, Any]:
         "synthesize": {"users": 5, "items": 5},
         "recommend": {"rank": 3, "k": 3, "iterations": 2},
         "evaluate": {"ks": [3], "bootstrap": 100, "protocols": ["cold_user", "time"], "events_left": [0, 1],
-                     "als_seeds": 1, "arms": ["real", "real+synthetic", "random"]},
+                     "als_seeds": 1, "arms": ["real", "real+synthetic"]},
     }  # fmt: skip
 
 
@@ -82,5 +82,5 @@ def test_the_job_does_without_and_says_so(spark: SparkSession, tmp_path: Path) -
         ContractError, match="cold_item split: no (cold|warm) item|no training row, or no cold test row"
     ):
         few = settings(tmp_path)
-        few["evaluate"] |= {"protocols": ["cold_item"], "cold_fraction": 0.05}
+        few["evaluate"] |= {"protocols": ["cold_item"], "cold_fraction": 0.001}
         run_stage(Context(spark, context.lake, parse(few), "bare"), "evaluate")
