@@ -1,8 +1,8 @@
 """The utility tables from raw data: `make benchmark-utility` (about an hour on 2 cores).
 
 Runs clean, featurize and evaluate on both shops with three split seeds and writes docs/utility.md and
-benchmarks/results/utility.json (rows as in metrics.json, with `shop`). `--shop ml-100k` does one shop only, and
-`--protocol time` one protocol; what is there of the others is kept.
+benchmarks/results/utility.json (rows as in metrics.json, with `shop` and `table`). `--shop ml-100k` does one shop
+only, and `--table time` one table; what is there of the others is kept.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ ABLATIONS = {
     "budget .5": {"budget": 0.5},
     "weight 1": {"weight": 1.0},
 }  # fmt: skip
-PROTOCOLS: dict[str, list[str]] = {
-    "cold_item": [f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true",
+TABLES: dict[str, list[str]] = {
+    "cold_item": ["evaluate.protocols=[cold_item]", f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true"],
+    "ablations": ["evaluate.protocols=[cold_item]", "evaluate.arms=[real, real+synthetic, no_judge]",
                   f"evaluate.ablations={json.dumps(ABLATIONS)}"],
-    "cold_user": [f"evaluate.arms=[{USER_ARMS}]"],
-    "time": [f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true", "evaluate.als_seeds=2"],
+    "cold_user": ["evaluate.protocols=[cold_user]", f"evaluate.arms=[{USER_ARMS}]"],
+    "time": ["evaluate.protocols=[time]", f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true",
+             "evaluate.als_seeds=2"],
 }  # fmt: skip
 SHOPS = {"complete-journey": ROOT / "conf" / "demo.yaml", "ml-100k": ROOT / "conf" / "ml-100k.yaml"}
 COLUMNS = {
@@ -50,7 +52,7 @@ COLUMNS = {
 }
 
 
-def main(shops: Sequence[str], protocols: Sequence[str], seeds: Sequence[int]) -> None:
+def main(shops: Sequence[str], tables: Sequence[str], seeds: Sequence[int]) -> None:
     """Run what is asked for and write both files."""
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     for shop in shops:
@@ -58,13 +60,11 @@ def main(shops: Sequence[str], protocols: Sequence[str], seeds: Sequence[int]) -
         fixed = [f"lake.root={lake}", f"evaluate.seeds={list(seeds)}", "evaluate.als_seeds=1"]
         for stage in ("clean", "featurize"):
             run_job(SHOPS[shop], stage, "utility", fixed)
-        for protocol in protocols:
-            settings = [*fixed, f"evaluate.protocols=[{protocol}]", *PROTOCOLS[protocol]]
-            run_job(SHOPS[shop], "evaluate", "utility", settings)
+        for table in tables:
+            run_job(SHOPS[shop], "evaluate", "utility", [*fixed, *TABLES[table]])
             metrics = json.loads((lake / "reports" / "utility" / "metrics.json").read_text())
-            new = [{"shop": shop, **row} for row in metrics["protocols"]]
-            done = {(shop, row["protocol"]) for row in new}
-            rows = [r for r in rows if (r["shop"], r["protocol"]) not in done] + new
+            new = [{"shop": shop, "table": table, **row} for row in metrics["protocols"]]
+            rows = [r for r in rows if (r["shop"], r["table"]) != (shop, table)] + new
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps(rows, indent=0) + "\n")
             (ROOT / "docs" / "utility.md").write_text(report(rows))
@@ -78,14 +78,12 @@ def report(rows: list[dict[str, Any]]) -> str:
         f"ALS, the same settings for all arms, one start per split (two in time), k = {K}. Mean over the split seeds, "
         "and in brackets the least and the greatest of them; with one split its 95 % interval over users.",
     ]
-    for shop in dict.fromkeys(row["shop"] for row in rows):
-        for protocol in dict.fromkeys(row["protocol"] for row in rows if row["shop"] == shop):
-            mine = [r for r in rows if (r["shop"], r["protocol"]) == (shop, protocol)]
-            seeds = sorted({r["seed"] for r in mine})
-            parts += [
-                f"## {shop}, {protocol}, {len(seeds)} split(s)",
-                _table(mine, COLUMNS[protocol.partition("+")[0]]),
-            ]
+    for key in dict.fromkeys((r["shop"], r["table"], r["protocol"]) for r in rows):
+        mine = [r for r in rows if (r["shop"], r["table"], r["protocol"]) == key]
+        shop, table, protocol = key
+        name = f"{table} ({protocol})" if table == "ablations" else protocol
+        parts.append(f"## {shop}, {name}, splits {', '.join(map(str, sorted({r['seed'] for r in mine})))}")
+        parts.append(_table(mine, COLUMNS[protocol.partition("+")[0]]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -110,7 +108,7 @@ def _cell(found: list[dict[str, Any]]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shop", choices=SHOPS, action="append")
-    parser.add_argument("--protocol", choices=PROTOCOLS, action="append")
+    parser.add_argument("--table", choices=TABLES, action="append")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     given = parser.parse_args()
-    main(given.shop or list(SHOPS), given.protocol or list(PROTOCOLS), given.seeds)
+    main(given.shop or list(SHOPS), given.table or list(TABLES), given.seeds)
