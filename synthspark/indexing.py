@@ -1,11 +1,13 @@
-"""Dense indices 0..n-1 for ids: what ALS and the factor tables need instead of strings."""
+"""Dense indices 0..n-1 for ids, and draws by hash: both the same whatever the partitions."""
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 BUCKETS = 1024
+DRAWS = 1 << 40
+"""Values of a drawn number: exact in a double."""
 
 
 def with_index(df: DataFrame, key: str, name: str) -> DataFrame:
@@ -23,3 +25,8 @@ def with_index(df: DataFrame, key: str, name: str) -> DataFrame:
     return indexed.withColumn(name, (F.col("_offset") + F.col("_local")).cast("int")).drop(
         "_bucket", "_local", "_offset"
     )
+
+
+def uniform(*parts: Column | str) -> Column:
+    """A number in [0, 1) that is a hash of `parts`: columns, or literals such as a seed."""
+    return F.pmod(F.xxhash64(*parts), F.lit(DRAWS)) / float(DRAWS)

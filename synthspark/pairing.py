@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.indexing import with_index
+from synthspark.indexing import uniform, with_index
 
 
 def random_pairs(users: DataFrame, items: DataFrame, count: int, seed: int) -> DataFrame:
@@ -30,7 +30,7 @@ def drawn_pairs(users: DataFrame, items: DataFrame, count: int, seed: int) -> Da
 
 def _drawn(entities: DataFrame, key: str, count: int, seed: int) -> DataFrame:
     total = F.broadcast(entities.agg(F.sum("share").alias("_total")))
-    jitter = F.pmod(F.xxhash64(F.lit(seed), key), F.lit(1 << 40)) / float(1 << 40)
+    jitter = uniform(F.lit(seed), key)
     times = F.floor(F.col("share") * count / F.col("_total") + jitter).cast("int")
     sized = entities.crossJoin(total).select(key, times.alias("times")).where("times > 0")
     repeated = sized.select(key, F.explode(F.sequence(F.lit(1), "times")).alias("copy"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.indexing import with_index
+from synthspark.indexing import uniform, with_index
 from synthspark.pairing import drawn_pairs
 
 
@@ -24,7 +24,7 @@ def duplicated_pairs(train: DataFrame, count: int, seed: int) -> DataFrame:
     """About `count` of the real pairs once more, drawn by a hash; all of them where there are fewer."""
     share = F.least(F.lit(1.0), F.lit(float(count)) / F.col("_total"))
     total = F.broadcast(train.agg(F.count(F.lit(1)).alias("_total")))
-    drawn = F.pmod(F.xxhash64(F.lit(seed), "user_index", "item_index"), F.lit(1 << 40)) / float(1 << 40)
+    drawn = uniform(F.lit(seed), "user_index", "item_index")
     return train.crossJoin(total).where(drawn < share).select("user_index", "item_index")
 
 

@@ -45,7 +45,7 @@ def knn_vectors(near: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
 
     near: of `neighbours`; vectors: `key`, `vector`. Who has no neighbour gets no vector.
     """
-    known = near.join(vectors.select(F.col(key).alias("neighbour"), "vector"), on="neighbour", how="inner")
+    known = near.join(vectors.withColumnRenamed(key, "neighbour"), on="neighbour", how="inner")
     terms = F.transform("vector", lambda x: x * F.col("similarity"))
     listed = known.select(key, "neighbour", "similarity", terms.alias("terms")).groupBy(key).agg(
         F.sort_array(F.collect_list(F.struct("neighbour", "similarity", "terms"))).alias("near"))  # fmt: skip
@@ -60,7 +60,7 @@ def ridge_vectors(cold: DataFrame, warm: DataFrame, vectors: DataFrame, key: str
 
     The normal equations are summed on the executors; what comes to the driver does not grow with the rows.
     """
-    known = warm.join(vectors.select(key, "vector"), on=key, how="inner")
+    known = warm.join(vectors, on=key, how="inner")
     width = len(known.select("vector").first()[0])  # type: ignore[index]
     size = BUCKETS + len(table.numbers) + 1
 

@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from synthspark.errors import ContractError
+from synthspark.indexing import uniform
 
 WARM, COLD, ASIDE, SPARSE = "warm", "cold", "aside", "sparse"
 """Roles. cold: without a training row, and judged; aside: cold as well, of the half that is not judged now; sparse
@@ -143,7 +144,7 @@ def _half(seed: int, what: str, key: str, share: float, part: str) -> Column:
 
 
 def _draw(seed: int, what: str, *keys: str) -> Column:
-    return F.pmod(F.xxhash64(F.lit(seed), F.lit(what), *keys), F.lit(1 << 40)) / float(1 << 40)
+    return uniform(F.lit(seed), F.lit(what), *keys)
 
 
 def check_split(split: Split, name: str, shares: Shares) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.indexing import uniform
 from synthspark.judging.features import Items, ItemStatistics, PairTable, Proposal, pair_features
 from synthspark.judging.judge import Judge
 from synthspark.pairing import random_pairs
@@ -40,7 +41,7 @@ MERIT = "merit"
 
 def in_fold(index: str, fraction: float, seed: int) -> Any:
     """Whether a warm item is of the pseudo-cold fold: a hash of seed and index, so that every stage agrees."""
-    return F.pmod(F.xxhash64(F.lit("fold"), F.lit(seed), index), F.lit(1 << 40)) < fraction * float(1 << 40)
+    return uniform(F.lit("fold"), F.lit(seed), index) < fraction
 
 
 def item_statistics(items: DataFrame, pairs: DataFrame, table: PairTable) -> ItemStatistics:
@@ -66,7 +67,7 @@ def labelled_pairs(pairs: DataFrame, fold: DataFrame, negatives: int, max_pairs:
     kept = min(1.0, max_pairs / max(count * (1 + negatives), 1))
     drawn = random_pairs(pairs.select("user_index").distinct(), fold, int(count * kept) * negatives, seed)
     false = drawn.join(real, on=list(PAIR), how="left_anti").withColumn("label", F.lit(False))
-    thinned = F.pmod(F.xxhash64(F.lit(seed), *PAIR), F.lit(1 << 40)) < kept * float(1 << 40)
+    thinned = uniform(F.lit(seed), *PAIR) < kept
     return real.where(thinned).withColumn("label", F.lit(True)).unionByName(false)
 
 

@@ -55,7 +55,7 @@ def published_shop(context: Context) -> Shop:
     warm = indexed_interactions(context).withColumn("rating", rating(F.col("weight"), unit))
     warm = warm.join(items.where(F.col("breadth") >= config.min_item_users), on="item_index", how="left_semi")
     warm = warm.join(users.where(F.col("breadth") >= config.min_user_items), on="user_index", how="left_semi")
-    vectors = factor_vectors(context.read(f"{ITEM_SPACE}/users", feed=True), "user_index").drop("log_popularity")
+    vectors = factor_vectors(context.read(f"{ITEM_SPACE}/users", feed=True), "user_index")
     known = vectors.join(users.select("user_index", "breadth"), on="user_index", how="inner")
     encoded = items.select("item_index", *encoding.code_columns, *encoding.number_columns)
     return Shop(encoding, encoded, warm.select("user_index", "item_index", "rating"), known)

@@ -83,9 +83,8 @@ def indexed_interactions(context: Context) -> DataFrame:
 
 
 def factor_vectors(table: DataFrame, key: str) -> DataFrame:
-    """A factor table's scalar columns as `key` and `vector` array<float>; `log_popularity` stays."""
-    vector = F.array(*factors_in(table.columns)).alias("vector")
-    return table.select(F.col("index").alias(key), vector, "log_popularity")
+    """A factor table's scalar columns as `key` and `vector` array<float>."""
+    return table.select(F.col("index").alias(key), F.array(*factors_in(table.columns)).alias("vector"))
 
 
 def read_encoding(context: Context, side: str) -> TableEncoding:

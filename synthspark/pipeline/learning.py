@@ -85,7 +85,7 @@ def learn(context: Context, staged: Publication, split: Split, name: str) -> Lea
     if items is None:
         return Learned(None, sides["user_id"], models, spaces, None, None)
     breadth = warm.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
-    known = spaces[ITEM_SPACE, "users"].drop("log_popularity").join(breadth, on="user_index", how="inner")
+    known = spaces[ITEM_SPACE, "users"].join(breadth, on="user_index", how="inner")
     shop = Shop(items.encoding, items.warm, warm, staged.keep("users", known))
     judge = None
     if context.config.judge.enabled:

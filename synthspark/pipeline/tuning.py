@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from synthspark.evaluation.arms import measure, questions, ranked
 from synthspark.evaluation.split import COLD, SLICES, WARM, Split
+from synthspark.indexing import uniform
 from synthspark.judging import MERIT
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import Placing
@@ -22,7 +23,6 @@ WEIGHTS = (0.25, 0.5, 1.0)
 K = 20
 WARM_KEPT = 0.997
 """Share of the warm accuracy that a choice must keep: the gate allows .99, its interval included."""
-DRAWS = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def trial_split(pairs: DataFrame, fold: DataFrame, holdout: float, seed: int) ->
 
     pairs: `user_index`, `item_index`, `rating`; of open items and of this fold, of no others.
     """
-    draw = F.pmod(F.xxhash64(F.lit("trial"), F.lit(seed), "user_index", "item_index"), F.lit(DRAWS)) / float(DRAWS)
+    draw = uniform(F.lit("trial"), F.lit(seed), "user_index", "item_index")
     marked = pairs.join(fold.select("item_index", F.lit(True).alias("fold")), on="item_index", how="left")
     marked = marked.withColumn("fold", F.coalesce("fold", F.lit(False))).withColumn("held", draw < holdout)
     train = marked.where(~F.col("fold") & ~F.col("held")).select("user_index", "item_index", "rating")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synthspark import schemas
+from synthspark import indexing, schemas
 
 DAY_RANKS = [i / 400 for i in range(401)]
 SECOND_RANKS = [i / 48 for i in range(49)]
@@ -80,7 +80,7 @@ def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, se
 
 def uniform(seed: int, draw: str) -> Column:
     """A number in [0, 1) that is a hash of the seed, the pair and what is drawn."""
-    return F.pmod(F.xxhash64(F.lit(seed), F.lit(draw), "user_id", "item_id"), F.lit(1 << 40)) / float(1 << 40)
+    return indexing.uniform(F.lit(seed), F.lit(draw), "user_id", "item_id")
 
 
 def _event_type(mix: EventMix, seed: int) -> Column:
