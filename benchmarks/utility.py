@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "utility.json"
 SEEDS = (0, 1, 2)
 K = 20
+AUTO = ("synthesize.budget=auto", "synthesize.weight=auto")  # chosen on each split's own training rows
 ITEM_ARMS = "real, real+synthetic, no_judge, permuted, knn, ridge, random, popularity, duplicated, synthetic_only"
 USER_ARMS = "real, real+synthetic, permuted, knn, ridge, random, popularity"
 ABLATIONS = {
@@ -39,10 +40,10 @@ ABLATIONS = {
 TABLES: dict[str, list[str]] = {
     "cold_item": ["evaluate.protocols=[cold_item]", f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true"],
     "ablations": ["evaluate.protocols=[cold_item]", "evaluate.arms=[real, real+synthetic, no_judge]",
+                  "synthesize.budget=0.1", "synthesize.weight=0.5",
                   f"evaluate.ablations={json.dumps(ABLATIONS)}"],
     "cold_user": ["evaluate.protocols=[cold_user]", f"evaluate.arms=[{USER_ARMS}]"],
-    "time": ["evaluate.protocols=[time]", f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true",
-             "evaluate.als_seeds=2"],
+    "time": ["evaluate.protocols=[time]", f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true"],
 }  # fmt: skip
 SHOPS = {"complete-journey": ROOT / "conf" / "demo.yaml", "ml-100k": ROOT / "conf" / "ml-100k.yaml"}
 COLUMNS = {
@@ -57,7 +58,7 @@ def main(shops: Sequence[str], tables: Sequence[str], seeds: Sequence[int]) -> N
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     for shop in shops:
         lake = ROOT / "benchmarks" / "lake" / shop
-        fixed = [f"lake.root={lake}", f"evaluate.seeds={list(seeds)}", "evaluate.als_seeds=1"]
+        fixed = [f"lake.root={lake}", f"evaluate.seeds={list(seeds)}", "evaluate.als_seeds=1", *AUTO]
         for stage in ("clean", "featurize"):
             run_job(SHOPS[shop], stage, "utility", fixed)
         for table in tables:
@@ -75,7 +76,7 @@ def report(rows: list[dict[str, Any]]) -> str:
     parts = [
         "# Utility",
         "Written by `make benchmark-utility`; protocols and arms are those of [evaluation](evaluation.md). Spark's "
-        f"ALS, the same settings for all arms, one start per split (two in time), k = {K}. Mean over the split seeds, "
+        f"ALS, the same settings for all arms, one start per split, k = {K}. Mean over the split seeds, "
         "and in brackets the least and the greatest of them; with one split its 95 % interval over users.",
     ]
     for key in dict.fromkeys((r["shop"], r["table"], r["protocol"]) for r in rows):

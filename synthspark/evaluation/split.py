@@ -109,7 +109,7 @@ def time_split(
     before: DataFrame, after: DataFrame, users: DataFrame, items: DataFrame, min_items: int, min_users: int
 ) -> Split:
     """What was known at an instant against what came after it: `before` and `after` hold `user_index`, `item_index`,
-    the former `rating`, too.
+    the former `rating`, too, and optionally `since`, which the training rows keep.
 
     What is judged are the pairs of `after` that `before` has not. Cold is who first appears in `after`; sparse is a
     user with fewer than `min_items` items in `before`, or an item with fewer than `min_users` users.
@@ -120,7 +120,8 @@ def time_split(
     ]
     new = after.join(before.select(*PAIR), on=list(PAIR), how="left_anti")
     test = new.join(users, on="user_index", how="left_semi").join(items, on="item_index", how="left_semi")
-    return Split(before.select(*PAIR, "rating"), test.select(*PAIR), *roles)
+    since = [name for name in ("since",) if name in before.columns]
+    return Split(before.select(*PAIR, "rating", *since), test.select(*PAIR), *roles)
 
 
 def truth(split: Split, asked: Slice) -> DataFrame:

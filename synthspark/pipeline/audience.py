@@ -41,7 +41,7 @@ class Shop:
     items: DataFrame
     """`item_index` and the encoded columns: of every item, warm or not."""
     pairs: DataFrame
-    """`user_index`, `item_index`, `rating` of the warm items."""
+    """`user_index`, `item_index`, `rating` of the warm items, and `since` (microseconds) where that is known."""
     users: DataFrame
     """`user_index`, `vector` in the space that the generator of items has learned, `breadth`."""
 
@@ -58,7 +58,8 @@ def published_shop(context: Context) -> Shop:
     vectors = factor_vectors(context.read(f"{ITEM_SPACE}/users", feed=True), "user_index")
     known = vectors.join(users.select("user_index", "breadth"), on="user_index", how="inner")
     encoded = items.select("item_index", *encoding.code_columns, *encoding.number_columns)
-    return Shop(encoding, encoded, warm.select("user_index", "item_index", "rating"), known)
+    pairs = warm.select("user_index", "item_index", "rating", F.unix_micros("first_ts").alias("since"))
+    return Shop(encoding, encoded, pairs, known)
 
 
 def folded(context: Context) -> Any:

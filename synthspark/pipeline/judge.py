@@ -26,7 +26,7 @@ from synthspark.lake import Publication
 from synthspark.pipeline.audience import BUDGET, WEIGHT, Placing, Shop, folded, item_table, merits, open_pairs
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.featurize import als_settings
-from synthspark.pipeline.tuning import BUDGETS, trial_split, tuned
+from synthspark.pipeline.tuning import BUDGETS, trial_density, trial_split, tuned
 from synthspark.retrieval import scored
 from synthspark.synthesis.generate import preferences
 from synthspark.training import storage
@@ -35,9 +35,11 @@ Trials = dict[str, dict[str, float]]
 
 
 def train_judge(
-    context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str
+    context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str, num_cold: int
 ) -> dict[str, Any] | None:
     """Fit the judge on the fold and write it to `url`; returns its judge.json, or None where the fold is too small.
+
+    num_cold: items that will ask for an audience.
 
     The generator at `model_url` has not seen the fold's items, and the users' vectors not their sales: what the judge
     learns to trust is what it will be given for items that are really cold.
@@ -58,7 +60,7 @@ def train_judge(
     judge = fit_judge(config, learned, table.feature_names, seed)
     if judge is None:
         return None
-    placing, trials = _placing(context, staged, shop, made, learned, url)
+    placing, trials = _placing(context, staged, shop, made, learned, url, num_cold)
     about = {"placing": asdict(placing), "trials": trials}
     return save_judge(judge, table, lambda name, data: storage.write(f"{url}/{name}", data), about)
 
@@ -72,15 +74,16 @@ def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[s
 
 
 def _placing(
-    context: Context, staged: Publication, shop: Shop, made: DataFrame, learned: LabelledFeatures, url: str
-) -> tuple[Placing, Trials]:
+    context: Context, staged: Publication, shop: Shop, made: DataFrame, learned: LabelledFeatures, url: str,
+    num_cold: int,
+) -> tuple[Placing, Trials]:  # fmt: skip
     """As configured, or chosen on the even half of the fold with a judge that learned from the odd half."""
     config = context.config.synthesize
     fixed = (config.fixed_budget, config.fixed_weight)
     given = Placing(fixed[0] or BUDGET, fixed[1] or WEIGHT)
     if all(fixed):
         return given, {}
-    table, _ = item_table(shop)
+    table, warm = item_table(shop)
     trier = fit_judge(context.config.judge, learned.where(learned.items % 2 == 1), table.feature_names,
                       context.config.seed)  # fmt: skip
     if trier is None:
@@ -94,6 +97,7 @@ def _placing(
     breadth = split.train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
     users = staged.keep("trial/users", shop.users.drop("breadth").join(breadth, on="user_index", how="inner"))
     known = replace(shop, pairs=split.train, users=users)
-    budget = fixed[0] or max(BUDGETS)
+    density = trial_density(made.where(even).count(), num_cold, warm.count())
+    budget = density * (fixed[0] or max(BUDGETS))
     found = merits(context, staged, known, made.where(even), (trial_url, saved["sha256"]), budget)
-    return tuned(context, staged, split, found, users, als_settings(context), fixed)
+    return tuned(context, staged, split, found, users, als_settings(context), fixed, density)

@@ -89,7 +89,8 @@ def learn(context: Context, staged: Publication, split: Split, name: str) -> Lea
     shop = Shop(items.encoding, items.warm, warm, staged.keep("users", known))
     judge = None
     if context.config.judge.enabled:
-        found = train_judge(context, staged, shop, models["items"].url, models["items"].meta, f"{work}/judge")
+        found = train_judge(context, staged, shop, models["items"].url, models["items"].meta, f"{work}/judge",
+                            items.cold.count())  # fmt: skip
         judge = ChosenJudge.of(f"{work}/judge", found) if found else None
     return Learned(items, sides["user_id"], models, spaces, shop, judge)
 

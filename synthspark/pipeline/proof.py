@@ -48,6 +48,8 @@ class _Proof:
 
     def __init__(self, context: Context, staged: Publication, split: Split, learned: Learned, seed: int) -> None:
         self.context, self.staged, self.split, self.learned, self.seed = context, staged, split, learned, seed
+        self.budget = learned.judge.placing.budget if learned.judge else None
+        """Of every arm, with a judge or without: the same volume."""
         self.forms: list[Form | None] = []
         self.shares: list[dict[str, float]] = []
 
@@ -72,6 +74,9 @@ class _Proof:
                 f"{r['role']} {side}": r["count"] for r in roles.groupBy("role").count().orderBy("role").collect()
             }
         report.tables[f"{name}, seed {self.seed}"] = sizes
+        if self.learned.judge:
+            placing = self.learned.judge.placing
+            report.notes.append(f"{name}, seed {self.seed}: budget {placing.budget:g}, weight {placing.weight:g}")
         if self.shares:
             report.notes.append(f"{name}, seed {self.seed}: preference that ALS gives back, by form of the baskets: "
                                 + ", ".join(f"{k} {v:.3f}" for k, v in self.shares[0].items()))  # fmt: skip
@@ -143,6 +148,7 @@ class _Proof:
         shop = replace(
             learned.shop, items=self.staged.keep("items", learned.shop.items.unionByName(learned.items.cold))
         )
+        budget = budget or self.budget
         return place(self.context, self.staged, shop, made, learned.judge, self.split.train, budget, weight)
 
     def _simple(self, vectors_of: Callable[[Side, DataFrame], DataFrame]) -> Parts:

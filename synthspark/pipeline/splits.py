@@ -114,9 +114,9 @@ def _by_time(context: Context, staged: Publication, report: StageReport) -> dict
 
 def _indexed_pairs(context: Context, events: DataFrame) -> DataFrame:
     config = context.config.events
-    pairs = pair_statistics(events, config.weights, config.half_life_days).select("user_id", "item_id", "weight")
+    pairs = pair_statistics(events, config.weights, config.half_life_days)
     for key in ("user_id", "item_id"):
         name = key.removesuffix("_id")
         ids = context.read(f"features/{name}s", feed=True).select(key, f"{name}_index")
         pairs = pairs.join(ids, on=key, how="inner")
-    return pairs.select("user_index", "item_index", "weight")
+    return pairs.select("user_index", "item_index", "weight", F.unix_micros("first_ts").alias("since"))

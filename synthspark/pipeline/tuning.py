@@ -18,7 +18,7 @@ from synthspark.recommend import AlsSettings, fit_als, with_virtual
 from synthspark.session import task_slots
 from synthspark.synthesis.placing import place_items
 
-BUDGETS = (0.05, 0.1, 0.2)
+BUDGETS = (0.01, 0.03, 0.1, 0.2)
 WEIGHTS = (0.25, 0.5, 1.0)
 K = 20
 WARM_KEPT = 0.997
@@ -35,28 +35,45 @@ class Trial:
 
 
 def trial_split(pairs: DataFrame, fold: DataFrame, holdout: float, seed: int) -> Split:
-    """The items of `fold` (`item_index`) as cold, a `holdout` of the other `pairs` held out.
+    """The items of `fold` (`item_index`) as cold, a `holdout` of the pairs held out: what the next period would ask.
 
-    pairs: `user_index`, `item_index`, `rating`; of open items and of this fold, of no others.
+    pairs: `user_index`, `item_index`, `rating`; of open items and of this fold, of no others. With `since` (when a pair
+    was first seen) the newest pairs are held out, of new items and of old ones alike, and what the fold sold before is
+    left out altogether: asked about its whole past, new items would seem to sell far better than they are about to.
+    Without, or where it is null, the pairs are drawn, and the fold is asked about all that it sold.
     """
-    draw = uniform(F.lit("trial"), F.lit(seed), "user_index", "item_index")
+    drawn = uniform(F.lit("trial"), F.lit(seed), "user_index", "item_index") < holdout
+    since = F.col("since") if "since" in pairs.columns else F.lit(None).cast("long")
+    cut = pairs.agg(F.percentile_approx(since, 1 - holdout).alias("_cut"))
     marked = pairs.join(fold.select("item_index", F.lit(True).alias("fold")), on="item_index", how="left")
-    marked = marked.withColumn("fold", F.coalesce("fold", F.lit(False))).withColumn("held", draw < holdout)
+    marked = marked.crossJoin(F.broadcast(cut)).withColumn("fold", F.coalesce("fold", F.lit(False)))
+    newest = since >= F.col("_cut")
+    marked = marked.withColumn("held", F.coalesce(newest, F.col("fold") | drawn))
     train = marked.where(~F.col("fold") & ~F.col("held")).select("user_index", "item_index", "rating")
-    test = marked.where(F.col("fold") | F.col("held")).select("user_index", "item_index")
+    test = marked.where("held").select("user_index", "item_index")
     role = F.when(F.col("fold"), COLD).otherwise(WARM).alias("role")
     users = pairs.select("user_index").distinct().select("user_index", F.lit(WARM).alias("role"))
     return Split(train, test, users, marked.select("item_index", role).distinct())
 
 
+def trial_density(num_tried: int, num_cold: int, num_warm: int) -> float:
+    """What a budget is multiplied by in a trial, so that the items tried get as many events each as the cold will.
+
+    A budget is shared by all cold items of a user, and the trial has fewer. More cold items than warm (the tail that
+    hardly sells) count as that many: else nothing would be left to try.
+    """
+    return min(1.0, num_tried / max(1, min(num_cold, num_warm)))
+
+
 def tuned(
     context: Context, staged: Publication, split: Split, merits: DataFrame, users: DataFrame, als: AlsSettings,
-    fixed: tuple[float | None, float | None],
+    fixed: tuple[float | None, float | None], density: float,
 ) -> tuple[Placing, dict[str, dict[str, float]]]:  # fmt: skip
     """The best placing, and what was tried: first the budget at the middle weight, then the weight.
 
     merits: `user_index`, `item_index`, `merit` of the proposals of the split's cold items, by a judge that has not seen
-    them; users: `user_index`, `breadth`; fixed: budget and weight where the user has said, else None.
+    them; users: `user_index`, `breadth`; fixed: budget and weight where the user has said, else None; density: as of
+    `trial_density`.
     """
     tried: dict[Placing, Trial] = {}
     table: dict[str, dict[str, float]] = {}
@@ -66,7 +83,7 @@ def tuned(
             return tried[placing]
         rows = split.train
         if placing is not None:
-            chosen = place_items(merits, users, placing.budget, context.config.synthesize.min_events)
+            chosen = place_items(merits, users, density * placing.budget, context.config.synthesize.min_events)
             rows = with_virtual(rows, chosen.withColumn("weight", F.lit(placing.weight) * F.col(MERIT)))
         rows = staged.keep("trial/rows", rows)
         factors = fit_als(rows, als, 2 * task_slots(context.spark))

@@ -26,6 +26,7 @@ from synthspark.evaluation.split import (
     time_split,
     truth,
 )  # fmt: skip
+from synthspark.pipeline.tuning import trial_split
 
 pytestmark = pytest.mark.spark
 
@@ -204,3 +205,23 @@ def test_permuted_rows_keep_every_row_and_none_its_own(spark: SparkSession) -> N
     assert all(code != 2 * item for item, code in found.items())
     again = {r["item_index"]: r["code"] for r in permuted(items.repartition(7), "item_index", seed=3).collect()}
     assert found == again
+
+
+def test_a_trial_asks_what_would_be_asked_next(spark: SparkSession) -> None:
+    columns = "user_index int, item_index int, rating float, since long"
+    known = [(user, item, 1.0, 10 * user + item) for user in range(4) for item in range(5)]
+    fold = spark.createDataFrame([(4,)], "item_index int")
+    split = trial_split(spark.createDataFrame(known, columns), fold, 0.25, 0)
+    train = {(r.user_index, r.item_index) for r in split.train.collect()}
+    test = {(r.user_index, r.item_index) for r in split.test.collect()}
+    newest = {(u, i) for u, i, _, since in known if since >= 24}  # the 15th of 20
+    assert test == newest
+    assert train == {(u, i) for u, i, _, _ in known if i != 4} - newest  # nor what the fold sold before
+
+    undated = spark.createDataFrame([(u, i, r, None) for u, i, r, _ in known], columns)
+    drawn = trial_split(undated, fold, 0.25, 0)
+    asked = {(r.user_index, r.item_index) for r in drawn.test.collect()}
+    assert {(u, 4) for u in range(4)} <= asked
+    assert drawn.train.count() == len(known) - len(asked)
+    bare = trial_split(undated.drop("since"), fold, 0.25, 0)
+    assert {(r.user_index, r.item_index) for r in bare.test.collect()} == asked

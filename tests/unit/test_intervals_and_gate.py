@@ -7,7 +7,7 @@ from synthspark.evaluation.arms import SliceResult, averaged
 from synthspark.evaluation.bootstrap import GroupSums, interval, resampled_means
 from synthspark.evaluation.gate import Difference, Verdict, together, verdict
 from synthspark.pipeline.audience import Placing
-from synthspark.pipeline.tuning import Trial, best
+from synthspark.pipeline.tuning import Trial, best, trial_density
 
 
 def sums(values: list[float]) -> GroupSums:
@@ -70,3 +70,10 @@ def test_a_placing_keeps_warm_accuracy_first() -> None:
     tried = {small: Trial(0.1, 0.2, 0.19), large: Trial(0.12, 0.1995, 0.2), heavy: Trial(0.14, 0.19, 0.21)}
     assert best(real, tried) == large
     assert best(real, {heavy: tried[heavy], large: Trial(0.1, 0.191, 0.2)}) == Placing(0.2, 0.5)
+
+
+def test_a_trial_gives_each_item_as_many_events_as_the_cold_will_get() -> None:
+    assert trial_density(num_tried=100, num_cold=250, num_warm=1000) == 0.4
+    assert trial_density(num_tried=100, num_cold=50, num_warm=1000) == 1.0
+    assert trial_density(num_tried=100, num_cold=30_000, num_warm=1000) == 0.1
+    assert trial_density(num_tried=100, num_cold=0, num_warm=1000) == 1.0
