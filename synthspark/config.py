@@ -149,6 +149,8 @@ class Features(Section):
     """Values of a multi attribute that get a column of their own."""
     text_buckets: int = Field(default=32, ge=1)
     """Hashed n-gram buckets per text attribute."""
+    text_model: str | None = None
+    """A sentence encoder instead of hashed n-grams: a folder that every executor sees, or a name on the hub."""
     min_item_users: int = Field(default=5, ge=1)
     """An item with fewer distinct users is cold: no factor of its own is trusted."""
     min_user_items: int = Field(default=5, ge=1)

@@ -48,7 +48,7 @@ def featurize(context: Context) -> StageReport:
 def limits(context: Context) -> EncodingLimits:
     """The bounds of encodings that the configuration sets."""
     f = context.config.features
-    return EncodingLimits(f.min_category_count, f.max_categories, f.max_multi_values, f.text_buckets)
+    return EncodingLimits(f.min_category_count, f.max_categories, f.max_multi_values, f.text_buckets, f.text_model)
 
 
 def attribute_kinds(context: Context, key: str) -> dict[str, str]:

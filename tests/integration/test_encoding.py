@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pyspark.sql import SparkSession
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Whitespace
 
+from synthspark.errors import ConfigError
 from synthspark.features import encoding
 from synthspark.features.encoding import EncodingLimits, TableEncoding, categorical, numeric
 from synthspark.features.encoding.categorical import MISSING, RARE, UNKNOWN
@@ -105,3 +113,35 @@ def test_partials_of_two_halves_say_what_the_whole_says(spark: SparkSession) -> 
     assert one == two
     merged = numeric.reduce("x", "k", None, [numeric.analyze(h, ["x"])["x"] for h in halves])
     assert np.abs(np.array(merged.knots) - np.linspace(0, 1999, 101)).max() < 2000 / 100 * 1.5
+
+
+@pytest.fixture(scope="module")
+def sentence_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model that needs no download: the mean of one vector per word."""
+    words = {"[UNK]": 0, "red": 1, "white": 2, "wine": 3, "paper": 4}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = Lowercase(), Whitespace()
+    vectors = np.array([[0, 0, 0, 1], [1, 0, 0, 0], [0.8, 0.6, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], np.float32)
+    folder = tmp_path_factory.mktemp("model")
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)]).save(str(folder))
+    return str(folder)
+
+
+def test_texts_by_a_sentence_encoder(spark: SparkSession, sentence_model: str) -> None:
+    texts = ["Red wine", "white WINE", "paper", " ", None, "näïve", "red wine"]
+    df = spark.createDataFrame([(i, t) for i, t in enumerate(texts)], "id int, title string").repartition(3)
+    fitted = encoding.fit(df, {"title": "text"}, EncodingLimits(text_model=sentence_model))
+    assert TableEncoding.from_json(fitted.to_json()) == fitted
+    assert fitted.column_groups == [fitted.number_columns]
+    encoded = encoding.encode(df, fitted).toPandas().sort_values("id")[fitted.number_columns].to_numpy()
+    assert encoded.shape == (7, 4)
+    assert np.allclose((encoded**2).sum(1), [1, 1, 1, 0, 0, 1, 1], atol=1e-5)
+    assert encoded[0] @ encoded[1] > 0.9 > 0.1 > abs(encoded[0] @ encoded[2])
+    assert (encoded[0] == encoded[6]).all()
+    assert encoding.decode(fitted, np.zeros((7, 0), int), encoded) == {"title": [None] * 7}
+
+
+def test_a_sentence_encoder_that_is_not_there(spark: SparkSession, tmp_path: Path) -> None:
+    df = spark.createDataFrame([("a",)], "title string")
+    with pytest.raises(ConfigError, match="text_model.*nowhere.*cannot be loaded"):
+        encoding.fit(df, {"title": "text"}, EncodingLimits(text_model=str(tmp_path / "nowhere")))

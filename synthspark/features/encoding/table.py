@@ -10,14 +10,17 @@ from typing import Any
 import numpy.typing as npt
 from pyspark.sql import DataFrame
 
-from synthspark.features.encoding import categorical, datetime, multi, numeric, text
+from synthspark.features.encoding import categorical, datetime, multi, numeric, sentence, text
 from synthspark.features.encoding.categorical import CategoricalEncoder
 from synthspark.features.encoding.columns import encoded_name
 from synthspark.features.encoding.multi import MultiEncoder
 from synthspark.features.encoding.numeric import NumericEncoder
+from synthspark.features.encoding.sentence import SentenceEncoder
 from synthspark.features.encoding.text import TextEncoder
 
-Encoder = CategoricalEncoder | NumericEncoder | TextEncoder | MultiEncoder
+GroupEncoder = TextEncoder | SentenceEncoder | MultiEncoder
+"""Those whose columns mean something only together."""
+Encoder = CategoricalEncoder | NumericEncoder | GroupEncoder
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class EncodingLimits:
     max_categories: int = 50_000
     max_multi_values: int = 32
     text_buckets: int = 32
+    text_model: str | None = None
+    """A sentence encoder instead of hashed n-grams."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,14 @@ class TableEncoding:
         for encoder in self.encoders:
             if isinstance(encoder, NumericEncoder):
                 columns += [encoder.column, *([encoder.missing_column] if encoder.missing_column else [])]
-            elif isinstance(encoder, TextEncoder | MultiEncoder):
+            elif isinstance(encoder, GroupEncoder):
                 columns += encoder.columns
         return columns
 
     @property
     def column_groups(self) -> list[list[str]]:
         """The float columns that mean something only together: one group per text and per set."""
-        return [list(e.columns) for e in self.encoders if isinstance(e, TextEncoder | MultiEncoder)]
+        return [list(e.columns) for e in self.encoders if isinstance(e, GroupEncoder)]
 
     @property
     def scalar_columns(self) -> list[str]:
@@ -87,7 +92,8 @@ class TableEncoding:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TableEncoding:
         """The inverse of `to_json`."""
-        types: dict[str, Any] = {t.__name__: t for t in (CategoricalEncoder, NumericEncoder, TextEncoder, MultiEncoder)}
+        known = (CategoricalEncoder, NumericEncoder, TextEncoder, SentenceEncoder, MultiEncoder)
+        types: dict[str, Any] = {t.__name__: t for t in known}
         encoders = []
         for entry in json.loads(json.dumps(data["encoders"])):
             kind = types[entry.pop("type")]
@@ -134,9 +140,10 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits) -> Tabl
             reason = None if members.columns else "no value is frequent enough"
             floats += len(members.columns)
         else:
-            names = [encoded_name("number", floats + i, name, f"{i:02d}") for i in range(limits.text_buckets)]
-            encoder = TextEncoder(name, tuple(names))
-            floats += limits.text_buckets
+            count = sentence.dimensions(limits.text_model) if limits.text_model else limits.text_buckets
+            names = tuple(encoded_name("number", floats + i, name, f"{i:02d}") for i in range(count))
+            encoder = SentenceEncoder(name, names, limits.text_model) if limits.text_model else TextEncoder(name, names)
+            floats += count
         if reason is None:
             encoders.append(encoder)
         else:
@@ -151,6 +158,8 @@ def encode(df: DataFrame, encoding: TableEncoding) -> DataFrame:
             df = categorical.encode(df, encoder)
         elif isinstance(encoder, TextEncoder):
             df = text.encode(df, encoder)
+        elif isinstance(encoder, SentenceEncoder):
+            df = sentence.encode(df, encoder)
         elif isinstance(encoder, MultiEncoder):
             df = multi.encode(df, encoder)
         elif encoding.kinds[encoder.name] == "datetime":
