@@ -120,8 +120,8 @@ def time_split(
     ]
     new = after.join(before.select(*PAIR), on=list(PAIR), how="left_anti")
     test = new.join(users, on="user_index", how="left_semi").join(items, on="item_index", how="left_semi")
-    since = [name for name in ("since",) if name in before.columns]
-    return Split(before.select(*PAIR, "rating", *since), test.select(*PAIR), *roles)
+    kept = [name for name in (*PAIR, "rating", "since") if name in before.columns]
+    return Split(before.select(*kept), test.select(*PAIR), *roles)
 
 
 def truth(split: Split, asked: Slice) -> DataFrame:

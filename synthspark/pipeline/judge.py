@@ -35,11 +35,11 @@ Trials = dict[str, dict[str, float]]
 
 
 def train_judge(
-    context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str, num_cold: int
+    context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str, cold: DataFrame
 ) -> dict[str, Any] | None:
     """Fit the judge on the fold and write it to `url`; returns its judge.json, or None where the fold is too small.
 
-    num_cold: items that will ask for an audience.
+    cold: a row for each item that will ask for an audience.
 
     The generator at `model_url` has not seen the fold's items, and the users' vectors not their sales: what the judge
     learns to trust is what it will be given for items that are really cold.
@@ -60,7 +60,7 @@ def train_judge(
     judge = fit_judge(config, learned, table.feature_names, seed)
     if judge is None:
         return None
-    placing, trials = _placing(context, staged, shop, made, learned, url, num_cold)
+    placing, trials = _placing(context, staged, shop, made, learned, url, cold)
     about = {"placing": asdict(placing), "trials": trials}
     return save_judge(judge, table, lambda name, data: storage.write(f"{url}/{name}", data), about)
 
@@ -75,7 +75,7 @@ def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[s
 
 def _placing(
     context: Context, staged: Publication, shop: Shop, made: DataFrame, learned: LabelledFeatures, url: str,
-    num_cold: int,
+    cold: DataFrame,
 ) -> tuple[Placing, Trials]:  # fmt: skip
     """As configured, or chosen on the even half of the fold with a judge that learned from the odd half."""
     config = context.config.synthesize
@@ -97,7 +97,7 @@ def _placing(
     breadth = split.train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
     users = staged.keep("trial/users", shop.users.drop("breadth").join(breadth, on="user_index", how="inner"))
     known = replace(shop, pairs=split.train, users=users)
-    density = trial_density(made.where(even).count(), num_cold, warm.count())
+    density = trial_density(made.where(even).count(), cold.count(), warm.count())
     budget = density * (fixed[0] or max(BUDGETS))
     found = merits(context, staged, known, made.where(even), (trial_url, saved["sha256"]), budget)
     return tuned(context, staged, split, found, users, als_settings(context), fixed, density)

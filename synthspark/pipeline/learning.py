@@ -90,7 +90,7 @@ def learn(context: Context, staged: Publication, split: Split, name: str) -> Lea
     judge = None
     if context.config.judge.enabled:
         found = train_judge(context, staged, shop, models["items"].url, models["items"].meta, f"{work}/judge",
-                            items.cold.count())  # fmt: skip
+                            items.cold)  # fmt: skip
         judge = ChosenJudge.of(f"{work}/judge", found) if found else None
     return Learned(items, sides["user_id"], models, spaces, shop, judge)
 

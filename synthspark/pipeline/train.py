@@ -69,8 +69,8 @@ def _judge(context: Context, staged: Publication, model_url: str, meta: dict[str
     """Train the judge and stage models/judge_items, or say why there is none."""
     folder = f"{checkpoints(context)}/{JUDGE}"
     items = context.read("features/items", feed=True)
-    num_cold = items.where(F.col("breadth") < context.config.features.min_item_users).count()
-    found = train_judge(context, staged, published_shop(context), model_url, meta, folder, num_cold)
+    cold = items.where(F.col("breadth") < context.config.features.min_item_users)
+    found = train_judge(context, staged, published_shop(context), model_url, meta, folder, cold)
     if found is None:
         report.notes.append(f"{JUDGE} is not trained: its fold of the warm items is too small (judge.min_fold_items); "
                             "the generator's own ranking decides")  # fmt: skip

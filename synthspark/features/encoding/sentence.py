@@ -45,11 +45,11 @@ def encode(df: DataFrame, encoder: SentenceEncoder) -> DataFrame:
 
     def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
         loaded = _load(model)
-        for texts in batches:
+        for texts in (batch.fillna("") for batch in batches):
             # One text at a time: beside other texts it would be padded, and its last bits depend on its neighbours.
-            vectors = loaded.encode(texts.fillna("").tolist(), batch_size=1, normalize_embeddings=True,
+            vectors = loaded.encode(texts.tolist(), batch_size=1, normalize_embeddings=True,
                                     show_progress_bar=False)  # fmt: skip
-            blank = texts.fillna("").str.strip().eq("").to_numpy()
+            blank = texts.str.strip().eq("").to_numpy()
             yield pd.Series(list(np.where(blank[:, None], np.float32(0), np.asarray(vectors, dtype=np.float32))))
 
     as_udf: Any = pandas_udf  # its stubs know no function over an iterator of series

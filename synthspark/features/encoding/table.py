@@ -111,6 +111,8 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits) -> Tabl
     categories = categorical.analyze(df, of["categorical"], 2 * limits.max_categories)
     numbers = numeric.analyze(df, of["numeric"]) | datetime.analyze(df, of["datetime"])
     sets = multi.analyze(df, of["multi"], limits.max_multi_values)
+    by_model = limits.text_model if "text" in kinds.values() else None
+    text_columns = sentence.dimensions(by_model) if by_model else limits.text_buckets
     encoders: list[Encoder] = []
     left_out: dict[str, str] = {}
     codes = floats = 0
@@ -140,10 +142,9 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits) -> Tabl
             reason = None if members.columns else "no value is frequent enough"
             floats += len(members.columns)
         else:
-            count = sentence.dimensions(limits.text_model) if limits.text_model else limits.text_buckets
-            names = tuple(encoded_name("number", floats + i, name, f"{i:02d}") for i in range(count))
+            names = tuple(encoded_name("number", floats + i, name, f"{i:02d}") for i in range(text_columns))
             encoder = SentenceEncoder(name, names, limits.text_model) if limits.text_model else TextEncoder(name, names)
-            floats += count
+            floats += text_columns
         if reason is None:
             encoders.append(encoder)
         else:
