@@ -166,10 +166,14 @@ class Features(Section):
     """Feed rows per entity: an entity shows at most positives x this of its interactions."""
 
 
+NetworkName = Literal["gan", "dcgan", "infogan", "wgan_gp", "behaviour"]
+"""docs/networks.md says what each is; behaviour is that of the behaviour generators, the others are for profiles."""
+
+
 class Network(Section):
     """One generator: its size, its losses, its optimisers."""
 
-    network: Literal["gan", "behaviour"] = "gan"
+    network: NetworkName = "gan"
     epochs: int | None = Field(default=None, ge=1)
     """Epochs of this generator; null for train.epochs."""
     batch_size: int | None = Field(default=None, ge=2)
@@ -181,7 +185,7 @@ class Network(Section):
 class BehaviourNetwork(Network):
     """A generator of behaviour."""
 
-    network: Literal["gan", "behaviour"] = "behaviour"
+    network: NetworkName = "behaviour"
 
 
 class Train(Section):

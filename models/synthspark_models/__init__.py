@@ -1,19 +1,32 @@
 """The networks and losses: pure PyTorch, importable without Spark."""
 
 from synthspark_models.behaviour import BehaviourDiscriminator, BehaviourGenerator, Preference, summarised
-from synthspark_models.gan import GanDiscriminator, GanGenerator, Sample
+from synthspark_models.dcgan import DcganDiscriminator, DcganGenerator
+from synthspark_models.gan import GanDiscriminator, GanGenerator
+from synthspark_models.infogan import Codes, CodeShape, InfoGanDiscriminator, InfoGanGenerator
 from synthspark_models.judge import PairDiscriminator
+from synthspark_models.rows import RowDiscriminator, RowGenerator, Sample
 from synthspark_models.tabular import TableShape, TabularEncoder
+from synthspark_models.wgan_gp import WganCritic
 
 __all__ = [
     "BehaviourDiscriminator",
     "BehaviourGenerator",
+    "CodeShape",
+    "Codes",
+    "DcganDiscriminator",
+    "DcganGenerator",
     "GanDiscriminator",
     "GanGenerator",
+    "InfoGanDiscriminator",
+    "InfoGanGenerator",
     "PairDiscriminator",
     "Preference",
+    "RowDiscriminator",
+    "RowGenerator",
     "Sample",
     "TableShape",
     "TabularEncoder",
+    "WganCritic",
     "summarised",
 ]

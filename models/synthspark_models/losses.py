@@ -1,10 +1,13 @@
-"""The losses, each with its formula. Logits are raw scores; every loss is a scalar to be made small.
+"""The losses, each with its formula. Logits are raw scores; every loss is a scalar to be made small,
+a bound one to be made large.
 
-Shapes: B batch, S positives, M negatives, R rank.
+Shapes: B batch, S positives, M negatives (of a categorical code: values), R rank, A and U categorical and continuous
+codes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -51,6 +54,27 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     penalty: Tensor = weight * ((gradient.norm(2, dim=1) - 1) ** 2).mean()
     return penalty
+
+
+def mutual_information_bound(
+    logits: Tensor, categorical: Tensor, mean: Tensor, log_variance: Tensor, continuous: Tensor
+) -> Tensor:
+    """L_I = H(c) + E[log Q(c | x)] <= I(c; x), in nats, to be made large. Chen et al. 2016 (arXiv:1606.03657).
+
+    Categorical codes are uniform, so H = log M each; continuous ones are uniform in [-1, 1], so H = log 2 each, and Q
+    is a normal density of its own mean and variance.
+
+    logits: (B, A, M); categorical: the codes themselves, int64 (B, A); mean, log_variance, continuous: (B, U).
+    """
+    bound = logits.new_zeros(())
+    if categorical.shape[1]:
+        read = -F.cross_entropy(logits.flatten(0, 1), categorical.flatten())
+        bound = bound + categorical.shape[1] * (math.log(logits.shape[2]) + read)
+    if continuous.shape[1]:
+        square = (continuous - mean) ** 2 / log_variance.exp()
+        density = -0.5 * (math.log(2 * math.pi) + log_variance + square)
+        bound = bound + continuous.shape[1] * math.log(2) + density.sum(dim=1).mean()
+    return bound
 
 
 def ranking_loss(

@@ -19,7 +19,7 @@ from synthspark.features import encoding as encodings
 from synthspark.features.encoding import TableEncoding
 from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
 from synthspark.training.artifacts import load_generator
-from synthspark_models import BehaviourGenerator, GanGenerator
+from synthspark_models import BehaviourGenerator, RowGenerator
 from synthspark_models.behaviour import PRIOR_COUNTERPARTS
 
 HISTORY = "history"
@@ -111,9 +111,9 @@ def new_entities(
 
     def handle(block: int, rows: pa.Table) -> pa.Table:
         network, _ = _loaded(model_url, sha256)
-        assert isinstance(network, GanGenerator)
+        assert isinstance(network, RowGenerator)
         torch.manual_seed(int(generator(seed, PROFILE, block).integers(1 << 62)))
-        sample = network(torch.randn(ROWS, network.noise_dim))
+        sample = network(network.latent(ROWS))
         number = rows.column("id").to_numpy()
         place = number % ROWS
         code, value = sample.codes().numpy()[place], sample.numbers.numpy()[place]

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from synthspark.errors import LakeError
-from synthspark.training import storage
+from synthspark.training import classics, storage
 from synthspark.training.task import TrainingTask
-from synthspark_models import BehaviourGenerator, GanGenerator, TableShape
+from synthspark_models import BehaviourGenerator, TableShape
 
 
 def build_generator(network: str, table: TableShape, rank: int, settings: Mapping[str, Any]) -> nn.Module:
     """The generator of a network by its name in the configuration."""
-    if network == "gan":
-        return GanGenerator(table, int(settings["noise_dim"]), int(settings["hidden"]))
+    if network in classics.SIZES:
+        return classics.build_generator(network, table, settings)
     return BehaviourGenerator(
         table,
         rank,
@@ -81,7 +81,7 @@ def save_generator(task: TrainingTask, generator: nn.Module, history: list[dict[
     """Write model.safetensors and model.json; returns the latter's content."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
     data = save_tensors(tensors)
-    settings = {name: task.setting(name) for name in ("noise_dim", "hidden")}
+    settings = {name: task.setting(name) for name in classics.SIZES.get(task.network, ("noise_dim", "hidden"))}
     if task.network == "behaviour":
         settings |= {name: task.setting(name) for name in ("dropout", "attribute_dropout", "max_history")}
     meta = {

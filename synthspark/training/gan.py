@@ -1,4 +1,4 @@
-"""The classic GAN on profiles: alternate steps of the two minimax losses."""
+"""The classic adversarial networks on profiles: steps of the discriminator, then one of the generator."""
 
 from __future__ import annotations
 
@@ -6,25 +6,37 @@ import torch
 from torch import Tensor, nn
 
 from synthspark.training.artifacts import build_generator
+from synthspark.training.classics import SIZES, build_discriminator, check, initialised
 from synthspark.training.loader import stacked
 from synthspark.training.optimise import apply
 from synthspark.training.task import TrainingTask
-from synthspark_models import GanDiscriminator, GanGenerator, TableShape
-from synthspark_models.losses import minimax_discriminator_loss, minimax_generator_loss
+from synthspark_models import InfoGanDiscriminator, InfoGanGenerator, RowGenerator, Sample, TableShape
+from synthspark_models.losses import (
+    critic_generator_loss,
+    gradient_penalty,
+    minimax_discriminator_loss,
+    minimax_generator_loss,
+    mutual_information_bound,
+    wasserstein_critic_loss,
+)
 
 
 class GanTrainer:
-    """Steps of `gan`; modules and optimisers by name, so that checkpoints need not know them."""
+    """Steps of `gan`, `dcgan`, `infogan` and `wgan_gp`, which differ in their modules and in three terms of the losses.
+
+    Modules and optimisers by name, so that checkpoints need not know them. Raises ConfigError for settings that cannot
+    be meant.
+    """
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
+        check(task)
         self.task, self.device = task, device
         table = TableShape(tuple(task.cardinalities), len(task.number_columns))
-        generator = build_generator(task.network, table, 0, {k: task.setting(k) for k in ("noise_dim", "hidden")})
-        assert isinstance(generator, GanGenerator)
+        generator = build_generator(task.network, table, 0, {k: task.setting(k) for k in SIZES[task.network]})
+        assert isinstance(generator, RowGenerator)
         self.generator = generator.to(device)
-        self.discriminator = GanDiscriminator(
-            table, int(task.setting("hidden")), spectral=bool(task.setting("spectral_norm"))
-        ).to(device)
+        self.discriminator = build_discriminator(task, table).to(device)
+        initialised(task, self.generator, self.discriminator)
         self.modules: dict[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator}
         rates = {"generator": "learning_rate", "discriminator": "discriminator_learning_rate"}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
@@ -33,27 +45,59 @@ class GanTrainer:
         }
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """discriminator_steps steps of the discriminator, one of the generator."""
-        task = self.task
-        codes = stacked(batch, task.code_columns, torch.long, self.device)
-        numbers = stacked(batch, task.number_columns, torch.float32, self.device)
-        clip, temperature = float(task.setting("gradient_clip")), float(task.setting("temperature"))
-        smoothing = float(task.setting("label_smoothing"))
-        for _ in range(int(task.setting("discriminator_steps"))):
-            with torch.no_grad():
-                fake = self.generator(self._noise(len(codes)), temperature)
-            loss = minimax_discriminator_loss(
-                self.discriminator.real(codes, numbers), self.discriminator(fake), smoothing
-            )
-            apply(loss, self.discriminator, self.optimizers["discriminator"], clip)
-        sample = self.generator(self._noise(len(codes)), temperature)
-        generator_loss = minimax_generator_loss(self.discriminator(sample))
-        apply(generator_loss, self.generator, self.optimizers["generator"], clip)
+        """discriminator_steps steps of the discriminator on the same rows, against ever new generated ones, then one
+        of the generator.
+        """
+        codes = stacked(batch, self.task.code_columns, torch.long, self.device)
+        numbers = stacked(batch, self.task.number_columns, torch.float32, self.device)
+        clip = float(self.task.setting("gradient_clip"))
+        for _ in range(int(self.task.setting("discriminator_steps"))):
+            loss, information = self._discriminator_loss(codes, numbers)
+            apply(loss - information, self.discriminator, self.optimizers["discriminator"], clip)
+        latent, sample = self._generated(len(codes))
+        row = self.discriminator.embedding.relaxed(sample)
+        judged = self.discriminator.judge(row)
+        fooled = critic_generator_loss(judged) if self._wasserstein else minimax_generator_loss(judged)
+        bound = self._information(row, latent)
+        apply(fooled - self._worth(bound), self.generator, self.optimizers["generator"], clip)
         spread = diversity(sample.codes(), sample.numbers.detach(), codes, numbers)
-        return {"discriminator_loss": loss.detach(), "generator_loss": generator_loss.detach(), "diversity": spread}
+        report = {"discriminator_loss": loss.detach(), "generator_loss": fooled.detach(), "diversity": spread}
+        return report if bound is None else report | {"mutual_information": bound.detach()}
 
-    def _noise(self, rows: int) -> Tensor:
-        return torch.randn(max(rows, 2), self.generator.noise_dim, device=self.device)  # batch norm needs two
+    @property
+    def _wasserstein(self) -> bool:
+        return self.task.network == "wgan_gp"
+
+    def _discriminator_loss(self, codes: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The adversarial loss, and what the discriminator gains by reading the codes."""
+        with torch.no_grad():
+            latent, fake = self._generated(len(codes))
+        judge, embedding = self.discriminator.judge, self.discriminator.embedding
+        real_row, fake_row = embedding.real(codes, numbers), embedding.relaxed(fake)
+        if self._wasserstein:
+            penalty = gradient_penalty(judge, real_row, fake_row, float(self.task.setting("gradient_penalty")))
+            loss = wasserstein_critic_loss(judge(real_row), judge(fake_row)) + penalty
+        else:
+            smoothing = float(self.task.setting("label_smoothing"))
+            loss = minimax_discriminator_loss(judge(real_row), judge(fake_row), smoothing)
+        return loss, self._worth(self._information(fake_row, latent))
+
+    def _generated(self, rows: int) -> tuple[Tensor, Sample]:
+        latent = self.generator.latent(max(rows, 2))  # batch norm needs two
+        return latent, self.generator(latent, float(self.task.setting("temperature")))
+
+    def _information(self, row: Tensor, latent: Tensor) -> Tensor | None:
+        """The lower bound of what an embedded row tells of its codes, in nats; None where there are none."""
+        if not isinstance(self.generator, InfoGanGenerator):
+            return None
+        assert isinstance(self.discriminator, InfoGanDiscriminator)
+        read, codes = self.discriminator.recognise(row), self.generator.codes(latent)
+        return mutual_information_bound(read.logits, codes.categorical, read.mean, read.log_variance, codes.continuous)
+
+    def _worth(self, bound: Tensor | None) -> Tensor:
+        if bound is None:
+            return torch.zeros((), device=self.device)
+        return float(self.task.setting("information_weight")) * bound
 
 
 def diversity(codes: Tensor, numbers: Tensor, real_codes: Tensor, real_numbers: Tensor) -> Tensor:

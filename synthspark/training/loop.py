@@ -18,6 +18,7 @@ from synthspark.errors import ConfigError
 from synthspark.training import storage
 from synthspark.training.artifacts import restore_checkpoint, save_checkpoint, save_generator
 from synthspark.training.behaviour import BehaviourTrainer
+from synthspark.training.classics import SIZES
 from synthspark.training.divergence import Watch
 from synthspark.training.gan import GanTrainer
 from synthspark.training.loader import batch_rows, check_feed, feed, steps_per_epoch
@@ -43,13 +44,13 @@ def train(task: TrainingTask) -> None:
     check_feed(task.feed_url, task.num_rows, processes())
     device = pick_device(task.device)
     torch.manual_seed(_seed(task, "weights"))
-    trainer: Trainer = GanTrainer(task, device) if task.network == "gan" else BehaviourTrainer(task, device)
+    trainer: Trainer = GanTrainer(task, device) if task.network in SIZES else BehaviourTrainer(task, device)
     done = restore_checkpoint(task, trainer.modules, trainer.optimizers)
     for module in trainer.modules.values():
         module.train()
         broadcast(module)
     history = _history(task, done)
-    watch = Watch(task.name)
+    watch = Watch(task.name, task.network)
     for epoch in range(done + 1, task.epochs + 1):
         record = _epoch(task, trainer, epoch, rank)
         watch.check(record)

@@ -9,19 +9,26 @@ from typing import Any
 
 Hyper = dict[str, float | int | str | bool]
 
+ADVERSARIAL: Hyper = {
+    "learning_rate": 2e-4,
+    "discriminator_learning_rate": 2e-4,
+    "gradient_clip": 5.0,
+    "initialisation": "uniform",
+    "discriminator_steps": 1,
+    "steps_per_epoch": 0,
+    "temperature": 0.5,
+    "hidden": 256,
+    "noise_dim": 64,
+}
+"""What the networks without an anchor share."""
+MINIMAX: Hyper = ADVERSARIAL | {"label_smoothing": 0.1, "spectral_norm": False}
+
 DEFAULTS: dict[str, Hyper] = {
-    "gan": {
-        "learning_rate": 2e-4,
-        "discriminator_learning_rate": 2e-4,
-        "gradient_clip": 5.0,
-        "label_smoothing": 0.1,
-        "discriminator_steps": 1,
-        "steps_per_epoch": 0,
-        "spectral_norm": False,
-        "temperature": 0.5,
-        "hidden": 256,
-        "noise_dim": 64,
-    },
+    "gan": MINIMAX,
+    "dcgan": MINIMAX | {"initialisation": "normal"},
+    "infogan": MINIMAX
+    | {"information_weight": 1.0, "categorical_codes": 1, "categories_per_code": 10, "continuous_codes": 2},
+    "wgan_gp": ADVERSARIAL | {"discriminator_steps": 5, "gradient_penalty": 10.0},
     "behaviour": {
         "learning_rate": 2e-3,
         "discriminator_learning_rate": 1e-3,
@@ -60,7 +67,7 @@ class TrainingTask:
     name: str
     """profile_items, profile_users, behaviour_items or behaviour_users."""
     network: str
-    """gan or behaviour."""
+    """A key of DEFAULTS."""
     feed_url: str
     """Directory of Parquet files, with a scheme."""
     num_rows: int
@@ -88,6 +95,10 @@ class TrainingTask:
         """A setting as given, or its default; KeyError for one that the network does not have."""
         defaults = DEFAULTS[self.network] | ROLE_DEFAULTS.get(self.name, {})
         return self.hyper.get(name, defaults[name])
+
+    def has(self, name: str) -> bool:
+        """Whether the network has such a setting."""
+        return name in DEFAULTS[self.network]
 
     @property
     def columns(self) -> list[str]:

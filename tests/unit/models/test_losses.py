@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from synthspark_models.losses import (
+    critic_generator_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     minimax_discriminator_loss,
     minimax_generator_loss,
+    mutual_information_bound,
     ranking_loss,
     wasserstein_critic_loss,
 )
@@ -44,6 +46,35 @@ def test_gradient_penalty_of_a_linear_critic() -> None:
     slope = torch.tensor([3.0, 4.0])  # norm 5: (5 - 1)^2 x 10
     penalty = gradient_penalty(lambda x: x @ slope, torch.randn(8, 2), torch.randn(8, 2))
     assert penalty.item() == pytest.approx(160.0, rel=1e-4)
+
+
+def test_gradient_penalty_has_a_weight_and_only_wants_a_slope_of_one() -> None:
+    slope = torch.tensor([0.6, 0.8])
+    assert gradient_penalty(lambda x: x @ slope, torch.randn(8, 2), torch.randn(8, 2)).item() < 1e-10
+    steep = gradient_penalty(lambda x: x @ (3 * slope), torch.randn(8, 2), torch.randn(8, 2), weight=2.0)
+    assert steep.item() == pytest.approx(8.0, rel=1e-4)
+    assert critic_generator_loss(torch.tensor([1.0, 2.0])).item() == -1.5
+
+
+def test_mutual_information_bound_by_hand() -> None:
+    none = torch.zeros(2, 0)
+    codes = torch.tensor([[0], [1]])
+    guess = torch.tensor([[[math.log(3), 0.0]], [[math.log(3), 0.0]]])  # Q = 3/4 of the first code, 1/4 of the second
+    bound = mutual_information_bound(guess, codes, none, none, none)
+    assert bound.item() == pytest.approx(math.log(2) + (math.log(0.75) + math.log(0.25)) / 2, rel=1e-5)
+    # A normal density of mean 0 and variance 1 at 1 and at 0, against H = log 2 of a uniform in [-1, 1].
+    nothing, at = torch.zeros(2, 0, 3), torch.tensor([[1.0], [0.0]])
+    bound = mutual_information_bound(nothing, torch.zeros(2, 0).long(), torch.zeros(2, 1), torch.zeros(2, 1), at)
+    assert bound.item() == pytest.approx(math.log(2) - 0.5 * math.log(2 * math.pi) - 0.25, rel=1e-5)
+
+
+def test_mutual_information_adds_up_over_codes_and_is_at_most_their_entropy() -> None:
+    codes = torch.randint(0, 4, (50, 2))
+    sure = torch.nn.functional.one_hot(codes, 4) * 1e4
+    none = torch.zeros(50, 0)
+    assert mutual_information_bound(sure, codes, none, none, none).item() == pytest.approx(2 * math.log(4), rel=1e-5)
+    blind = mutual_information_bound(torch.zeros(50, 2, 4), codes, none, none, none)
+    assert blind.item() == pytest.approx(0.0, abs=1e-5)
 
 
 def test_ranking_loss_with_every_counterpart_is_the_full_softmax() -> None:
