@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, field
 
 from synthspark.errors import TrainingError
-from synthspark.training.task import DEFAULTS
+from synthspark.training.task import DEFAULTS, TrainingTask
 
 PATIENCE = 3
 """Epochs in a row that a collapse must last."""
 WON_LOSS, LOST_LOSS = 0.01, 6.0
-"""Below / above: a discriminator that is never wrong, a generator that never gets through."""
+"""Above the least possible / above: a discriminator that is never wrong, a generator that never gets through."""
 LEAST_DIVERSITY = 0.05
 """Entropy of what is generated, in that of real rows."""
 
@@ -36,9 +36,18 @@ class Watch:
 
     task: str
     network: str = "gan"
+    least_loss: float = 0.0
+    """What the discriminator's loss is when it is never wrong: smoothed labels leave some."""
     _won: int = field(default=0, init=False)
     _narrow: int = field(default=0, init=False)
     _away: int = field(default=0, init=False)
+
+    @classmethod
+    def of(cls, task: TrainingTask) -> Watch:
+        """The watch that fits a task."""
+        smoothing = float(task.setting("label_smoothing")) if task.has("label_smoothing") else 0.0
+        least = -sum(p * math.log(p) for p in (smoothing, 1 - smoothing) if p > 0)
+        return cls(task.name, task.network, least)
 
     def check(self, record: dict[str, float]) -> None:
         """Raises TrainingError if a loss is not finite, or if one side has given way for PATIENCE epochs."""
@@ -52,7 +61,7 @@ class Watch:
             # Its losses are differences of values: negative, or large, without anybody having won.
             self._away = self._away + 1 if abs(record["discriminator_loss"]) > RUNAWAY else 0
         else:
-            won = record["discriminator_loss"] < WON_LOSS and record["generator_loss"] > LOST_LOSS
+            won = record["discriminator_loss"] - self.least_loss < WON_LOSS and record["generator_loss"] > LOST_LOSS
             self._won = self._won + 1 if won else 0
         self._narrow = self._narrow + 1 if record["diversity"] < LEAST_DIVERSITY else 0
         if self._away >= PATIENCE:

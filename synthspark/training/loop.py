@@ -50,7 +50,7 @@ def train(task: TrainingTask) -> None:
         module.train()
         broadcast(module)
     history = _history(task, done)
-    watch = Watch(task.name, task.network)
+    watch = Watch.of(task)
     for epoch in range(done + 1, task.epochs + 1):
         record = _epoch(task, trainer, epoch, rank)
         watch.check(record)

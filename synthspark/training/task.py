@@ -25,7 +25,7 @@ MINIMAX: Hyper = ADVERSARIAL | {"label_smoothing": 0.1, "spectral_norm": False}
 
 DEFAULTS: dict[str, Hyper] = {
     "gan": MINIMAX,
-    "dcgan": MINIMAX | {"initialisation": "normal"},
+    "dcgan": MINIMAX | {"initialisation": "normal", "spectral_norm": True},
     "infogan": MINIMAX
     | {"information_weight": 1.0, "categorical_codes": 1, "categories_per_code": 10, "continuous_codes": 2},
     "wgan_gp": ADVERSARIAL | {"discriminator_steps": 5, "gradient_penalty": 10.0},

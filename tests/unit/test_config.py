@@ -55,6 +55,13 @@ def test_the_judge_is_one_of_two_kinds() -> None:
         parse(minimal(judge={"model": "forest"}))
 
 
+def test_a_profile_network_is_one_word() -> None:
+    for name in ("gan", "dcgan", "infogan", "wgan_gp"):
+        assert parse(minimal(train={"profile_items": {"network": name}})).train.profile_items.network == name
+    with pytest.raises(ConfigError, match=r"train.profile_users.network: .*'dcgan', 'infogan'.*found 'stylegan'"):
+        parse(minimal(train={"profile_users": {"network": "stylegan"}}))
+
+
 def test_overrides_reach_nested_keys_and_spark_names_with_dots(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("source: {events: {path: e, columns: {user_id: u, item_id: i}, event_type: view}}\n")
