@@ -110,6 +110,9 @@ class EntitySource(Source):
     """Zone of datetime attributes that carry none."""
     separator: str = "|"
     """Separates the values of a multi attribute that is stored as one string."""
+    hierarchies: list[list[str]] = []
+    """Categorical attributes from coarse to fine, e.g. [[department, category, type]]: no new row breaks them, nor any
+    that the data show by themselves."""
 
 
 class Sources(Section):
@@ -166,20 +169,30 @@ class Features(Section):
     """Feed rows per entity: an entity shows at most positives x this of its interactions."""
 
 
-NetworkName = Literal["gan", "dcgan", "infogan", "wgan_gp", "behaviour"]
+NetworkName = Literal["autoregressive", "gan", "dcgan", "infogan", "wgan_gp", "behaviour"]
 """docs/networks.md says what each is; behaviour is that of the behaviour generators, the others are for profiles."""
 
 
 class Network(Section):
     """One generator: its size, its losses, its optimisers."""
 
-    network: NetworkName = "gan"
+    network: NetworkName = "autoregressive"
     epochs: int | None = Field(default=None, ge=1)
-    """Epochs of this generator; null for train.epochs."""
+    """Epochs of this generator; null for train.epochs (of autoregressive: what suits the number of rows)."""
     batch_size: int | None = Field(default=None, ge=2)
-    """Rows per step and process of this generator; null for train.batch_size."""
+    """Rows per step and process of this generator; null for train.batch_size (of autoregressive: as epochs)."""
     hyper: dict[str, float | int | str | bool] = {}
     """Settings of the network and its optimisers, named in docs/networks.md."""
+
+
+class ProfileNetwork(Network):
+    """A generator of profiles: new rows of items or users."""
+
+    min_category_count: int = Field(default=1, ge=1)
+    """Categories that fewer rows have are never emitted by autoregressive; for the others features.min_category_count
+    says it."""
+    judged: bool = True
+    """False: what autoregressive proposes is published unjudged."""
 
 
 class BehaviourNetwork(Network):
@@ -199,8 +212,9 @@ class Train(Section):
     """Processes in all; each reads its own shard."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where Spark or torch has one."""
-    profile_items: Network = Network()
-    profile_users: Network = Network()
+    profile_items: ProfileNetwork = ProfileNetwork()
+    profile_users: ProfileNetwork = ProfileNetwork(min_category_count=5)
+    """What fewer than five people have could tell who they are."""
     behaviour_items: BehaviourNetwork = BehaviourNetwork()
     behaviour_users: BehaviourNetwork = BehaviourNetwork()
 
@@ -259,6 +273,13 @@ class Synthesize(Section):
     chosen on the judge's fold."""
     unjudged_weight: float = Field(default=0.3, gt=0)
     """Weight of a virtual event that nobody judged: those of new users, and of cold items if there is no judge."""
+    items_where: list[str] = []
+    """Conditions that all new items meet, e.g. [brand=X, "price<5"]."""
+    users_where: list[str] = []
+    """Conditions that all new users meet."""
+    impute: list[Literal["items", "users"]] = []
+    """Sides whose real rows are completed: synthetic/<side> gets, with origin imputed and their own id, those that lack
+    an attribute, with all of them. The real rows stay as they are."""
     min_events: int = Field(default=1, ge=1)
     """Events that every cold or new entity gets at least."""
     basket_weight: float = Field(default=0.01, gt=0)

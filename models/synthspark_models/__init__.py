@@ -1,5 +1,6 @@
 """The networks and losses: pure PyTorch, importable without Spark."""
 
+from synthspark_models.autoregressive import AutoregressiveGenerator
 from synthspark_models.behaviour import BehaviourDiscriminator, BehaviourGenerator, Preference, summarised
 from synthspark_models.dcgan import DcganDiscriminator, DcganGenerator
 from synthspark_models.gan import GanDiscriminator, GanGenerator
@@ -10,6 +11,7 @@ from synthspark_models.tabular import TableShape, TabularEncoder
 from synthspark_models.wgan_gp import WganCritic
 
 __all__ = [
+    "AutoregressiveGenerator",
     "BehaviourDiscriminator",
     "BehaviourGenerator",
     "CodeShape",

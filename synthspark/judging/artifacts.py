@@ -10,7 +10,6 @@ from importlib.metadata import version
 from typing import Any
 
 from synthspark.errors import LakeError
-from synthspark.judging.features import PairTable
 from synthspark.judging.judge import Judge
 from synthspark.judging.network import NetworkJudge
 from synthspark.judging.trees import TreeJudge
@@ -19,7 +18,7 @@ KINDS: dict[str, type[Judge]] = {kind.model: kind for kind in (TreeJudge, Networ
 
 
 def save_judge(
-    judge: Judge, table: PairTable, write: Callable[[str, bytes], None], about: Mapping[str, Any] | None = None
+    judge: Judge, table: Mapping[str, Any], write: Callable[[str, bytes], None], about: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Write the judge's file and judge.json, with `about` in it, by `write(name, data)`; returns the latter's data."""
     data = judge.to_bytes()
@@ -28,7 +27,7 @@ def save_judge(
         "model": judge.model,
         "settings": judge.settings(),
         "sha256": hashlib.sha256(data).hexdigest(),
-        "table": table.to_json(),
+        "table": table,
         "auc": judge.auc,
         "num_pairs": judge.num_pairs,
         "versions": {p: version(p) for p in ("synthspark", "lightgbm", "torch")},

@@ -17,6 +17,7 @@ from synthspark.indexing import with_index
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, open_pairs
 from synthspark.pipeline.context import Context, StageReport, side_name
+from synthspark.pipeline.profiles import split_off, with_tokens
 from synthspark.recommend import AlsSettings, fit_als, rating
 from synthspark.session import task_slots
 
@@ -139,8 +140,13 @@ def _features(
     report.tables.setdefault("features", {})[side] = staged.rows[f"features/{side}"]
     if fitted.encoders:  # a profile is learned from those who have one, not from ids seen in events only
         known = staged.read(f"features/{side}").join(declared.select(key), on=key, how="left_semi")
-        profiles = known.select(*fitted.code_columns, *fitted.number_columns)
-        write_feed(context, staged.write, f"feeds/profile_{side}", profiles, _declared_rows(context, side))
+        encoded_columns = known.select(key, *fitted.code_columns, *fitted.number_columns)
+        tokens = with_tokens(context, staged, declared, key, kinds, report)
+        profiles = encoded_columns.join(tokens, on=key, how="inner")
+        count = _declared_rows(context, side)
+        for name, part in zip(("", "_validation"), split_off(profiles, key, count, context.config.seed), strict=True):
+            if part is not None:
+                write_feed(context, staged.write, f"feeds/profile_{side}{name}", part.drop(key), count)
     return staged.read(f"features/{side}"), fitted
 
 

@@ -62,7 +62,7 @@ def train_judge(
         return None
     placing, trials = _placing(context, staged, shop, made, learned, url, cold)
     about = {"placing": asdict(placing), "trials": trials}
-    return save_judge(judge, table, lambda name, data: storage.write(f"{url}/{name}", data), about)
+    return save_judge(judge, table.to_json(), lambda name, data: storage.write(f"{url}/{name}", data), about)
 
 
 def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[str], seed: int) -> Judge | None:
@@ -89,7 +89,7 @@ def _placing(
     if trier is None:
         return given, {}
     trial_url = f"{url}-trial"
-    saved = save_judge(trier, table, lambda name, data: storage.write(f"{trial_url}/{name}", data))
+    saved = save_judge(trier, table.to_json(), lambda name, data: storage.write(f"{trial_url}/{name}", data))
     even = F.col("item_index") % 2 == 0
     pairs = shop.pairs.where(~folded(context) | even)
     split = trial_split(pairs, made.where(even), context.config.evaluate.warm_holdout, context.config.seed)

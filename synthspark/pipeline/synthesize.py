@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark import schemas
-from synthspark.errors import ContractError
+from synthspark.errors import ConfigError, ContractError
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ChosenJudge, place, published_shop
 from synthspark.pipeline.baskets import baskets, best_form, cold_users, new_baskets
@@ -24,10 +24,11 @@ from synthspark.pipeline.context import (
     read_encoding,
     side_name,
 )  # fmt: skip
+from synthspark.pipeline.profiles import AUTOREGRESSIVE, imputed_rows, new_rows
 from synthspark.pipeline.train import JUDGE
 from synthspark.recommend import rating
 from synthspark.synthesis.events import event_mix, synthetic_events
-from synthspark.synthesis.generate import new_entities, preferences
+from synthspark.synthesis.generate import preferences
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,7 @@ def _side(context: Context, staged: Publication, key: str, count: int, cold: boo
     if profile is not None and count > 0:
         first = context.record("featurize")["rows"][f"features/{name}"]
         url = context.lake.path(f"models/profile_{name}", context.run_id)
-        seed = context.config.synthesize.seed
-        made = new_entities(context.spark, count, key, read_encoding(context, name), url, profile, first, seed)
-        new = staged.keep(f"new_{name}", made)
+        new = staged.keep(f"new_{name}", new_rows(context, key, count, url, profile, first))
     elif count > 0:
         report.notes.append(f"no new {name}: there is no profile generator for them")
     if behaviour is None:
@@ -110,17 +109,26 @@ def _write_entities(context: Context, staged: Publication, side: Side) -> None:
     schema = schemas.entity_schema(side.key, encoding.kinds)
     full = T.StructType([*schema.fields, *schemas.SYNTHETIC.fields])
     table = f"synthetic/{side_name(side.key)}"
-    if side.new is None:
-        staged.write(table, context.spark.createDataFrame([], full))
-        return
-    marked = side.new.withColumns(
-        {
-            "origin": F.lit(f"new_{side.key.removesuffix('_id')}"),
-            "weight": F.lit(1.0),
-            "seed": F.lit(context.config.synthesize.seed).cast("long"),
-        }
-    )
-    staged.write(table, schemas.conform(marked, full, table))
+    parts = {f"new_{side.key.removesuffix('_id')}": side.new, "imputed": _imputed(context, side.key)}
+    rows = context.spark.createDataFrame([], full)
+    for origin, made in parts.items():
+        if made is not None:
+            seed = F.lit(context.config.synthesize.seed).cast("long")
+            marked = made.withColumns({"origin": F.lit(origin), "weight": F.lit(1.0), "seed": seed})
+            rows = rows.unionByName(schemas.conform(marked, full, table))
+    staged.write(table, rows)
+
+
+def _imputed(context: Context, key: str) -> DataFrame | None:
+    """Real rows with what they lack, if they are asked for. Raises ConfigError where nothing can complete them."""
+    side = side_name(key)
+    if side not in context.config.synthesize.impute:
+        return None
+    meta = model_meta(context, f"profile_{side}")
+    if meta is None or meta["network"] != AUTOREGRESSIVE:
+        raise ConfigError(f"synthesize.impute: {side} cannot be completed: there is no {AUTOREGRESSIVE} profile "
+                          f"generator of them (train.profile_{side}.network)")  # fmt: skip
+    return imputed_rows(context, key, context.lake.path(f"models/profile_{side}", context.run_id))
 
 
 def _pairs(context: Context, staged: Publication, items: Side, users: Side, report: StageReport) -> DataFrame:
@@ -196,7 +204,7 @@ def _check(context: Context, staged: Publication) -> None:
     """Every foreign key holds, and no new id is a real one."""
     events = staged.read("synthetic/events")
     for key in ("user_id", "item_id"):
-        new = staged.read(f"synthetic/{side_name(key)}").select(key)
+        new = staged.read(f"synthetic/{side_name(key)}").where("origin != 'imputed'").select(key)
         real = context.read(f"features/{side_name(key)}", feed=True).select(key)
         twice = new.join(real, on=key, how="inner").take(1)
         if twice:

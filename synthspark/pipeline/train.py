@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,8 @@ from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, published_shop
 from synthspark.pipeline.context import Context, StageReport, read_encoding
 from synthspark.pipeline.judge import train_judge
-from synthspark.training import TrainingTask, train_all
+from synthspark.pipeline.profiles import AUTOREGRESSIVE, configured, read_tokens, suited, train_profile_judge
+from synthspark.training import TrainingTask, storage, train_all
 from synthspark.training.storage import portable
 from synthspark.training.task import DEFAULTS
 
@@ -45,11 +47,18 @@ def train(context: Context) -> StageReport:
                 space = ITEM_SPACE if name == "behaviour_items" else ALS_SPACE
                 other = context.lake.path(f"{space}/{other_side(side)}", context.run_id)
                 own = context.lake.path(f"{space}/{side}", context.run_id)
-                tasks.append(make_task(context, name, encoding, url, rows[feed], own, other, f"{work}/{name}"))
+                if name.startswith("profile") and configured(context, side).network == AUTOREGRESSIVE:
+                    task = _profile_task(context, side, url, rows, f"{work}/{name}")
+                else:
+                    task = make_task(context, name, encoding, url, rows[feed], own, other, f"{work}/{name}")
+                tasks.append(task)
         if not tasks:
             raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
         trained = train_all(context.spark, tasks, context.config.train.processes, context.on_epoch)
         metas = {t.name: trained[t.output_url] for t in tasks}
+        for task in tasks:
+            if task.network == AUTOREGRESSIVE:
+                train_profile_judge(context, task, task.name.partition("_")[2], report)
         for name, meta in metas.items():
             staged.copy_in(f"{work}/{name}", f"models/{name}")
             report.details[name] = {k: meta[k] for k in ("sha256", "network")}
@@ -101,6 +110,41 @@ def _factors(context: Context, path: str) -> tuple[list[str], float]:
     return columns, scale if scale > 0 else 1.0
 
 
+def _known_settings(name: str, network: Network) -> None:
+    for key in network.hyper:
+        known = DEFAULTS[network.network]
+        if key not in known:
+            raise ConfigError(f"train.{name}.hyper: key {key!r} does not exist.{did_you_mean(key, known)} "
+                              f"Known: {', '.join(sorted(known))}.")  # fmt: skip
+
+
+def _profile_task(context: Context, side: str, feed: str, rows: Mapping[str, int], output: str) -> TrainingTask:
+    """The task of the default profile generator, which takes tokens and stops by rows that it does not learn from."""
+    name, validation = f"profile_{side}", f"feeds/profile_{side}_validation"
+    network, tokens = configured(context, side), read_tokens(context, side)
+    _known_settings(name, network)
+    size = suited(network, rows[f"feeds/{name}"])
+    task = TrainingTask(
+        name=name,
+        network=network.network,
+        feed_url=portable(feed),
+        num_rows=rows[f"feeds/{name}"],
+        code_columns=tokens.columns,
+        cardinalities=tokens.cardinalities,
+        number_columns=[],
+        output_url=portable(output),
+        epochs=size["epochs"],
+        batch_size=size["batch_size"],
+        seed=context.config.seed,
+        device=context.config.train.device,
+        validation_url=portable(context.lake.path(validation, context.run_id)) if rows.get(validation) else None,
+        validation_rows=rows.get(validation, 0),
+        hyper={"hidden": size["hidden"], **network.hyper},
+    )
+    storage.write(f"{task.output_url}/tokens.json", json.dumps(tokens.to_json()).encode())
+    return task
+
+
 def make_task(
     context: Context, name: str, encoding: TableEncoding, feed: str, rows: int, own: str, counterpart: str, output: str,
     hyper: Mapping[str, float | int | str | bool] | None = None,
@@ -115,11 +159,7 @@ def make_task(
     if behaviour != (network.network == "behaviour"):
         kind = "behaviour" if behaviour else "profile"
         raise ConfigError(f"train.{name}.network: {network.network!r} is not a network for {kind}s")
-    for key in network.hyper:
-        known = DEFAULTS[network.network]
-        if key not in known:
-            raise ConfigError(f"train.{name}.hyper: key {key!r} does not exist.{did_you_mean(key, known)} "
-                              f"Known: {', '.join(sorted(known))}.")  # fmt: skip
+    _known_settings(name, network)
     factors, scale = _factors(context, own) if behaviour else ([], 1.0)
     return TrainingTask(
         name=name,

@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 from synthspark import schemas
 from synthspark.features import encoding as encodings
 from synthspark.features.encoding import TableEncoding
+from synthspark.synthesis.arrow import column_of
 from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
 from synthspark.training.artifacts import load_generator
 from synthspark_models import BehaviourGenerator, RowGenerator
@@ -120,7 +121,7 @@ def new_entities(
         decoded = encodings.decode(TableEncoding.from_json(saved), code, value)
         columns = [pa.array([f"{prefix}:{n}" for n in number], pa.string())]
         for field in attributes.fields[1:]:
-            columns.append(_arrow(decoded[field.name], field.dataType))
+            columns.append(column_of(decoded[field.name], field.dataType))
         columns.append(pa.array(first_index + number, pa.int32()))
         columns += [pa.array(code[:, j], pa.int32()) for j in range(code.shape[1])]
         columns += [pa.array(value[:, j], pa.float32()) for j in range(value.shape[1])]
@@ -155,14 +156,3 @@ def _history(rows: pa.Table, width: int) -> torch.Tensor | None:
 def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
     offsets = pa.array(np.arange(0, matrix.size + 1, matrix.shape[1]), pa.int32())
     return pa.ListArray.from_arrays(offsets, pa.array(matrix.reshape(-1), pa.float32()))
-
-
-def _arrow(values: Any, kind: T.DataType) -> pa.Array:
-    if isinstance(kind, T.DoubleType):
-        return pa.array(np.asarray(values, dtype=np.float64), pa.float64(), from_pandas=True)  # NaN is null
-    if isinstance(kind, T.TimestampType):
-        instants = [None] * len(values) if isinstance(values, list) else values
-        return pa.array(instants, pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
-    if isinstance(kind, T.ArrayType):
-        return pa.array(list(values), pa.list_(pa.string()))
-    return pa.array(list(values), pa.string())

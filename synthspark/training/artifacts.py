@@ -18,11 +18,26 @@ from torch.optim import Optimizer
 from synthspark.errors import LakeError
 from synthspark.training import classics, storage
 from synthspark.training.task import TrainingTask
-from synthspark_models import BehaviourGenerator, TableShape
+from synthspark_models import AutoregressiveGenerator, BehaviourGenerator, TableShape
+
+SIZES: dict[str, tuple[str, ...]] = {
+    **classics.SIZES,
+    "autoregressive": ("hidden", "layers", "dropout", "max_embedding"),
+    "behaviour": ("noise_dim", "hidden", "dropout", "attribute_dropout", "max_history"),
+}
+"""Settings that a generator is built from, by network; they are kept in model.json."""
 
 
 def build_generator(network: str, table: TableShape, rank: int, settings: Mapping[str, Any]) -> nn.Module:
     """The generator of a network by its name in the configuration."""
+    if network == "autoregressive":
+        return AutoregressiveGenerator(
+            table.cardinalities,
+            int(settings["hidden"]),
+            int(settings["layers"]),
+            float(settings["dropout"]),
+            int(settings["max_embedding"]),
+        )
     if network in classics.SIZES:
         return classics.build_generator(network, table, settings)
     return BehaviourGenerator(
@@ -81,9 +96,7 @@ def save_generator(task: TrainingTask, generator: nn.Module, history: list[dict[
     """Write model.safetensors and model.json; returns the latter's content."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
     data = save_tensors(tensors)
-    settings = {name: task.setting(name) for name in classics.SIZES.get(task.network, ("noise_dim", "hidden"))}
-    if task.network == "behaviour":
-        settings |= {name: task.setting(name) for name in ("dropout", "attribute_dropout", "max_history")}
+    settings = {name: task.setting(name) for name in SIZES[task.network]}
     meta = {
         "name": task.name,
         "network": task.network,

@@ -17,6 +17,7 @@ from torch import distributed as dist
 from synthspark.errors import ConfigError
 from synthspark.training import storage
 from synthspark.training.artifacts import restore_checkpoint, save_checkpoint, save_generator
+from synthspark.training.autoregressive import AutoregressiveTrainer
 from synthspark.training.behaviour import BehaviourTrainer
 from synthspark.training.classics import SIZES
 from synthspark.training.divergence import Watch
@@ -25,7 +26,7 @@ from synthspark.training.loader import batch_rows, check_feed, feed, steps_per_e
 from synthspark.training.optimise import averaged, broadcast, processes
 from synthspark.training.task import TrainingTask
 
-Trainer = GanTrainer | BehaviourTrainer
+Trainer = GanTrainer | BehaviourTrainer | AutoregressiveTrainer
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -44,17 +45,23 @@ def train(task: TrainingTask) -> None:
     check_feed(task.feed_url, task.num_rows, processes())
     device = pick_device(task.device)
     torch.manual_seed(_seed(task, "weights"))
-    trainer: Trainer = GanTrainer(task, device) if task.network in SIZES else BehaviourTrainer(task, device)
+    trainer = _trainer(task, device)
     done = restore_checkpoint(task, trainer.modules, trainer.optimizers)
     for module in trainer.modules.values():
         module.train()
         broadcast(module)
     history = _history(task, done)
     watch = Watch.of(task)
+    if isinstance(trainer, AutoregressiveTrainer):
+        trainer.start(done, _steps(task))
     for epoch in range(done + 1, task.epochs + 1):
+        if _has_stopped(task, history):
+            break
         record = _epoch(task, trainer, epoch, rank)
         watch.check(record)
         history.append(record)
+        if isinstance(trainer, AutoregressiveTrainer):
+            _validate(task, trainer, history)
         if rank == 0:
             save_checkpoint(task, epoch, trainer.modules, trainer.optimizers)
             lines = "".join(json.dumps(r) + "\n" for r in history)
@@ -63,15 +70,49 @@ def train(task: TrainingTask) -> None:
         save_generator(task, trainer.generator, history)
 
 
+def _trainer(task: TrainingTask, device: torch.device) -> Trainer:
+    if task.network == "autoregressive":
+        return AutoregressiveTrainer(task, device)
+    return GanTrainer(task, device) if task.network in SIZES else BehaviourTrainer(task, device)
+
+
+def _validate(task: TrainingTask, trainer: AutoregressiveTrainer, history: list[dict[str, Any]]) -> None:
+    """Add the validation loss to the last record; keep the network if none before was better.
+
+    Every process reads all of these few rows: their weights are the same, and so is what they decide.
+    """
+    if task.validation_url is None:
+        trainer.keep()
+        return
+    seed = _seed(task, "validation")
+    with feed(task.validation_url, task.columns, min(1024, task.validation_rows), 0, 1, seed) as batches:
+        loss = trainer.validate(batches, seed)
+    if loss < min((r["validation_loss"] for r in history[:-1]), default=float("inf")):
+        trainer.keep()
+    history[-1]["validation_loss"] = loss
+
+
+def _has_stopped(task: TrainingTask, history: list[dict[str, Any]]) -> bool:
+    """Whether the validation loss has not fallen for `patience` epochs: what is learned now is the rows themselves."""
+    losses = [r["validation_loss"] for r in history if "validation_loss" in r]
+    if not losses or not task.has("patience"):
+        return False
+    return len(losses) - 1 - losses.index(min(losses)) >= int(task.setting("patience"))
+
+
+def _steps(task: TrainingTask) -> int:
+    steps = steps_per_epoch(task.num_rows, processes(), task.batch_size)
+    most = int(task.setting("steps_per_epoch"))
+    return min(steps, most) if most else steps
+
+
 def _epoch(task: TrainingTask, trainer: Trainer, epoch: int, rank: int) -> dict[str, Any]:
     """One pass: seeds depend on the epoch, so that a restart goes on as an undisturbed run would."""
     started = time.monotonic()
     seed = _seed(task, f"epoch {epoch}")
     torch.manual_seed(seed + rank)
     rows = batch_rows(task.num_rows, processes(), task.batch_size)
-    steps = steps_per_epoch(task.num_rows, processes(), task.batch_size)
-    most = int(task.setting("steps_per_epoch"))
-    steps = min(steps, most) if most else steps
+    steps = _steps(task)
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
     with feed(task.feed_url, task.columns, rows, rank, processes(), seed) as batches:

@@ -29,6 +29,17 @@ DEFAULTS: dict[str, Hyper] = {
     "infogan": MINIMAX
     | {"information_weight": 1.0, "categorical_codes": 1, "categories_per_code": 10, "continuous_codes": 2},
     "wgan_gp": ADVERSARIAL | {"discriminator_steps": 5, "gradient_penalty": 10.0},
+    "autoregressive": {
+        "learning_rate": 4e-3,
+        "gradient_clip": 1.0,
+        "weight_decay": 1e-4,
+        "steps_per_epoch": 0,
+        "dropout": 0.25,
+        "hidden": 256,
+        "layers": 2,
+        "max_embedding": 64,
+        "patience": 5,
+    },
     "behaviour": {
         "learning_rate": 2e-3,
         "discriminator_learning_rate": 1e-3,
@@ -89,6 +100,9 @@ class TrainingTask:
     """Behaviour: indices into the counterpart table, -1 where there is none."""
     counterpart_url: str | None = None
     """Behaviour: factor table of the other side (`index`, `factor_..`, `log_popularity`)."""
+    validation_url: str | None = None
+    """A feed of rows that are not learned from: training stops by them, where the network can."""
+    validation_rows: int = 0
     hyper: Hyper = field(default_factory=dict)
 
     def setting(self, name: str) -> Any:
@@ -109,7 +123,7 @@ class TrainingTask:
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of everything that decides the weights; places do not."""
         data = asdict(self)
-        for place in ("feed_url", "output_url", "counterpart_url"):
+        for place in ("feed_url", "output_url", "counterpart_url", "validation_url"):
             data.pop(place)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -79,7 +79,7 @@ def test_merits_know_taste_and_not_partitions(model: str, world: dict[str, DataF
     config = configuration.Judge.model_validate({"model": model, "trees": 30, "epochs": 40, "hidden": 16})
     judge = fit_judge(config, learned, TABLE.feature_names, seed=1)
     assert judge is not None
-    meta = save_judge(judge, TABLE, lambda name, data: storage.write(f"{tmp_path}/{name}", data))
+    meta = save_judge(judge, TABLE.to_json(), lambda name, data: storage.write(f"{tmp_path}/{name}", data))
     load = partial(load_judge, str(tmp_path), meta["sha256"], storage.read)
     unlabelled = asked.drop("label")
     found = []

@@ -102,7 +102,7 @@ def test_a_judge_survives_saving_and_a_damaged_one_is_refused(fit: Fit, tmp_path
     features, labels, users = ruled(2000)
     judge = fit(features, labels, users, 5)
     assert judge is not None
-    meta = save_judge(judge, TABLE, lambda name, data: storage.write(f"{tmp_path}/{name}", data))
+    meta = save_judge(judge, TABLE.to_json(), lambda name, data: storage.write(f"{tmp_path}/{name}", data))
     again = load_judge(str(tmp_path), meta["sha256"], storage.read)
     assert (type(again), again.auc, again.num_pairs) == (type(judge), judge.auc, judge.num_pairs)
     np.testing.assert_array_equal(judge.probability(features[:99]), again.probability(features[:99]))
@@ -121,7 +121,7 @@ def test_a_judge_survives_saving_and_a_damaged_one_is_refused(fit: Fit, tmp_path
 def test_a_judge_of_no_known_kind_or_of_another_shape_is_refused(tmp_path: Path) -> None:
     judge = network(*ruled(500), 1)
     assert judge is not None
-    meta = save_judge(judge, TABLE, lambda name, data: storage.write(f"{tmp_path}/{name}", data))
+    meta = save_judge(judge, TABLE.to_json(), lambda name, data: storage.write(f"{tmp_path}/{name}", data))
     for change, message in (({"model": "oracle"}, "model 'oracle', not one of trees, network"),
                             ({"settings": {"num_features": 4, "hidden": 31}}, "does not fit")):  # fmt: skip
         load_judge.cache_clear()

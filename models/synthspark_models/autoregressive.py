@@ -1,0 +1,258 @@
+"""Rows of mixed columns, one column after the other in any order, and the drawing of them.
+
+One network learns every conditional p(column | any set of other columns): Uria, Murray, Larochelle 2014
+(arXiv:1310.1757); trained under random masks as in Hoogeboom et al. 2022 (arXiv:2110.02037).
+
+Shapes: B rows, K columns of V_k codes each, H hidden, G distinct contexts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from synthspark_models.tabular import UNKNOWN
+
+NEVER = -1e9
+"""Added to the logit of a code that must not be drawn; finite, so that a row whose every code is ruled out stays a
+row (its chance says that it is none)."""
+CHUNK = 1 << 21
+"""Logits that are held at once while drawing."""
+
+
+class AutoregressiveGenerator(nn.Module):
+    """Logits of each column given the columns known so far; UNKNOWN marks those that are not.
+
+    Every column has an embedding that is tied with its head, so that memory grows with the vocabulary once.
+    """
+
+    def __init__(
+        self, cardinalities: Sequence[int], hidden: int = 256, layers: int = 2, dropout: float = 0.25,
+        max_embedding: int = 64,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        widths = [min(max_embedding, max(8, int(2 * k**0.5))) for k in cardinalities]
+        self.cardinalities = tuple(cardinalities)
+        self.embeddings = nn.ModuleList(nn.Embedding(k, w) for k, w in zip(cardinalities, widths, strict=True))
+        for table in self.embeddings:
+            nn.init.normal_(table.weight, 0.0, 0.1)  # type: ignore[arg-type]
+        self.input = nn.Linear(sum(widths), hidden)
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.GELU(), nn.Dropout(dropout))
+            for _ in range(layers)
+        )
+        self.heads = nn.ModuleList(nn.Linear(hidden, w) for w in widths)
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(k)) for k in cardinalities)
+        self.starts = [sum(widths[:j]) for j in range(len(widths) + 1)]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens: int64, shape (B, K), UNKNOWN where not known. Returns the state, shape (B, H)."""
+        state: Tensor = self.state(self.begin(tokens))
+        return state
+
+    def begin(self, tokens: Tensor) -> Tensor:
+        """What the first layer makes of `tokens` (B, K), shape (B, H): a sum over columns, so `extend` can go on."""
+        embedded = [table(tokens[:, j]) for j, table in enumerate(self.embeddings)]
+        begun: Tensor = self.input(torch.cat(embedded, dim=1))
+        return begun
+
+    def extend(self, begun: Tensor, column: int, codes: Tensor) -> Tensor:
+        """`begin` of the same rows once `column`, unknown so far, is known to be `codes` (B,)."""
+        table = self.embeddings[column]
+        new: Tensor = table(codes) - table(torch.full_like(codes[:1], UNKNOWN))
+        return begun + F.linear(new, self.input.weight[:, self.starts[column] : self.starts[column + 1]])
+
+    def state(self, begun: Tensor) -> Tensor:
+        """The trunk on top of `begin` (B, H)."""
+        h = F.gelu(begun)
+        for layer in self.layers:
+            h = h + layer(h)
+        return h
+
+    def logits(self, column: int, state: Tensor, only: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+        """Of the codes of `column`, shape (B, V_k), or of the codes `only` (n,), shape (B, n).
+
+        shift: added to the logits, shape (V_k,).
+        """
+        weight: Tensor = self.get_parameter(f"embeddings.{column}.weight")
+        bias: Tensor = self.biases[column]
+        if shift is not None:
+            bias = bias + shift
+        if only is not None:
+            weight, bias = weight[only], bias[only]
+        # 4: tied embeddings start small, and heads must be able to be sure.
+        return torch.addmm(bias, self.heads[column](state) * 4, weight.T)
+
+    def start_from_shares(self, counts: Sequence[Tensor]) -> None:
+        """Set each head's bias to the log of its column's shares; counts: rows per code, shape (V_k,) each."""
+        with torch.no_grad():
+            for bias, count in zip(self.biases, counts, strict=True):
+                bias.copy_(torch.log(count.float() + 0.5) - torch.log(count.sum().float() + 1.0))
+
+
+def any_order_loss(network: AutoregressiveGenerator, tokens: Tensor) -> Tensor:
+    """-log p(row) per column, estimated with one mask per row; a scalar.
+
+    A uniform number r of 0..K-1 of the columns, drawn at random, is known. The K - r others are predicted from
+    them, and their mean is an unbiased estimate of the mean over the steps of a random order (Uria et al. 2014, eq. 6).
+    tokens: (B, K).
+    """
+    rows, columns = tokens.shape
+    known_count = torch.randint(0, columns, (rows, 1), device=tokens.device)
+    place = torch.rand(rows, columns, device=tokens.device).argsort(dim=1).argsort(dim=1)
+    known = place < known_count
+    state = network(tokens.where(known, UNKNOWN))
+    share = 1.0 / (columns - known_count[:, 0])
+    total = state.new_zeros(())
+    for j in range(columns):
+        asked = ~known[:, j]
+        if bool(asked.any()):
+            losses = F.cross_entropy(network.logits(j, state[asked]), tokens[asked, j], reduction="none")
+            total = total + (losses * share[asked]).sum()
+    mean: Tensor = total / rows
+    return mean
+
+
+@dataclass(frozen=True)
+class Support:
+    """Which codes of `column` may stand beside each code of `given`: a hierarchy, seen from one of its ends."""
+
+    column: int
+    given: int
+    offsets: Tensor
+    """Codes of `given` c has values[offsets[c]:offsets[c + 1]], shape (V_given + 1,)."""
+    values: Tensor
+
+    def of(self, code: int) -> Tensor | None:
+        """The codes allowed beside `code`, sorted; None where nothing is known of it, and so nothing ruled out."""
+        found = self.values[int(self.offsets[code]) : int(self.offsets[code + 1])]
+        return found if len(found) else None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What drawing must keep to."""
+
+    order: tuple[int, ...]
+    """Columns in the order in which they are drawn."""
+    never: tuple[Tensor, ...]
+    """Per column 0, or NEVER for codes that are never drawn, shape (V_k,)."""
+    supports: tuple[Support, ...] = ()
+    wanted: tuple[tuple[int, Tensor], ...] = ()
+    """(column, log of the share of each code that meets the condition: 0 all of it, NEVER none)."""
+
+
+def complete(network: AutoregressiveGenerator, tokens: Tensor, rules: Rules, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw what is UNKNOWN in `tokens` (B, K) given what is known, column by column.
+
+    uniform: in [0, 1), shape (B, K), float64: all the randomness. Returns the rows, and per row the log of the chance
+    that it met `rules.wanted` (0 without), shape (B,): weigh rows by it, and they follow the conditional exactly.
+
+    Rows that agree in all that is known so far share one pass through the network: most of a batch does, for the first
+    few columns.
+    """
+    tokens = tokens.clone()
+    chance = torch.zeros(len(tokens), dtype=torch.float64)
+    first_rows, group = _distinct(tokens)
+    begun = network.begin(tokens[first_rows])
+    for j in rules.order:
+        is_open = tokens[first_rows, j] == UNKNOWN
+        if not bool(is_open.any()):
+            continue
+        _draw(network, tokens, begun, first_rows, group, is_open, j, rules, uniform[:, j], chance)
+        key, new_group = torch.unique(group * network.cardinalities[j] + tokens[:, j], return_inverse=True)
+        old = key.div(network.cardinalities[j], rounding_mode="floor")
+        first_rows = torch.empty(len(key), dtype=torch.long).scatter_(0, new_group, torch.arange(len(tokens)))
+        group = new_group
+        extended = network.extend(begun[old], j, tokens[first_rows, j])
+        begun = torch.where(is_open[old, None], extended, begun[old])
+    return tokens, chance
+
+
+def _distinct(tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """One row of each distinct kind (G,), and which kind each row is of (B,)."""
+    if not bool(tokens.any()):
+        return torch.zeros(1, dtype=torch.long), torch.zeros(len(tokens), dtype=torch.long)
+    kinds, group = torch.unique(tokens, dim=0, return_inverse=True)
+    rows = torch.empty(len(kinds), dtype=torch.long).scatter_(0, group, torch.arange(len(tokens)))
+    return rows, group
+
+
+def _draw(
+    network: AutoregressiveGenerator, tokens: Tensor, begun: Tensor, first_rows: Tensor, group: Tensor,
+    is_open: Tensor, column: int, rules: Rules, uniform: Tensor, chance: Tensor,
+) -> None:  # fmt: skip
+    """Fill `tokens[:, column]` of the rows of open contexts, and add to `chance`."""
+    by_group = torch.argsort(group, stable=True)
+    bounds = torch.searchsorted(group[by_group], torch.arange(len(first_rows) + 1))
+    for contexts, only in _parts(tokens[first_rows], is_open, column, rules.supports):
+        width = len(only) if only is not None else network.cardinalities[column]
+        for chunk in torch.split(contexts, max(1, CHUNK // width)):
+            logits = network.logits(column, network.state(begun[chunk]), only, rules.never[column])
+            wanted = [share for k, share in rules.wanted if k == column]
+            gain = torch.zeros(len(chunk), dtype=torch.float64)
+            if wanted:
+                share = wanted[0] if only is None else wanted[0][only]
+                before = torch.logsumexp(logits, dim=1)
+                logits = logits + share
+                gain = (torch.logsumexp(logits, dim=1) - before).double()
+            sizes = bounds[chunk + 1] - bounds[chunk]
+            place = torch.repeat_interleave(torch.arange(len(chunk)), sizes)
+            rows = by_group[_ranges(bounds[chunk], sizes)]
+            drawn = _pick(logits, place, uniform[rows])
+            tokens[rows, column] = drawn if only is None else only[drawn]
+            chance[rows] += gain[place]
+
+
+def _parts(
+    known: Tensor, is_open: Tensor, column: int, supports: Sequence[Support]
+) -> list[tuple[Tensor, Tensor | None]]:
+    """The open contexts (indices into `known`, (G, K)), grouped by what the hierarchies leave of `column`."""
+    contexts = torch.nonzero(is_open).squeeze(1)
+    bound = [s for s in supports if s.column == column and bool(known[contexts, s.given].any())]
+    if not bound:
+        return [(contexts, None)]
+    keys, which = torch.unique(known[contexts][:, [s.given for s in bound]], dim=0, return_inverse=True)
+    ordered = contexts[torch.argsort(which, stable=True)]
+    sizes = torch.bincount(which, minlength=len(keys)).tolist()
+    return [
+        (part, _intersection([s.of(code) for s, code in zip(bound, codes, strict=True) if code != UNKNOWN]))
+        for part, codes in zip(torch.split(ordered, sizes), keys.tolist(), strict=True)
+    ]
+
+
+def _intersection(sets: Sequence[Tensor | None]) -> Tensor | None:
+    """Of sorted code sets; None of them rules nothing out. Contradicting sets leave the last one."""
+    found: Tensor | None = None
+    for codes in sets:
+        if codes is None:
+            continue
+        both = codes if found is None else found[torch.isin(found, codes)]
+        found = both if len(both) else codes
+    return found
+
+
+def _pick(logits: Tensor, place: Tensor, uniform: Tensor) -> Tensor:
+    """One code per row by the inverse of its context's distribution function.
+
+    logits: (G, n); place: the context of each row, sorted; uniform: (rows,). Returns indices into n.
+    """
+    heights = torch.softmax(logits, dim=1).cumsum(dim=1)
+    top = heights.shape[1] - 1
+    if len(place) == len(logits):
+        found = torch.searchsorted(heights, (uniform.float() * heights[:, -1])[:, None], right=True).squeeze(1)
+        return found.clamp_(max=top)
+    # Few contexts, many rows: all functions in one ascending line, each two units above the one before.
+    line = (heights + 2 * torch.arange(len(heights), dtype=torch.float64)[:, None]).reshape(-1)
+    found = torch.searchsorted(line, uniform * heights[place, -1] + 2 * place, right=True) - place * heights.shape[1]
+    return found.clamp_(0, top)
+
+
+def _ranges(starts: Tensor, sizes: Tensor) -> Tensor:
+    """starts[0], starts[0] + 1, ... sizes[0] of them, then those of starts[1] ..."""
+    before = torch.cumsum(sizes, 0) - sizes
+    return torch.arange(int(sizes.sum())) + torch.repeat_interleave(starts - before, sizes)

@@ -1,0 +1,228 @@
+"""Attributes as tokens: every column a small set of codes, as the autoregressive generator takes them.
+
+Codes are those of `synthspark_models.tabular`: UNKNOWN, MISSING, RARE, then the values from FIRST on: categories by
+frequency, numbers in ascending order, so that trees can split on either. What a token column says of the real rows is
+its vocabulary, edges and counts, never a row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from synthspark_models.tabular import FIRST, MISSING, RARE
+
+ABSENT, PRESENT = FIRST, FIRST + 1
+"""Codes of a member of a set."""
+LOG_SCALED = 1.5
+"""A bin whose upper edge is this many times the lower one is even in its logarithm: heavy tails are."""
+
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CategoryTokens:
+    """A category per token."""
+
+    name: str
+    column: str
+    vocabulary: tuple[str, ...]
+
+    @property
+    def cardinality(self) -> int:
+        """Number of codes."""
+        return FIRST + len(self.vocabulary)
+
+    def decode(self, codes: Codes, _uniform: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        """Codes (B,) -> values (B,); None for what stands for no value."""
+        values: npt.NDArray[Any] = np.array([None] * FIRST + list(self.vocabulary), dtype=object)[codes]
+        return values
+
+
+@dataclass(frozen=True)
+class NumberTokens:
+    """An interval per token: a frequent value is one of its own, the others share quantile bins."""
+
+    name: str
+    column: str
+    lows: tuple[float, ...]
+    """Lower ends, ascending."""
+    highs: tuple[float, ...]
+    """Upper ends; equal to the lower one for a frequent value."""
+    step: float | None
+    """All values are multiples of this; None if of nothing simple."""
+    is_instant: bool = False
+    """Seconds since 1970 that stand for a timestamp."""
+
+    @property
+    def cardinality(self) -> int:
+        """Number of codes."""
+        return FIRST + len(self.lows)
+
+    def decode(self, codes: Codes, uniform: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        """Codes (B,) and uniform numbers (B,) -> values (B,) within each token's interval; NaN or NaT for none."""
+        return self.within(codes, uniform, -np.inf, np.inf)
+
+    def within(
+        self, codes: Codes, uniform: npt.NDArray[np.float64], least: float, most: float
+    ) -> npt.NDArray[Any]:  # fmt: skip
+        """`decode`, with every interval cut to [least, most]."""
+        known = codes >= FIRST
+        place = np.where(known, codes - FIRST, 0)
+        lows, highs = np.array(self.lows or (0.0,)), np.array(self.highs or (0.0,))
+        low, high = np.clip(lows[place], least, most), np.clip(highs[place], least, most)
+        spread = (low > 0) & (high > LOG_SCALED * low)
+        ratio = np.where(spread, high / np.where(spread, low, 1.0), 1.0)
+        value = np.where(spread, low * ratio**uniform, low + (high - low) * uniform)
+        if self.step is not None:
+            value = self._on_grid(low, high, value)
+        value = np.where(known, value, np.nan)
+        if not self.is_instant:
+            return value
+        out = np.full(len(value), np.datetime64("NaT"), dtype="datetime64[us]")
+        out[known] = np.round(value[known] * 1e6).astype("int64").astype("datetime64[us]")
+        return out
+
+    def _on_grid(
+        self, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], value: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:  # fmt: skip
+        """The multiple of `step` at or below `value`, but not below the first one in [low, high)."""
+        assert self.step is not None
+        first = np.ceil(low / self.step - 1e-6)
+        last = np.maximum(first, np.ceil(high / self.step - 1e-6) - 1)
+        number = np.clip(np.floor(value / self.step + 1e-6), first, last)
+        # A step of .01 is not exact in binary: divide by its whole inverse where it has one.
+        inverse = round(1 / self.step) if self.step < 1 else 0
+        gridded: npt.NDArray[np.float64] = number / inverse if inverse else number * self.step
+        return gridded
+
+    def shares(self, least: float, most: float) -> npt.NDArray[np.float64]:
+        """The share of each token's interval in [least, most], shape (tokens,)."""
+        low, high = np.array(self.lows), np.array(self.highs)
+        inside = np.minimum(high, most) - np.maximum(low, least)
+        width = np.where(high > low, high - low, 1.0)
+        single = (low >= least) & (low <= most)
+        return np.where(high > low, np.clip(inside / width, 0.0, 1.0), single.astype(float))
+
+
+@dataclass(frozen=True)
+class MemberTokens:
+    """Whether a set has one value."""
+
+    name: str
+    column: str
+    value: str
+
+    @property
+    def cardinality(self) -> int:
+        """Number of codes."""
+        return FIRST + 2
+
+
+Tokens = CategoryTokens | NumberTokens | MemberTokens
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """A finer column whose every value stands beside few values of a coarser one."""
+
+    fine: str
+    coarse: str
+    pairs: tuple[tuple[int, int], ...]
+    """(fine code, coarse code) that real rows have, sorted."""
+
+
+@dataclass(frozen=True)
+class TokenEncoding:
+    """The token columns of one table."""
+
+    kinds: dict[str, str]
+    """Attribute -> kind, all that are declared."""
+    tokens: tuple[Tokens, ...]
+    constants: dict[str, Any] = field(default_factory=dict)
+    """Attributes of a single value."""
+    hierarchies: tuple[Hierarchy, ...] = ()
+    counts: tuple[tuple[int, ...], ...] = ()
+    """Real rows per code of each token column."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the token columns."""
+        return [t.column for t in self.tokens]
+
+    @property
+    def cardinalities(self) -> list[int]:
+        """Codes of each token column."""
+        return [t.cardinality for t in self.tokens]
+
+    def of(self, attribute: str) -> list[int]:
+        """Positions of an attribute's token columns."""
+        return [i for i, t in enumerate(self.tokens) if t.name == attribute]
+
+    def never(self) -> list[npt.NDArray[np.bool_]]:
+        """Per token column which codes are never drawn: those that no real row has, and RARE."""
+        ruled_out = []
+        for counts in self.counts:
+            out = np.array(counts) == 0
+            out[RARE] = True
+            ruled_out.append(out)
+        return ruled_out
+
+    def decode(
+        self, codes: Codes, uniform: npt.NDArray[np.float64],
+        limits: dict[str, tuple[float, float]] | None = None,
+    ) -> dict[str, npt.NDArray[Any] | list[Any]]:  # fmt: skip
+        """Codes and uniform numbers (B, K) -> a column of values per attribute, None where there is none.
+
+        limits: attribute -> (least, most), which numbers are cut to.
+        """
+        decoded: dict[str, npt.NDArray[Any] | list[Any]] = {}
+        for name, kind in self.kinds.items():
+            places = self.of(name)
+            if not places:
+                decoded[name] = [self.constants.get(name)] * len(codes)
+            elif kind == "multi":
+                decoded[name] = self._sets(codes, places)
+            else:
+                tokens = self.tokens[places[0]]
+                assert not isinstance(tokens, MemberTokens)
+                column, noise = codes[:, places[0]], uniform[:, places[0]]
+                if limits and name in limits and isinstance(tokens, NumberTokens):
+                    decoded[name] = tokens.within(column, noise, *limits[name])
+                else:
+                    decoded[name] = tokens.decode(column, noise)
+        return decoded
+
+    def _sets(self, codes: Codes, places: Sequence[int]) -> list[list[str] | None]:
+        names: npt.NDArray[Any] = np.array([getattr(self.tokens[i], "value", None) for i in places], dtype=object)
+        present = codes[:, places] == PRESENT
+        missing = (codes[:, places] == MISSING).any(axis=1)
+        none = missing | ~present.any(axis=1)
+        return [None if gone else sorted(names[row]) for gone, row in zip(none, present, strict=True)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        data = asdict(self)
+        for entry, tokens in zip(data["tokens"], self.tokens, strict=True):
+            entry["type"] = type(tokens).__name__
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TokenEncoding:
+        """The inverse of `to_json`."""
+        data = json.loads(json.dumps(data))
+        types: dict[str, Any] = {t.__name__: t for t in (CategoryTokens, NumberTokens, MemberTokens)}
+        tokens = []
+        for entry in data["tokens"]:
+            kind = types[entry.pop("type")]
+            tokens.append(kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}))
+        hierarchies = tuple(
+            Hierarchy(h["fine"], h["coarse"], tuple((a, b) for a, b in h["pairs"])) for h in data["hierarchies"]
+        )
+        counts = tuple(tuple(c) for c in data["counts"])
+        return cls(data["kinds"], tuple(tokens), data["constants"], hierarchies, counts)

@@ -1,0 +1,205 @@
+"""New and completed rows on the executors: blocks of proposals, drawn and judged where they are made."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from synthspark import schemas
+from synthspark.errors import ConfigError, LakeError
+from synthspark.judging.artifacts import load_judge
+from synthspark.judging.judge import Judge
+from synthspark.profiles import conditions
+from synthspark.profiles.conditions import Condition
+from synthspark.profiles.fitting import encode
+from synthspark.profiles.proposals import Proposer, density_ratio, raked, taken
+from synthspark.profiles.tokens import Codes, TokenEncoding
+from synthspark.synthesis.arrow import column_of
+from synthspark.synthesis.blocks import generator, in_blocks, map_blocks
+from synthspark.training import storage
+from synthspark.training.artifacts import load_generator
+from synthspark_models.autoregressive import AutoregressiveGenerator
+from synthspark_models.tabular import MISSING
+
+PROPOSALS = 16_384
+"""Rows that a block proposes: the more, the more of them share a pass through the network."""
+LEAST_PROPOSALS = 1024
+MOST_ROUNDS = 50
+"""Times that a block proposes again where conditions are seldom met."""
+PROFILE, IMPUTED = 1, 3
+"""Salts: what a block draws is not what it draws for something else."""
+
+
+@dataclass(frozen=True)
+class ProfileModel:
+    """A trained profile generator, where its files are and what they must be."""
+
+    url: str
+    sha256: str
+    judge_sha256: str | None
+    """Of the judge beside it; None where nothing judges."""
+    rate: float
+    """Share of the proposals that are taken."""
+
+    @classmethod
+    def at(cls, url: str, judged: bool = True) -> ProfileModel:
+        """The model whose model.json, tokens.json and, unless there is none, judge.json are below `url`."""
+        sha256 = json.loads(storage.read(f"{url}/model.json"))["sha256"]
+        if not judged or not storage.exists(f"{url}/judge.json"):
+            return cls(url, sha256, None, 1.0)
+        judge = json.loads(storage.read(f"{url}/judge.json"))
+        return cls(url, sha256, judge["sha256"], judge["rate"])
+
+    def encoding(self) -> TokenEncoding:
+        """The tokens that the model was trained on."""
+        return TokenEncoding.from_json(json.loads(storage.read(f"{self.url}/tokens.json")))
+
+    def loaded(self) -> tuple[AutoregressiveGenerator, TokenEncoding, Judge | None]:
+        """Network, tokens and judge, read once per Python worker."""
+        return _loaded(self)
+
+
+@lru_cache(maxsize=4)
+def _loaded(model: ProfileModel) -> tuple[AutoregressiveGenerator, TokenEncoding, Judge | None]:
+    network, meta = load_generator(model.url)
+    assert isinstance(network, AutoregressiveGenerator)
+    if meta["sha256"] != model.sha256:
+        raise LakeError(f"model {model.url} changed while it was being used")
+    judge = load_judge(model.url, model.judge_sha256, storage.read) if model.judge_sha256 else None
+    return network, model.encoding(), judge
+
+
+def drawn_rows(
+    spark: SparkSession, model: ProfileModel, count: int, seed: int, given: tuple[Condition, ...] = ()
+) -> DataFrame:
+    """`count` rows of the attributes, with `id` 0, 1, ...; each meets the conditions `given`.
+
+    Rows depend on (model, count, seed, conditions) only: a block of them is made whole, wherever it is made.
+    """
+    encoding = model.encoding()
+    if given:
+        # What cannot be met is said here, not by a lost task.
+        Proposer.of(model.loaded()[0], encoding, conditions.wanted(encoding, given)).propose(
+            LEAST_PROPOSALS, generator(seed, PROFILE)
+        )
+    per_block = max(1, int(PROPOSALS * model.rate))
+    blocks = math.ceil(count / per_block)
+    fields = _fields(encoding)
+    schema = T.StructType([T.StructField("id", T.LongType()), *fields])
+
+    def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for block in batch.column(0).to_pylist():
+                rows = min(per_block, count - block * per_block)
+                codes, uniform, limits = _block(model, rows, generator(seed, PROFILE, block), given)
+                numbers = pa.array(block * per_block + np.arange(rows), pa.int64())
+                yield _batch([numbers], codes, uniform, model.loaded()[1], limits, schema)
+
+    return spark.range(0, blocks, 1, max(1, min(blocks, 10_000))).mapInArrow(apply, schema)
+
+
+def proposed_codes(model: ProfileModel, rows: int, rng: np.random.Generator) -> Codes:
+    """`rows` proposals as codes (rows, K), unjudged."""
+    network, encoding, _ = model.loaded()
+    proposer = Proposer.of(network, encoding)
+    parts = [proposer.propose(min(PROPOSALS, rows - start), rng)[0] for start in range(0, rows, PROPOSALS)]
+    return np.concatenate(parts)
+
+
+def completed_rows(entities: DataFrame, key: str, index: str, model: ProfileModel, seed: int) -> DataFrame:
+    """The rows of `entities` that lack an attribute, with all that can be drawn of it filled in; the rest as it was.
+
+    entities: `key`, `index` (int, unique) and the attributes.
+    """
+    encoding = model.encoding()
+    names = [f.name for f in _fields(encoding) if encoding.of(f.name)]
+    lacking = [F.col(schemas.quoted(n)).isNull() for n in names]
+    if not lacking:
+        return entities.limit(0)
+    asked = entities.where(F.greatest(*[c.cast("int") for c in lacking], F.lit(0)) == 1)
+    drawn_fields = [f for f in _fields(encoding) if encoding.of(f.name)]
+    schema = T.StructType([T.StructField(index, T.IntegerType()), *drawn_fields])
+
+    def handle(block: int, rows: pa.Table) -> pa.Table:
+        network, tokens, _ = model.loaded()
+        codes = np.column_stack([rows.column(c).to_numpy() for c in tokens.columns]).astype(np.int64)
+        rng = generator(seed, IMPUTED, block)
+        completed = Proposer.of(network, tokens).impute(codes, codes == MISSING, rng)
+        numbers = rows.column(index).combine_chunks().cast(pa.int32())
+        batch = _batch([numbers], completed, rng.random(completed.shape), tokens, None, schema)
+        return pa.Table.from_batches([batch])
+
+    def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from map_blocks(batches, handle)
+
+    tokens = encode(asked, encoding).select(index, *encoding.columns)
+    filled = in_blocks(tokens, index).mapInArrow(apply, schema)
+    named = filled.select(index, *[F.col(schemas.quoted(n)).alias(f"_{i}") for i, n in enumerate(names)])
+    merged = asked.join(named, on=index, how="inner")
+    place = {n: f"_{i}" for i, n in enumerate(names)}
+    return merged.select(
+        key, index,
+        *[F.coalesce(F.col(schemas.quoted(n)), F.col(place[n])).alias(n) if n in place else F.col(schemas.quoted(n))
+          for n in encoding.kinds],
+    )  # fmt: skip
+
+
+def _block(
+    model: ProfileModel, rows: int, rng: np.random.Generator, given: tuple[Condition, ...]
+) -> tuple[Codes, npt.NDArray[np.float64], dict[str, tuple[float, float]] | None]:
+    """The codes of `rows` rows and their noise: proposed, weighed, taken."""
+    network, encoding, judge = model.loaded()
+    wanted = conditions.wanted(encoding, given) if given else None
+    proposer = Proposer.of(network, encoding, wanted)
+    size = rows if judge is None and wanted is None else max(LEAST_PROPOSALS, math.ceil(rows / model.rate))
+    codes, weights = proposer.propose(size, rng)
+    for _ in range(MOST_ROUNDS):
+        if (weights > 0).sum() >= rows:
+            break
+        more, weights_of_more = proposer.propose(size, rng)
+        codes, weights = np.concatenate([codes, more]), np.concatenate([weights, weights_of_more])
+    if (weights > 0).sum() < rows:
+        raise ConfigError(f"conditions {', '.join(c.name + c.sign + c.value for c in given)}: only "
+                          f"{(weights > 0).sum()} of {len(codes)} proposals meet them; ask for fewer rows, or for less "
+                          "at once")  # fmt: skip
+    if len(codes) > rows:
+        if judge is not None:
+            weights = weights * density_ratio(judge, codes)
+            if wanted is None:
+                weights = raked(codes, weights, encoding.counts, encoding.never())
+        codes = codes[taken(codes, weights, rows, rng)]
+    return codes, rng.random(codes.shape), wanted.limits if wanted else None
+
+
+def _fields(encoding: TokenEncoding) -> list[T.StructField]:
+    return [T.StructField(name, schemas.ATTRIBUTE_TYPES[kind]) for name, kind in encoding.kinds.items()]
+
+
+def _batch(
+    leading: list[pa.Array], codes: Codes, uniform: npt.NDArray[np.float64], encoding: TokenEncoding,
+    limits: dict[str, tuple[float, float]] | None, schema: T.StructType,
+) -> pa.RecordBatch:  # fmt: skip
+    decoded: dict[str, Any] = encoding.decode(codes, uniform, limits)
+    arrays = [column_of(decoded[f.name], f.dataType) for f in schema.fields[len(leading) :]]
+    return pa.RecordBatch.from_arrays([*leading, *arrays], names=[f.name for f in schema.fields])
+
+
+def named(rows: DataFrame, key: str, model: ProfileModel, seed: int, first_index: int) -> DataFrame:
+    """`drawn_rows` with ids `syn:<kind>:<8 digits of model and seed>:<number>` and indices from `first_index`."""
+    short = f"{int(model.sha256[:8], 16) ^ (seed & 0xFFFFFFFF):08x}"
+    prefix = f"{schemas.SYNTHETIC_ID_PREFIX}{key.removesuffix('_id')}:{short}:"
+    index = f"{key.removesuffix('_id')}_index"
+    return rows.withColumns(
+        {key: F.concat(F.lit(prefix), F.col("id").cast("string")), index: (F.col("id") + first_index).cast("int")}
+    ).drop("id")

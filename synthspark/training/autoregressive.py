@@ -1,0 +1,88 @@
+"""The default generator of profiles: likelihood under random masks, stopped by rows that it does not learn from."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from synthspark.profiles.tokens import TokenEncoding
+from synthspark.training import storage
+from synthspark.training.artifacts import SIZES, build_generator
+from synthspark.training.loader import stacked
+from synthspark.training.optimise import apply
+from synthspark.training.task import TrainingTask
+from synthspark_models import TableShape
+from synthspark_models.autoregressive import AutoregressiveGenerator, any_order_loss
+
+WARM_UP = 0.3
+"""Share of the steps in which the rate rises, as in Smith, Topin 2018 (arXiv:1708.07120)."""
+VALIDATION_MASKS = 4
+"""Masks per validation row: the same ones in every epoch."""
+
+
+class AutoregressiveTrainer:
+    """Steps of `autoregressive`; what is saved is the network of the best epoch."""
+
+    def __init__(self, task: TrainingTask, device: torch.device) -> None:
+        self.task, self.device = task, device
+        table = TableShape(tuple(task.cardinalities), 0)
+        network = build_generator(task.network, table, 0, {k: task.setting(k) for k in SIZES[task.network]})
+        assert isinstance(network, AutoregressiveGenerator)
+        encoding = TokenEncoding.from_json(json.loads(storage.read(f"{task.output_url}/tokens.json")))
+        network.start_from_shares([torch.tensor(c) for c in encoding.counts])
+        self.network = network.to(device)
+        self.generator = copy.deepcopy(self.network)
+        self.modules: dict[str, nn.Module] = {"network": self.network, "generator": self.generator}
+        rate, decay = float(task.setting("learning_rate")), float(task.setting("weight_decay"))
+        optimizer = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=decay)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"network": optimizer}
+        self.step_number = self.steps = 0
+
+    def start(self, epochs_done: int, steps_per_epoch: int) -> None:
+        """Where in the schedule of the learning rate training goes on."""
+        self.step_number = epochs_done * steps_per_epoch
+        self.steps = self.task.epochs * steps_per_epoch
+
+    def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One step on the likelihood."""
+        tokens = stacked(batch, self.task.code_columns, torch.long, self.device)
+        for group in self.optimizers["network"].param_groups:
+            group["lr"] = one_cycle(self.step_number / max(self.steps, 1), float(self.task.setting("learning_rate")))
+        loss = any_order_loss(self.network, tokens)
+        apply(loss, self.network, self.optimizers["network"], float(self.task.setting("gradient_clip")))
+        self.step_number += 1
+        return {"generator_loss": loss.detach()}
+
+    def validate(self, batches: Iterable[dict[str, Tensor]], seed: int) -> float:
+        """The loss on rows that were not learned from, by the same masks every time."""
+        self.network.eval()
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            total = rows = 0.0
+            for batch in batches:
+                tokens = stacked(batch, self.task.code_columns, torch.long, self.device)
+                for _ in range(VALIDATION_MASKS):
+                    total += float(any_order_loss(self.network, tokens)) * len(tokens)
+                    rows += len(tokens)
+        self.network.train()
+        return total / max(rows, 1.0)
+
+    def keep(self) -> None:
+        """What the network is now is the best so far."""
+        self.generator.load_state_dict(self.network.state_dict())
+
+
+def one_cycle(share: float, peak: float) -> float:
+    """The learning rate after `share` of all steps: from peak / 25 up to it, then down to nearly nothing."""
+    if share < WARM_UP:
+        return _between(peak / 25, peak, share / WARM_UP)
+    return _between(peak, peak / 1e4, (share - WARM_UP) / (1 - WARM_UP))
+
+
+def _between(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
