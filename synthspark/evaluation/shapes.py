@@ -58,9 +58,7 @@ def category_shapes(values: DataFrame, columns: Columns, train: int, synthetic: 
     return {name: found[i] for i, name in enumerate(columns.categories)}
 
 
-def number_shapes(
-    tables: Tables, extent: dict[str, list[Extent]]
-) -> dict[str, float | None]:
+def number_shapes(tables: Tables, extent: dict[str, list[Extent]]) -> dict[str, float | None]:
     """1 - Kolmogorov-Smirnov statistic of each number column over its present values; None where there are none."""
     columns = tables.columns
     if not columns.n:

@@ -14,9 +14,6 @@ from pyspark.sql import types as T
 from synthspark.errors import SourceError, did_you_mean
 from synthspark.indexing import with_index
 
-MISSING_CODE = 42
-"""What Spark's xxhash64 gives for null: the code of a missing category."""
-
 
 class Columns(NamedTuple):
     """Names of the compared columns. In a prepared table, categories are `c0`, `c1`, ... and numbers `n0`, `n1`, ...:
@@ -95,7 +92,7 @@ def kept(tables: Tables) -> Iterator[Tables]:
 
 
 def code(column: str) -> Column:
-    """A category as a 64-bit number, a missing one as MISSING_CODE. Any two of a million values meet once in 1e7."""
+    """A category as a 64-bit number, a missing one as well. Any two of a million values meet once in 1e7."""
     return F.xxhash64(column)
 
 
