@@ -41,9 +41,9 @@ class Privacy:
     """Share of synthetic rows that equal a train row, numbers to 2 decimals."""
     exact_copy_share_holdout: float
     """The same of the rows of the holdout: what is due to real rows that resemble each other."""
-    dcr_train_share: float
+    dcr_train_share: float | None
     """Share of synthetic rows nearer to train than to the holdout, ties half, sizes equal; 0.5 is best."""
-    dcr_median_train: float
+    dcr_median_train: float | None
     """Median distance to the closest train row. In columns: 1 is one category changed, or a number across its range."""
     dcr_median_holdout: float | None
     nndr_median_train: float | None
@@ -127,9 +127,9 @@ def _closest(
     try:
         to_holdout = F.max(F.when(of_holdout, F.col("first"))).over(Window.partitionBy("row"))
         gap = F.col("first") - F.col("to_holdout")
-        nearer = F.when(gap < -TIE, 1.0).when(gap <= TIE, 0.5).otherwise(0.0)
+        nearer = F.when(gap < -TIE, 1.0).when(gap <= TIE, 0.5).when(gap > TIE, 0.0)
         both = found.withColumn("to_holdout", to_holdout).where(~of_holdout)
-        share = both.agg(F.avg(F.coalesce(nearer, F.lit(1.0)))).collect()[0][0]
+        share = both.agg(F.avg(nearer)).collect()[0][0]
         ratio = F.when(F.col("second") > 0, F.col("first") / F.col("second")).otherwise(1.0)
         paired = found.where(F.col("second") < float("inf"))
         distances, ratios = _histogram(found, of_holdout, F.col("first")), _histogram(paired, of_holdout, ratio)
@@ -179,7 +179,7 @@ def _singling_out(
 
 def _copies(table: DataFrame, train: DataFrame, columns: Columns) -> int:
     """Rows of `table` that equal a row of `train`."""
-    content = [*columns.c, *[_to_decimals(n) for n in columns.n]]
+    content: list[Column | str] = [*columns.c, *[_to_decimals(n) for n in columns.n]]
     mine, theirs = (coded(t, columns).select(F.xxhash64(*content).alias("content")) for t in (table, train))
     counts = mine.groupBy("content").count()
     found = counts.join(theirs, on="content", how="left_semi").agg(F.sum("count")).collect()[0][0]

@@ -153,8 +153,14 @@ def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _holds(values: npt.NDArray[Any], condition: Condition) -> npt.NDArray[np.bool_]:
-    if condition.op == "na":
-        return np.isnan(values)
-    compare = {"eq": np.equal, "le": np.less_equal, "ge": np.greater_equal}[condition.op]
-    held: npt.NDArray[np.bool_] = compare(values, condition.value)
+    held: npt.NDArray[np.bool_]
+    match condition.op:
+        case "na":
+            held = np.isnan(values)
+        case "eq":
+            held = values == condition.value
+        case "le":
+            held = values <= condition.value
+        case _:
+            held = values >= condition.value
     return held

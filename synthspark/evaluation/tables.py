@@ -107,7 +107,8 @@ def indexed(table: DataFrame, columns: Columns, seed: int, salt: str) -> DataFra
     The order is the same whatever the partitions. `salt`: tables of different salts are in unrelated orders even where
     they share rows.
     """
-    present = [*columns.c, *[F.coalesce(n, F.lit(float("nan"))) for n in columns.n]]
+    numbers = [F.coalesce(n, F.lit(float("nan"))) for n in columns.n]
+    present: list[Column | str] = [*columns.c, *numbers]
     content = coded(table, columns).withColumn("_content", F.xxhash64(F.lit(seed), F.lit(salt), *present))
     # Equal rows are told apart by a number, or they would be drawn together: which of them has which does not matter.
     copy = F.row_number().over(Window.partitionBy("_content").orderBy("_content"))
