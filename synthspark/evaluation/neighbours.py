@@ -87,7 +87,7 @@ def nearest(queries: DataFrame, base: DataFrame, base_rows: int, columns: Column
     slots = task_slots(queries.sparkSession)
     small = base_rows * (10 * len(columns.c) + 4 * len(columns.n)) <= BROADCAST_BYTES
     # Blocks are few and small: Spark, which judges by bytes, would put them all into one task.
-    streamed = queries.repartition(4 * slots)
+    streamed = queries.repartition(2 * slots)
     pairs = streamed.crossJoin(
         (F.broadcast(base) if small else base.coalesce(slots)).withColumnsRenamed(
             {name: f"base_{name}" for name in base.columns}

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from synthspark.evaluation.ranks import Distribution
 from synthspark.evaluation.tables import Columns, long_form
+from synthspark.session import task_slots
 
 PREDICATES = 1000
 """Predicates of each kind that are asked at most, drawn by hash."""
@@ -92,7 +93,7 @@ def matches(parts: DataFrame, columns: Columns, predicates: list[Predicate], wid
     """Rows of each part (0 to width - 1) for which each predicate holds, shape (predicates, width)."""
     if not predicates:
         return np.zeros((0, width), np.int64)
-    rows = parts.select("part", *columns.c, *columns.n)
+    rows = parts.select("part", *columns.c, *columns.n).coalesce(task_slots(parts.sparkSession))
     ask = partial(_count, predicates=predicates, width=width, columns=columns)
     found = [np.asarray(r["counts"]) for r in rows.mapInArrow(ask, "counts array<long>").collect()]
     total: npt.NDArray[np.int64] = np.sum(found, axis=0).reshape(len(predicates), width)

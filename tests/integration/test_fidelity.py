@@ -58,13 +58,11 @@ def test_pairs_that_train_does_not_relate_are_left_out(spark: SparkSession) -> N
     assert (found.column_pair_trends, found.quality) == (None, found.column_shapes)
 
 
-def test_itself_is_perfect_but_told_apart_by_no_one(spark: SparkSession) -> None:
+def test_train_itself_is_perfect(spark: SparkSession) -> None:
     train = shop(spark, 300, 0)
     found = fidelity(train, shop(spark, 100, 1), train)
     assert (found.quality, found.category_coverage, found.hierarchy_valid) == (1.0, 1.0, 1.0)
-    assert found.hierarchy_rules == ("the type->a.dept", "the type->brand") or found.hierarchy_rules == (
-        "the type->a.dept",
-    )
+    assert found.hierarchy_rules == ("the type->a.dept",)
     assert found.detection_auc is not None and found.detection_auc < 0.6
 
 
@@ -81,20 +79,25 @@ def test_independent_columns_are_found_out(spark: SparkSession) -> None:
     assert bad.column_pair_trends < real.column_pair_trends - 0.2
 
 
-def test_broken_hierarchies_are_counted(spark: SparkSession) -> None:
+@pytest.mark.parametrize("swapped", [False, True])
+def test_broken_hierarchies_are_counted(spark: SparkSession, swapped: bool) -> None:
     schema = "kind string, dept string"
     train = table(spark, [(f"k{i % 6}", f"d{i % 3}") for i in range(60)], schema)
     holdout = table(spark, [("k7", "d1"), ("k0", "d0")], schema)
+    if swapped:  # the order of the columns decides nothing
+        train, holdout = train.select("dept", "kind"), holdout.select("dept", "kind")
     # In turn: of train, of the holdout, of neither, of neither (a missing one is a value as any other).
     made = table(spark, [("k1", "d1"), ("k7", "d1"), ("k1", "d2"), ("k1", None)], schema)
     found = fidelity(train, holdout, made)
     assert (found.hierarchy_rules, found.hierarchy_valid) == (("kind->dept",), 0.5)
-    swapped = fidelity(*(t.select("dept", "kind") for t in (train, holdout, made)))
-    assert (swapped.hierarchy_rules, swapped.hierarchy_valid) == (("kind->dept",), 0.5)
+
+
+def test_what_is_no_rule(spark: SparkSession) -> None:
+    schema = "kind string, dept string"
     loose = table(spark, [(f"k{i % 6}", f"d{i % 3 if i > 2 else 2 - i}") for i in range(60)], schema)
-    assert fidelity(loose, holdout, made).hierarchy_rules == ()  # 58 of 60 are fewer than 98 %
+    assert fidelity(loose, loose, loose.limit(2)).hierarchy_rules == ()  # 58 of 60 are fewer than 98 %
     names = table(spark, [(f"k{i}", f"d{i % 3}") for i in range(60)], schema)
-    assert fidelity(names, holdout, made).hierarchy_rules == ()  # of what occurs once nothing can be said
+    assert fidelity(names, names, names.limit(2)).hierarchy_rules == ()  # of what occurs once nothing can be said
 
 
 def test_partitions_do_not_matter(spark: SparkSession) -> None:

@@ -59,12 +59,12 @@ def test_singling_out_by_hand(spark: SparkSession) -> None:
     train = table(spark, [("a", 1.0), ("b", 2.0), ("c", 3.0), ("c", 4.0)])
     holdout = table(spark, [("a", 1.0), ("a", 1.0), ("z", 2.0), ("z", 9.0)])
     made = table(spark, [("a", 1.0), ("c", 5.0), ("d", 2.0), ("d", 2.0)])
-    found = privacy(train, holdout, made).singling_out_univariate
+    whole = privacy(train, holdout, made)
+    found, both = whole.singling_out_univariate, whole.singling_out_multivariate
     # Of one synthetic row: brand = a, brand = c, price = 1, price = 5, price <= 1, price >= 5.
     assert found.predicates == 6
     assert found.train == pytest.approx(3 / 6)  # a, 1, <= 1
     assert found.holdout == pytest.approx(1 / 6)  # >= 5
-    both = privacy(train, holdout, made).singling_out_multivariate
     # a and <= the median 2: one row of train, two of the holdout; c and >= 2: two rows of train, none of the holdout.
     assert (both.predicates, both.train, both.holdout) == (2, 0.5, 0.0)
 
@@ -86,13 +86,13 @@ def test_a_copy_of_train_is_found_out(spark: SparkSession) -> None:
 
 def test_real_rows_are_what_half_looks_like(spark: SparkSession) -> None:
     train, holdout, other = people(spark, 400, 0), people(spark, 150, 1), people(spark, 150, 2)
-    for found in (privacy(train, holdout, other), privacy(train, holdout, None)):
+    itself = privacy(train, holdout, None)
+    for found in (privacy(train, holdout, other), itself):
         assert found.exact_copy_share == 0.0
         assert found.dcr_train_share == pytest.approx(0.5, abs=0.1)
         assert found.membership_auc == pytest.approx(0.5, abs=0.1)
-    assert privacy(train, holdout, None).singling_out_univariate.holdout is None
-    # Without leaving itself out, the holdout is its own copy.
-    assert privacy(train, holdout, holdout).dcr_median_holdout == 0.0
+    assert itself.singling_out_univariate.holdout is None
+    assert itself.dcr_median_holdout is not None and itself.dcr_median_holdout > 0  # no row is its own neighbour
 
 
 @pytest.mark.parametrize("broadcast", [True, False])
@@ -152,9 +152,12 @@ def test_tables_with_next_to_nothing(spark: SparkSession) -> None:
     assert (found.nndr_median_train, found.nndr_median_holdout) == (None, None)
     alone = privacy(one, one, None)  # left out of its own neighbours, the holdout's one row has none
     assert (alone.dcr_median_holdout, alone.dcr_train_share) == (None, None)
-    same = table(spark, [("x", 7.0)] * 3)
-    assert privacy(same, same, same).nndr_median_train == 1.0
-    for columns in ("brand", "price"):
-        assert privacy(*[same.select(columns)] * 3).exact_copy_share == 1.0
     with pytest.raises(SourceError, match="table holdout lacks the column 'price'"):
-        privacy(same, same.drop("price"), same)
+        privacy(one, one.drop("price"), one)
+
+
+@pytest.mark.parametrize("column", ["brand", "price"])
+def test_one_column_of_one_value(spark: SparkSession, column: str) -> None:
+    same = table(spark, [("x", 7.0)] * 3).select(column)
+    found = privacy(same, same, same)
+    assert (found.exact_copy_share, found.nndr_median_train, found.membership_auc) == (1.0, 1.0, 0.5)
