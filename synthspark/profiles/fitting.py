@@ -26,9 +26,10 @@ from synthspark.profiles.tokens import (
 from synthspark.schemas import quoted
 from synthspark_models.tabular import FIRST, MISSING
 
-BINS = 100
+MOST_BINS, LEAST_BINS, BIN_ROWS = 100, 10, 50
+"""A number has so many bins, or fewer where they would hold less rows than that: nothing is learned of a bin of few."""
 MAX_SPIKES = 512
-SPIKE_ROWS, SPIKE_SHARE = 5, 1 / 2000
+SPIKE_ROWS, SPIKE_SHARE = 20, 1 / 2000
 """A number that so many rows (and this share of them) have is a value of its own, not a place in a bin."""
 STEPS = {"numeric": (1.0, 0.1, 0.01, 0.001, 0.0001), "datetime": (86400.0, 3600.0, 60.0, 1.0)}
 UNIQUE_SHARE = 0.95
@@ -126,9 +127,10 @@ def _numbers(df: DataFrame, kinds: Mapping[str, str], names: Sequence[str]) -> d
     if not names:
         return {}
     plain = df.select([number_column(n, kinds[n]).alias(f"n{i}") for i, n in enumerate(names)])
-    spikes = _spikes(plain)
+    total = plain.count()
+    spikes, bins = _spikes(plain, total), min(MOST_BINS, max(LEAST_BINS, total // BIN_ROWS))
     aggregates: list[Column] = []
-    ranks = F.array(*[F.lit(min(max(i / BINS, numeric.TAIL), 1 - numeric.TAIL)) for i in range(BINS + 1)])
+    ranks = F.array(*[F.lit(min(max(i / bins, numeric.TAIL), 1 - numeric.TAIL)) for i in range(bins + 1)])
     for i, name in enumerate(names):
         value = F.col(f"n{i}")
         rest = F.when(~value.isin(spikes[i]), value) if spikes[i] else value
@@ -146,11 +148,10 @@ def _numbers(df: DataFrame, kinds: Mapping[str, str], names: Sequence[str]) -> d
     }  # fmt: skip
 
 
-def _spikes(plain: DataFrame) -> list[list[float]]:
+def _spikes(plain: DataFrame, total: int) -> list[list[float]]:
     """Per column the values that are frequent enough to stand for themselves, ascending."""
     pairs = [F.struct(F.lit(i).alias("column"), F.col(c).alias("value")) for i, c in enumerate(plain.columns)]
-    counts = plain.select(F.explode(F.array(*pairs)).alias("p")).where("p.value is not null").groupBy("p.*").count()
-    total = plain.count()
+    counts = plain.select(F.explode(F.array(*pairs)).alias("p")).where("p.value is not null").groupBy("p.column", "p.value").count()
     frequent = counts.where(F.col("count") >= max(SPIKE_ROWS, total * SPIKE_SHARE))
     order = F.row_number().over(Window.partitionBy("column").orderBy(F.col("count").desc(), "value"))
     top = frequent.withColumn("place", order).where(F.col("place") <= MAX_SPIKES)

@@ -93,11 +93,10 @@ def _validate(task: TrainingTask, trainer: AutoregressiveTrainer, history: list[
 
 
 def _has_stopped(task: TrainingTask, history: list[dict[str, Any]]) -> bool:
-    """Whether the validation loss has not fallen for `patience` epochs: what is learned now is the rows themselves."""
+    """Whether the validation loss has not fallen for `patience` epochs (0: all epochs are run, and the best kept)."""
     losses = [r["validation_loss"] for r in history if "validation_loss" in r]
-    if not losses or not task.has("patience"):
-        return False
-    return len(losses) - 1 - losses.index(min(losses)) >= int(task.setting("patience"))
+    patience = int(task.setting("patience")) if task.has("patience") else 0
+    return bool(losses and patience) and len(losses) - 1 - losses.index(min(losses)) >= patience
 
 
 def _steps(task: TrainingTask) -> int:

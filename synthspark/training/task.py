@@ -38,7 +38,7 @@ DEFAULTS: dict[str, Hyper] = {
         "hidden": 256,
         "layers": 2,
         "max_embedding": 64,
-        "patience": 5,
+        "patience": 0,
     },
     "behaviour": {
         "learning_rate": 2e-3,

@@ -1,0 +1,42 @@
+"""docs/profiles.md from the measured rows and the peers' figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COLUMNS = {
+    "quality": "QR",
+    "column_shapes": "CS",
+    "column_pair_trends": "CPT",
+    "detection_auc": "AUC",
+    "category_coverage": "Cov",
+    "hierarchy_valid": "Hier",
+    "dcr_train_share": "DCR",
+    "exact_copy_share": "copies",
+    "membership_auc": "MIA",
+    "fit_cpu_s": "fit CPU s",
+    "peak_rss_gb": "peak GiB",
+    "sample_rows_per_s": "rows/s",
+}
+WORDS = """Written by `make benchmark-profiles`. Two real tables, 80 % to learn from, 20 % held out; as many rows are drawn
+as the holdout has. QR SDMetrics' quality, CS column shapes, CPT pair trends, AUC detection by boosted trees (.5 is best), Cov
+categories of train that appear, Hier rows that keep every hierarchy, DCR share of rows nearer to train than to the
+holdout (.5 is best), MIA membership inference (.5 is best; [evaluation](evaluation.md) has the attack). Rows of other tools are
+quoted: they were measured on {date} on the same two tables by the reference scorer, which agrees with ours."""
+
+
+def report(rows: list[dict[str, Any]], peers: dict[str, Any]) -> str:
+    """The whole page."""
+    parts = ["# Profiles", WORDS.format(date=peers["date"])]
+    for table in dict.fromkeys(r["table"] for r in rows):
+        mine = [r for r in rows if r["table"] == table] + [r for r in peers["rows"] if r["table"] == table]
+        lines = [f"| {table} | {' | '.join(COLUMNS.values())} |", "|---|" + "---|" * len(COLUMNS)]
+        lines += [f"| {r['model']} | {' | '.join(_cell(r.get(c)) for c in COLUMNS)} |" for r in mine]
+        parts += [f"## {table}", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) and value <= 1 else f"{value:,}"
