@@ -156,7 +156,7 @@ def compared(items: Items, runs: dict[str, tuple[str, Hyper]], steps: int, seeds
 
 
 def codes_studied(items: Items, steps: int) -> list[str]:
-    """A table row per value of a code, with the same noise under each: what is generated. Trained with one code only."""
+    """A table row per value of a code, with the same noise under each: what is generated. One code per training."""
     names = [e.name for e in items.encoding.categorical]
     shown = [j for j, k in enumerate(items.encoding.cardinalities) if k < 400]  # the rest has no mode worth showing
     lines = ["| code | " + " | ".join([*(names[j] for j in shown), *items.encoding.number_columns]) + " |",
@@ -194,12 +194,17 @@ def main(steps: int, seeds: int) -> None:
     remedies = compared(items, {n: ("gan", BAD | h) for n, h in REMEDIES.items()}, steps, seeds)
     networks = compared(items, {n: (n, QUICK) for n in ("gan", "dcgan", "infogan", "wgan_gp")}, 2 * steps, seeds)
     study = codes_studied(items, 2 * steps)
+    (ROOT / "docs" / "stability.md").write_text(report(len(items.codes), steps, seeds, remedies, networks, study))
+
+
+def report(rows: int, steps: int, seeds: int, remedies: list[str], networks: list[str], study: list[str]) -> str:
+    """docs/stability.md."""
     bad = ", ".join(f"{k} {v:g}" for k, v in BAD.items())
     parts = [
         "# Stability of the pure GANs",
         f"Written by `python benchmarks/stability.py --steps {steps} --seeds {seeds}`. Complete Journey items "
-        f"({len(items.codes):,}), batches of {BATCH}, {steps} generator steps (twice as many below the first table), "
-        "means over the seeds. Diversity: entropy and spread of generated rows as a share of the real ones', 1 is right, "
+        f"({rows:,}), batches of {BATCH}, {steps} generator steps (twice as many below the first table), "
+        "means over the seeds. Diversity: entropy and spread of the rows, as a share of the real ones'; 1 is right, "
         "0 is one row for all. Marginal distance: total variation of a column's categories (Kolmogorov-Smirnov for "
         "numbers), averaged; 0 is right.",
         f"## A badly set `gan`, and what each remedy changes\n({bad})",
@@ -211,7 +216,7 @@ def main(steps: int, seeds: int) -> None:
         "as encoded, in [-1, 1].",
         "\n".join(study),
     ]
-    (ROOT / "docs" / "stability.md").write_text("\n\n".join(parts) + "\n")
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
