@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from synthspark.errors import TrainingError
 from synthspark.training import TrainingTask, load_generator, train_all
 from synthspark.training.loader import check_feed, feed, steps_per_epoch
-from synthspark_models import BehaviourGenerator
+from synthspark_models import BehaviourGenerator, RowGenerator
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -89,6 +89,27 @@ def test_the_planted_structure_is_learned(spark: SparkSession, task: TrainingTas
     assert seen == list(range(1, task.epochs + 1))
     assert meta["history"][-1]["generator_loss"] < meta["history"][0]["generator_loss"]
     assert planted_correlation(task) > 0.9
+
+
+def test_the_classics_train_through_the_same_feed(spark: SparkSession, task: TrainingTask) -> None:
+    small = {"hidden": 32, "noise_dim": 4, "learning_rate": 1e-3, "discriminator_learning_rate": 1e-3}
+    profile: dict[str, Any] = {
+        **vars(task), "name": "profile_items", "epochs": 3, "hyper": small, "number_columns": ["factor_00"],
+        "factor_columns": [], "activity_column": None, "positive_columns": [], "counterpart_url": None,
+    }  # fmt: skip
+    networks = {f"{task.output_url}/{n}": n for n in ("gan", "dcgan", "infogan", "wgan_gp")}
+    tasks = [TrainingTask(**profile | {"network": n, "output_url": url}) for url, n in networks.items()]
+    metas = train_all(spark, tasks, 1, lambda *_: None)
+    for url, network in networks.items():
+        history = metas[url]["history"]
+        assert [record["epoch"] for record in history] == [1, 2, 3]
+        assert ("mutual_information" in history[-1]) == (network == "infogan")
+        generator, _ = load_generator(url)
+        assert isinstance(generator, RowGenerator)
+        with torch.no_grad():
+            codes = generator(generator.latent(200)).codes()
+        assert set(codes.unique().tolist()) <= {1, *range(3, 3 + GROUPS)}
+        assert codes.unique().numel() > 1
 
 
 def test_a_failing_process_is_heard(spark: SparkSession, task: TrainingTask) -> None:
