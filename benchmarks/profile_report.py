@@ -18,11 +18,11 @@ COLUMNS = {
     "peak_rss_gb": "peak GiB",
     "sample_rows_per_s": "rows/s",
 }
-WORDS = """Written by `make benchmark-profiles`. Two real tables, 80 % to learn from, 20 % held out; as many rows are drawn
-as the holdout has. QR SDMetrics' quality, CS column shapes, CPT pair trends, AUC detection by boosted trees (.5 is best), Cov
-categories of train that appear, Hier rows that keep every hierarchy, DCR share of rows nearer to train than to the
-holdout (.5 is best), MIA membership inference (.5 is best; [evaluation](evaluation.md) has the attack). Rows of other tools are
-quoted: they were measured on {date} on the same two tables by the reference scorer, which agrees with ours."""
+WORDS = """Written by `make benchmark-profiles`. Two real tables, 80 % to learn from, 20 % held out; as many rows are
+drawn as the holdout has. QR SDMetrics' quality, CS column shapes, CPT pair trends, AUC detection by boosted trees (.5
+is best), Cov categories of train that appear, Hier rows that keep every hierarchy, DCR share of rows nearer to train
+than to the holdout (.5 is best), MIA membership inference (.5 is best; [evaluation](evaluation.md) has the attack).
+Rows of other tools are quoted: they were measured in {date} on the same two tables by the reference scorer."""
 
 
 def report(rows: list[dict[str, Any]], peers: dict[str, Any]) -> str:

@@ -38,7 +38,7 @@ from synthspark.profiles.fitting import TokenLimits
 from synthspark.profiles.judge import fit_judge
 from synthspark.session import build_session
 from synthspark.synthesis.generate import new_entities
-from synthspark.synthesis.profiles import ProfileModel, drawn_rows, proposed_codes
+from synthspark.synthesis.profiles import ProfileModel, drawn_rows, halving_pays, proposed_codes
 from synthspark.training import TrainingTask, storage, train_all
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +117,8 @@ def _made(spark: SparkSession, name: str, split: Split, model: str) -> tuple[pd.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     before, jvm = _cpu(), _jvm_cpu()
-    source = with_index(spark.createDataFrame(split.train.assign(id=np.arange(len(split.train)).astype(str))), "id", "n")
+    numbered = split.train.assign(id=np.arange(len(split.train)).astype(str))
+    source = with_index(spark.createDataFrame(numbered), "id", "n")
     source.write.parquet(f"{folder}/source")
     declared = spark.read.parquet(f"{folder}/source")
     settings = MODELS[model]
@@ -152,18 +153,20 @@ def _learn_default(
     counts = {"feed": _feed(learned, f"{url}/feed"), "held": _feed(held, f"{url}/held")}
     size = suited(ProfileNetwork(), counts["feed"])
     task = TrainingTask("profile_items", "autoregressive", f"{url}/feed", counts["feed"], fitted.columns,
-                        fitted.cardinalities, [], f"{url}/model", size["epochs"], size["batch_size"], SEED,
+                        fitted.cardinalities, [], f"{url}/model", size.epochs, size.batch_size, SEED,
                         validation_url=f"{url}/held", validation_rows=counts["held"],
-                        hyper={"hidden": size["hidden"]})  # fmt: skip
+                        hyper=size.hyper)  # fmt: skip
     storage.write(f"{url}/model/tokens.json", json.dumps(fitted.to_json()).encode())
     meta = train_all(spark, [task], 1, lambda *_: None)[task.output_url]
     measured: dict[str, Any] = {"epochs": meta["history"][-1]["epoch"]}
     if settings.judged:
         real = tokens.select(*fitted.columns).toPandas().to_numpy(dtype=np.int64)
-        proposed = proposed_codes(ProfileModel.at(task.output_url), len(real), np.random.default_rng(SEED))
+        unjudged = ProfileModel.unjudged(task.output_url, halving_pays())
+        proposed = proposed_codes(unjudged, len(real), np.random.default_rng(SEED))
         found = fit_judge(real, proposed, fitted.columns, SEED)
         assert found is not None
-        save_judge(found.judge, {}, lambda n, d: storage.write(f"{task.output_url}/{n}", d), {"rate": found.rate})
+        about = {"rate": found.rate, "halved": halving_pays()}
+        save_judge(found.judge, {}, lambda n, d: storage.write(f"{task.output_url}/{n}", d), about)
         measured |= {"judge_auc": round(found.judge.auc or 0.0, 4), "accepted": round(found.rate, 3)}
     model = ProfileModel.at(task.output_url)
     return lambda count: drawn_rows(spark, model, count, SEED), measured

@@ -133,13 +133,13 @@ def _profile_task(context: Context, side: str, feed: str, rows: Mapping[str, int
         cardinalities=tokens.cardinalities,
         number_columns=[],
         output_url=portable(output),
-        epochs=size["epochs"],
-        batch_size=size["batch_size"],
+        epochs=size.epochs,
+        batch_size=size.batch_size,
         seed=context.config.seed,
         device=context.config.train.device,
         validation_url=portable(context.lake.path(validation, context.run_id)) if rows.get(validation) else None,
         validation_rows=rows.get(validation, 0),
-        hyper={"hidden": size["hidden"], **network.hyper},
+        hyper={**size.hyper, **network.hyper},
     )
     storage.write(f"{task.output_url}/tokens.json", json.dumps(tokens.to_json()).encode())
     return task

@@ -151,7 +151,12 @@ def _numbers(df: DataFrame, kinds: Mapping[str, str], names: Sequence[str]) -> d
 def _spikes(plain: DataFrame, total: int) -> list[list[float]]:
     """Per column the values that are frequent enough to stand for themselves, ascending."""
     pairs = [F.struct(F.lit(i).alias("column"), F.col(c).alias("value")) for i, c in enumerate(plain.columns)]
-    counts = plain.select(F.explode(F.array(*pairs)).alias("p")).where("p.value is not null").groupBy("p.column", "p.value").count()
+    counts = (
+        plain.select(F.explode(F.array(*pairs)).alias("p"))
+        .where("p.value is not null")
+        .groupBy("p.column", "p.value")
+        .count()
+    )
     frequent = counts.where(F.col("count") >= max(SPIKE_ROWS, total * SPIKE_SHARE))
     order = F.row_number().over(Window.partitionBy("column").orderBy(F.col("count").desc(), "value"))
     top = frequent.withColumn("place", order).where(F.col("place") <= MAX_SPIKES)

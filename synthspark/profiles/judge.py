@@ -13,8 +13,10 @@ from synthspark.profiles.tokens import Codes
 
 MIN_ROWS = 200
 """Real rows below which there is no judge: it would learn those, not what makes a row real."""
-BOUND = 0.98
+BOUND = 0.95
 """The ratio at this quantile is accepted for sure; above it none can be accepted more often."""
+MOST_TAKEN = 0.4
+"""Share of the proposals that is taken at most: with less to choose from, counts cannot be mended."""
 SETTINGS = TreeSettings(trees=250, learning_rate=0.1, leaves=31)
 
 
@@ -44,4 +46,4 @@ def fit_judge(real: Codes, proposed: Codes, names: list[str], seed: int) -> Judg
     if judge is None:
         return None
     ratio = density_ratio(judge, proposed[:20_000])
-    return Judged(judge, float(np.minimum(ratio / np.quantile(ratio, BOUND), 1.0).mean()))
+    return Judged(judge, min(MOST_TAKEN, float(np.minimum(ratio / np.quantile(ratio, BOUND), 1.0).mean())))

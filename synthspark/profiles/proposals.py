@@ -25,7 +25,7 @@ from synthspark_models.autoregressive import NEVER, AutoregressiveGenerator, Rul
 from synthspark_models.tabular import MISSING, UNKNOWN
 
 RAKING_ROUNDS = 5
-RAKING_LIMIT = 4.0
+RAKING_LIMIT = 1.5
 """Raking changes a weight by no more than this factor: it mends counts, it does not overrule the judge."""
 IMPOSSIBLE = -1e6
 """Log chance below which a row does not meet the conditions at all."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import torch
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -51,15 +52,22 @@ class ProfileModel:
     """Of the judge beside it; None where nothing judges."""
     rate: float
     """Share of the proposals that are taken."""
+    halved: bool
+    """Whether rows are drawn with bfloat16: decided once and kept, so that every executor draws the same."""
 
     @classmethod
-    def at(cls, url: str, judged: bool = True) -> ProfileModel:
-        """The model whose model.json, tokens.json and, unless there is none, judge.json are below `url`."""
-        sha256 = json.loads(storage.read(f"{url}/model.json"))["sha256"]
-        if not judged or not storage.exists(f"{url}/judge.json"):
-            return cls(url, sha256, None, 1.0)
+    def unjudged(cls, url: str, halved: bool = False) -> ProfileModel:
+        """The model whose model.json and tokens.json are below `url`, without its judge."""
+        return cls(url, json.loads(storage.read(f"{url}/model.json"))["sha256"], None, 1.0, halved)
+
+    @classmethod
+    def at(cls, url: str) -> ProfileModel:
+        """The model below `url`, with the judge whose judge.json is there, if one is."""
+        plain = cls.unjudged(url)
+        if not storage.exists(f"{url}/judge.json"):
+            return plain
         judge = json.loads(storage.read(f"{url}/judge.json"))
-        return cls(url, sha256, judge["sha256"], judge["rate"])
+        return replace(plain, judge_sha256=judge["sha256"], rate=judge["rate"], halved=judge["halved"])
 
     def encoding(self) -> TokenEncoding:
         """The tokens that the model was trained on."""
@@ -76,6 +84,8 @@ def _loaded(model: ProfileModel) -> tuple[AutoregressiveGenerator, TokenEncoding
     assert isinstance(network, AutoregressiveGenerator)
     if meta["sha256"] != model.sha256:
         raise LakeError(f"model {model.url} changed while it was being used")
+    if model.halved:
+        network.halve()
     judge = load_judge(model.url, model.judge_sha256, storage.read) if model.judge_sha256 else None
     return network, model.encoding(), judge
 
@@ -107,6 +117,12 @@ def drawn_rows(
                 yield _batch([numbers], codes, uniform, model.loaded()[1], limits, schema)
 
     return spark.range(0, blocks, 1, max(1, min(blocks, 10_000))).mapInArrow(apply, schema)
+
+
+def halving_pays() -> bool:
+    """Whether this CPU multiplies bfloat16 by itself."""
+    found: bool = torch.cpu._is_avx512_bf16_supported()
+    return found
 
 
 def proposed_codes(model: ProfileModel, rows: int, rng: np.random.Generator) -> Codes:
