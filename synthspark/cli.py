@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,8 +66,35 @@ def _stage_command(stage: str, words: str) -> None:
 
 
 for _name, _words in STAGES.items():
-    if _name != "evaluate":
+    if _name not in ("evaluate", "synthesize"):
         _stage_command(_name, _words)
+
+
+@cli.command(help=STAGES["synthesize"])
+@_options
+@click.option(
+    "--condition",
+    "conditions",
+    multiple=True,
+    metavar="TEXT",
+    help='What all new rows meet, e.g. brand=X or "price<5"; may be given more than once.',
+)
+@click.option("--rows", type=click.IntRange(min=0), help="How many new rows: synthesize.items (or users).")
+@click.option("--side", type=click.Choice(["items", "users"]), default="items", show_default=True,
+              help="Whose rows --condition and --rows are about.")  # fmt: skip
+def synthesize(
+    path: Path,
+    run_id: str | None,
+    overrides: tuple[str, ...],
+    verbose: bool,
+    conditions: tuple[str, ...],
+    rows: int | None,
+    side: str,
+) -> None:
+    """Write new users and items, and virtual events."""
+    short = [f"synthesize.{side}_where={json.dumps(conditions)}"] if conditions else []
+    short += [f"synthesize.{side}={rows}"] if rows is not None else []
+    run_job(path, "synthesize", run_id, [*overrides, *short], verbose)
 
 
 @cli.command(help=STAGES["evaluate"])

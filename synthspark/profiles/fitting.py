@@ -24,7 +24,7 @@ from synthspark.profiles.tokens import (
     Tokens,
 )  # fmt: skip
 from synthspark.schemas import quoted
-from synthspark_models.tabular import FIRST, MISSING
+from synthspark_models.tabular import FIRST, MISSING, RARE, UNKNOWN
 
 MOST_BINS, LEAST_BINS, BIN_ROWS = 100, 10, 50
 """A number has so many bins, or fewer where they would hold less rows than that: nothing is learned of a bin of few."""
@@ -91,12 +91,18 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: TokenLimits) -> tuple[T
 
 
 def encode(df: DataFrame, encoding: TokenEncoding) -> DataFrame:
-    """`df` with every token column as int; the attributes stay. Values never seen become UNKNOWN (RARE if rare)."""
+    """`df` with every token column as int; the attributes stay.
+
+    A category outside the vocabulary is RARE where rows to learn from had such, else UNKNOWN.
+    """
     numbers = [t for t in encoding.tokens if isinstance(t, NumberTokens)]
-    for tokens in encoding.tokens:
+    for i, tokens in enumerate(encoding.tokens):
         if isinstance(tokens, CategoryTokens):
             encoder = categorical.CategoricalEncoder(tokens.name, tokens.column, tokens.vocabulary, True)
             df = categorical.encode(df, encoder)
+            if not encoding.counts or encoding.counts[i][RARE]:
+                code = F.col(tokens.column)
+                df = df.withColumn(tokens.column, F.when(code == UNKNOWN, RARE).otherwise(code))
         elif isinstance(tokens, MemberTokens):
             value = F.col(quoted(tokens.name))
             member = F.when(F.array_contains(value, tokens.value), PRESENT).otherwise(ABSENT)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from synthspark_models.tabular import FIRST, MISSING, RARE
+from synthspark_models.tabular import FIRST, MISSING, RARE, UNKNOWN
 
 ABSENT, PRESENT = FIRST, FIRST + 1
 """Codes of a member of a set."""
@@ -165,11 +165,11 @@ class TokenEncoding:
         return [i for i, t in enumerate(self.tokens) if t.name == attribute]
 
     def never(self) -> list[npt.NDArray[np.bool_]]:
-        """Per token column which codes are never drawn: those that no real row has, and RARE."""
+        """Per token column which codes are never drawn: those that no real row has, UNKNOWN and RARE."""
         ruled_out = []
         for counts in self.counts:
             out = np.array(counts) == 0
-            out[RARE] = True
+            out[[UNKNOWN, RARE]] = True
             ruled_out.append(out)
         return ruled_out
 

@@ -51,6 +51,7 @@ def settings(folder: Path) -> dict[str, Any]:
     small = {"hidden": 32, "noise_dim": 4}
     behaviour = {"network": "behaviour", "hyper": {**small, "negatives": 64}}
     gan = {"network": "gan", "epochs": 2, "hyper": small}
+    default = {"epochs": 4, "hyper": {"hidden": 16, "layers": 1}}
     return {
         "lake": {"root": str(folder / "lake of mine")},
         "source": {
@@ -74,7 +75,7 @@ def settings(folder: Path) -> dict[str, Any]:
         },
         "features": {"factor_rank": 4, "text_buckets": 4, "positives": 4, "min_item_users": 3, "min_user_items": 3},
         "train": {
-            "epochs": 12, "batch_size": 16, "device": "cpu", "profile_items": gan, "profile_users": gan,
+            "epochs": 12, "batch_size": 16, "device": "cpu", "profile_items": default, "profile_users": gan,
             "behaviour_items": behaviour, "behaviour_users": {**behaviour, "epochs": 60},
         },
         "synthesize": {"users": 30, "items": 20, "budget": 0.2, "max_events": 10},
