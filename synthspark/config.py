@@ -343,6 +343,8 @@ class Evaluate(Section):
     """Starts of ALS that every arm's figures are averaged over: one start is as noisy as what is to be found out."""
     arms: list[Arm] = ["real", "real+synthetic", "no_judge", "permuted", "random", "popularity", "duplicated"]
     """What ALS is trained on; docs/evaluation.md says what each shows."""
+    profiles: bool = True
+    """Fidelity and privacy of the new users and items, against the real rows that their generator did not see."""
     references: bool = False
     """Judge the rankers popular_in_category and content_knn, too; popular always is."""
     ablations: dict[str, Ablation] = {}

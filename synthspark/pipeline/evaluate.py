@@ -10,6 +10,7 @@ from synthspark.evaluation.arms import MetricRow, metric_rows, paired_difference
 from synthspark.evaluation.gate import Difference, Verdict, together, verdict
 from synthspark.lake import STAGES
 from synthspark.pipeline.context import Context, StageReport
+from synthspark.pipeline.likeness import likeness
 from synthspark.pipeline.proof import PRODUCT, Results, judge_protocol
 from synthspark.pipeline.train import checkpoints
 
@@ -26,6 +27,7 @@ def evaluate(context: Context) -> StageReport:
                     results.setdefault(name, []).append(found)
                     rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
         decision = together({name: _decide(context, found) for name, found in results.items()})
+        alike, apart = likeness(context, staged, report) if config.profiles else ([], [])
         report.rows_in = context.record("featurize")["rows"]["features/interactions"]
         report.rows_out = len(rows)
         report.details = {"verdict": asdict(decision), "protocols": [r.to_json() for r in rows]}
@@ -34,8 +36,8 @@ def evaluate(context: Context) -> StageReport:
         metrics = {
             "run_id": context.run_id,
             "protocols": report.details["protocols"],
-            "fidelity": [],
-            "privacy": [],
+            "fidelity": alike,
+            "privacy": apart,
             "verdict": report.details["verdict"],
             "stages": [_timing(r) for r in [*earlier, {"stage": "evaluate", **report.to_json()}]],
         }

@@ -14,6 +14,7 @@ from synthspark.features.encoding import TableEncoding
 from synthspark.features.feeds import factors_in, positive_columns
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, published_shop
+from synthspark.pipeline.card import write_card
 from synthspark.pipeline.context import Context, StageReport, read_encoding
 from synthspark.pipeline.judge import train_judge
 from synthspark.pipeline.profiles import AUTOREGRESSIVE, configured, read_tokens, suited, train_profile_judge
@@ -59,6 +60,7 @@ def train(context: Context) -> StageReport:
         for task in tasks:
             if task.network == AUTOREGRESSIVE:
                 train_profile_judge(context, task, task.name.partition("_")[2], report)
+            write_card(context, task, metas[task.name])
         for name, meta in metas.items():
             staged.copy_in(f"{work}/{name}", f"models/{name}")
             report.details[name] = {k: meta[k] for k in ("sha256", "network")}

@@ -14,6 +14,8 @@ from synthspark import indexing, schemas
 
 DAY_RANKS = [i / 400 for i in range(401)]
 SECOND_RANKS = [i / 48 for i in range(49)]
+STEPS, GRID_SHARE = (1.0, 0.01), 0.95
+"""Grids that prices and values may lie on, and the share of them that must for it to be one."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class EventMix:
     """Quantiles of the second of the day, for Monday to Sunday; a weekday without events takes all days'."""
     price: float | None
     value: float | None
+    price_step: float | None
+    """What nearly all prices are multiples of: a cent, or one; None for neither."""
+    value_step: float | None
 
 
 def event_mix(events: DataFrame) -> EventMix:
@@ -43,6 +48,7 @@ def event_mix(events: DataFrame) -> EventMix:
         F.percentile_approx(second, ranks).alias("seconds"),
         F.percentile_approx("price", 0.5).alias("price"),
         F.percentile_approx("value", 0.5).alias("value"),
+        *[_on_grid(name, step).alias(f"{name}_{step}") for name in ("price", "value") for step in STEPS],
     ).collect()[0]
     seconds = tuple(rhythm.get(d, tuple(overall["seconds"])) for d in range(7)) if rhythm else ()
     return EventMix(
@@ -51,7 +57,9 @@ def event_mix(events: DataFrame) -> EventMix:
         seconds,
         overall["price"],
         overall["value"],
-    )
+        *[next((s for s in STEPS if (overall[f"{name}_{s}"] or 0.0) >= GRID_SHARE), None)
+          for name in ("price", "value")],
+    )  # fmt: skip
 
 
 def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, seed: int) -> DataFrame:
@@ -66,8 +74,8 @@ def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, se
         "item_id",
         _event_type(mix, seed).alias("event_type"),
         _instant(mix, seed).alias("ts"),
-        F.coalesce("value", F.lit(mix.value)).cast("double").alias("value"),
-        F.coalesce("price", F.lit(mix.price)).cast("double").alias("price"),
+        _stepped(F.coalesce("value", F.lit(mix.value)), mix.value_step, seed, "value").alias("value"),
+        _stepped(F.coalesce("price", F.lit(mix.price)), mix.price_step, seed, "price").alias("price"),
         F.lit(None).cast("string").alias("query"),
         F.lit(None).cast("string").alias("session_id"),
         "origin",
@@ -76,6 +84,20 @@ def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, se
     )
     assert events.columns == [*schemas.EVENTS.names, *schemas.SYNTHETIC.names]
     return events
+
+
+def _on_grid(name: str, step: float) -> Column:
+    """The share of the values that are multiples of `step`."""
+    multiple = F.abs(F.col(name) / step - F.round(F.col(name) / step)) < 1e-6
+    return F.avg(multiple.cast("double"))
+
+
+def _stepped(value: Column, step: float | None, seed: int, draw: str) -> Column:
+    """`value` on the grid of the real ones: up or down by chance, so that its mean stays what it is; never to zero."""
+    if step is None:
+        return value.cast("double")
+    number = F.greatest(F.floor(value / step + uniform(seed, draw)), F.lit(1))
+    return F.round(number * step, 2).cast("double")
 
 
 def uniform(seed: int, draw: str) -> Column:

@@ -1,0 +1,70 @@
+"""Fidelity and privacy of the new rows of a run, against the real ones that their generator learned from or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark import schemas
+from synthspark.evaluation.fidelity import fidelity
+from synthspark.evaluation.privacy import privacy
+from synthspark.lake import Publication
+from synthspark.pipeline.context import Context, StageReport
+from synthspark.pipeline.profiles import LEAST_VALIDATED, split_off
+
+COMPARED = ("categorical", "numeric", "datetime")
+Figures = list[dict[str, Any]]
+
+
+def likeness(context: Context, staged: Publication, report: StageReport) -> tuple[Figures, Figures]:
+    """One row per figure: `table`, `figure`, `value`; of fidelity and of privacy.
+
+    The holdout are the rows that the generator did not learn from (the judge did); a table without them, or without
+    new rows, is left out.
+    """
+    alike: Figures = []
+    apart: Figures = []
+    for side, key in (("items", "item_id"), ("users", "user_id")):
+        if not context.has(f"synthetic/{side}") or not context.has(f"feeds/profile_{side}_validation"):
+            continue
+        new = context.read(f"synthetic/{side}").where("origin like 'new_%'")
+        kinds = _kinds(context, side)
+        real = context.read(f"clean/{side}")
+        count = int(context.record("clean")["rows"][f"clean/{side}"])
+        if not kinds or count < LEAST_VALIDATED or not new.take(1):
+            continue
+        train, holdout = split_off(real, key, count, context.config.seed)
+        assert holdout is not None
+        tables = [staged.keep(f"{side}_{name}", _attributes(df, kinds))
+                  for name, df in (("train", train), ("holdout", holdout), ("new", new))]  # fmt: skip
+        seed = context.config.seed
+        alike += _rows(side, fidelity(tables[0], tables[1], tables[2], seed).to_json())
+        apart += _rows(side, privacy(tables[0], tables[1], tables[2], seed).to_json())
+        figures = {r["figure"]: r["value"] for r in [*alike, *apart] if r["table"] == side}
+        shown = {name: figures.get(f) for name, f in SHOWN.items()}
+        report.notes.append(f"new {side}: " + ", ".join(f"{n} {v:.3f}" for n, v in shown.items() if v is not None))
+    return alike, apart
+
+
+SHOWN = {
+    "quality": "quality",
+    "detection AUC": "detection_auc",
+    "hierarchies kept": "hierarchy_valid",
+    "nearer to train than to the holdout": "dcr_train_share",
+    "membership AUC": "membership_auc",
+}
+
+
+def _kinds(context: Context, side: str) -> list[str]:
+    source = context.config.source.items if side == "items" else context.config.source.users
+    return [n for n, kind in source.attributes.items() if kind in COMPARED] if source is not None else []
+
+
+def _attributes(df: DataFrame, names: list[str]) -> DataFrame:
+    return df.select([F.col(schemas.quoted(n)) for n in names])
+
+
+def _rows(table: str, figures: dict[str, Any]) -> Figures:
+    return [{"table": table, "figure": name, "value": value} for name, value in figures.items()]
