@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test benchmark-utility lint types doctor clean
+.PHONY: help demo test benchmark-utility benchmark-profiles benchmark-stability lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +32,12 @@ test: $(VENV)/.installed data/ml-100k/movies.parquet  ## The whole test suite.
 
 benchmark-utility: $(VENV)/.installed data/complete_journey/products.parquet data/ml-100k/movies.parquet  ## docs/utility.md from raw data (about an hour).
 	$(BIN)/python benchmarks/utility.py
+
+benchmark-profiles: $(VENV)/.installed  ## docs/profiles.md from raw data (about half an hour).
+	$(BIN)/python benchmarks/profiles.py
+
+benchmark-stability: $(VENV)/.installed data/complete_journey/products.parquet  ## docs/stability.md (about 5 minutes).
+	$(BIN)/python benchmarks/stability.py
 
 lint: $(VENV)/.installed  ## ruff, format included.
 	$(BIN)/ruff check .

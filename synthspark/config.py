@@ -193,6 +193,8 @@ class ProfileNetwork(Network):
     says it."""
     judged: bool = True
     """False: what autoregressive proposes is published unjudged."""
+    init_from: str | None = None
+    """An autoregressive model of another shop to start from, e.g. s3a://other-lake/models/profile_items/run_id=R."""
 
 
 class BehaviourNetwork(Network):

@@ -141,6 +141,7 @@ def _profile_task(context: Context, side: str, feed: str, rows: Mapping[str, int
         device=context.config.train.device,
         validation_url=portable(context.lake.path(validation, context.run_id)) if rows.get(validation) else None,
         validation_rows=rows.get(validation, 0),
+        init_from=portable(network.init_from) if network.init_from else None,
         hyper={**size.hyper, **network.hyper},
     )
     storage.write(f"{task.output_url}/tokens.json", json.dumps(tokens.to_json()).encode())

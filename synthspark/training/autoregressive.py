@@ -16,6 +16,7 @@ from synthspark.training.artifacts import SIZES, build_generator
 from synthspark.training.loader import stacked
 from synthspark.training.optimise import apply
 from synthspark.training.task import TrainingTask
+from synthspark.training.transfer import start_from
 from synthspark_models import TableShape
 from synthspark_models.autoregressive import AutoregressiveGenerator, any_order_loss
 
@@ -35,6 +36,8 @@ class AutoregressiveTrainer:
         assert isinstance(network, AutoregressiveGenerator)
         encoding = TokenEncoding.from_json(json.loads(storage.read(f"{task.output_url}/tokens.json")))
         network.start_from_shares([torch.tensor(c) for c in encoding.counts])
+        if task.init_from is not None:
+            start_from(network, encoding, task.init_from)
         self.network = network.to(device)
         self.generator = copy.deepcopy(self.network)
         self.modules: dict[str, nn.Module] = {"network": self.network, "generator": self.generator}

@@ -103,6 +103,8 @@ class TrainingTask:
     validation_url: str | None = None
     """A feed of rows that are not learned from: training stops by them, where the network can."""
     validation_rows: int = 0
+    init_from: str | None = None
+    """Directory of an autoregressive model to start from."""
     hyper: Hyper = field(default_factory=dict)
 
     def setting(self, name: str) -> Any:
