@@ -104,9 +104,9 @@ def _page(source_rows: int, lines: list[dict[str, Any]]) -> str:
     )
     return (
         "# Starting from another model\n\n"
-        f"Written by `benchmarks/transfer.py`. `train.profile_items.init_from`: a model of {source_rows:,} items of all "
-        f"departments but {TARGET}, then rows of {TARGET} only. Loss on a tenth of them that is not learned from (nats "
-        "per column, one seed); in brackets the epoch that was best.\n\n"
+        f"Written by `benchmarks/transfer.py`. `train.profile_items.init_from`: a model of {source_rows:,} items of "
+        f"all departments but {TARGET}, then rows of {TARGET} only. Loss on a tenth of them that is not learned from "
+        "(nats per column, one seed); in brackets the epoch that was best.\n\n"
         "| rows | best loss alone | best loss started | epochs until it is as good as the best alone | loss after the "
         "first epoch, alone / started |\n|---|---|---|---|---|\n" + table + "\n"
     )
