@@ -63,7 +63,7 @@ def train_all(
 
 def run_tasks(tasks: list[str]) -> None:
     """What each process runs: all tasks, given as JSON. Its traceback is left where the driver finds it."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded; see session.build_session
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read when torch is loaded; see session.build_session
     import torch
     from torch import distributed as dist
 
