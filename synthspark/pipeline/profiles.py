@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from synthspark import schemas
 from synthspark.config import ProfileNetwork
+from synthspark.errors import ConfigError
 from synthspark.features import encoding as encodings
 from synthspark.judging import save_judge
 from synthspark.lake import Publication
@@ -115,10 +116,13 @@ def new_rows(context: Context, key: str, count: int, url: str, meta: dict[str, A
     """`count` new rows: the key, the attributes, the index from `first_index` on, and the encoded columns."""
     side, seed = side_name(key), context.config.synthesize.seed
     encoding = read_encoding(context, side)
+    given = tuple(parse(text) for text in getattr(context.config.synthesize, f"{side}_where"))
     if meta["network"] != AUTOREGRESSIVE:
+        if given:
+            raise ConfigError(f"synthesize.{side}_where: {meta['network']!r} cannot keep to conditions; train "
+                              f"train.profile_{side}.network: {AUTOREGRESSIVE}")  # fmt: skip
         return new_entities(context.spark, count, key, encoding, url, meta, first_index, seed)
     model = ProfileModel.at(url)
-    given = tuple(parse(text) for text in getattr(context.config.synthesize, f"{side}_where"))
     rows = named(drawn_rows(context.spark, model, count, seed, given), key, model, seed, first_index)
     return encodings.encode(rows, encoding)
 

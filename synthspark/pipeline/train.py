@@ -41,6 +41,8 @@ def train(context: Context) -> StageReport:
             feed = f"feeds/{name}"
             if not encoding.encoders and name != "behaviour_users":  # what users did may say enough
                 report.notes.append(f"{name} is not trained: {side} have no attribute to learn from")
+            elif _default(context, name) and not read_tokens(context, side).tokens:
+                report.notes.append(f"{name} is not trained: {side} have no attribute that could be generated")
             elif rows.get(feed, 0) < SMALLEST_FEED:
                 report.notes.append(f"{name} is not trained: its feed has {rows.get(feed, 0)} rows")
             else:
@@ -48,7 +50,7 @@ def train(context: Context) -> StageReport:
                 space = ITEM_SPACE if name == "behaviour_items" else ALS_SPACE
                 other = context.lake.path(f"{space}/{other_side(side)}", context.run_id)
                 own = context.lake.path(f"{space}/{side}", context.run_id)
-                if name.startswith("profile") and configured(context, side).network == AUTOREGRESSIVE:
+                if _default(context, name):
                     task = _profile_task(context, side, url, rows, f"{work}/{name}")
                 else:
                     task = make_task(context, name, encoding, url, rows[feed], own, other, f"{work}/{name}")
@@ -74,6 +76,11 @@ def train(context: Context) -> StageReport:
         staged.details.update(report.to_json())
     context.lake.delete(work)
     return report
+
+
+def _default(context: Context, name: str) -> bool:
+    """Whether a generator is the default one of profiles."""
+    return name.startswith("profile") and configured(context, name.partition("_")[2]).network == AUTOREGRESSIVE
 
 
 def _judge(context: Context, staged: Publication, model_url: str, meta: dict[str, Any], report: StageReport) -> None:

@@ -65,7 +65,8 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: TokenLimits) -> tuple[T
             kept = sorted((v for v, n in counts.items() if n >= limits.min_category_count),
                           key=lambda v: (-counts[v], v))  # fmt: skip
             once = sum(n == 1 for n in counts.values())
-            if len(counts) > 1 and once >= UNIQUE_SHARE * (categories[name].rows - categories[name].missing):
+            known = min(categories[name].rows - categories[name].missing, limits.max_categories)
+            if len(counts) > 1 and once >= UNIQUE_SHARE * known:
                 left_out[name] = "nearly every value is unique (an id by mistake?)"
             elif len(counts) == 1 and not categories[name].missing and kept:
                 constants[name] = kept[0]

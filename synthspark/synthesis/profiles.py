@@ -121,8 +121,7 @@ def drawn_rows(
 
 def halving_pays() -> bool:
     """Whether this CPU multiplies bfloat16 by itself."""
-    found: bool = torch.cpu._is_avx512_bf16_supported()
-    return found
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
 def proposed_codes(model: ProfileModel, rows: int, rng: np.random.Generator) -> Codes:

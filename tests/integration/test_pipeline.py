@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from synthspark import schemas
 from synthspark.config import Config, Evaluate, parse
-from synthspark.errors import LakeError, SourceError
+from synthspark.errors import ConfigError, LakeError, SourceError
 from synthspark.lake import STAGES, Lake
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.run import run_all, run_stage
@@ -150,6 +150,8 @@ def test_synthetic_tables_have_the_clean_schemas_and_their_keys_hold(done: Conte
     assert first.date() <= times[0].date()
     assert times[1].date() <= last.date()
     assert times[2] == 0
+    levels = events.select(F.col("value") - F.round("value"), F.col("price") * 100 - F.round(F.col("price") * 100))
+    assert all(abs(v) < 1e-6 for row in levels.distinct().collect() for v in row)
 
 
 def test_the_planted_taste_reaches_the_cold_items(done: Context) -> None:
@@ -182,6 +184,11 @@ def test_metrics_json_has_the_fixed_shape_and_sees_the_gain(done: Context) -> No
     assert ndcg["real+synthetic", "cold"] > ndcg["real", "cold"] + 0.1
     for arm in ("random", "popularity", "duplicated", "permuted"):
         assert ndcg["real+synthetic", "cold"] > ndcg[arm, "cold"] + 0.1
+    # Users are too few for some to be left unseen.
+    for part, figure in (("fidelity", "quality"), ("privacy", "membership_auc")):
+        assert {r["table"] for r in metrics[part]} == {"items"}
+        (value,) = (r["value"] for r in metrics[part] if r["figure"] == figure)
+        assert 0.2 < value <= 1
     assert metrics["verdict"]["why"].startswith("ship" if metrics["verdict"]["ship"] else "do not ship")
 
 
@@ -189,6 +196,7 @@ def test_every_protocol_answers(done: Context) -> None:
     """Cold users, cold users x cold items, and time; simple models and rankers beside."""
     words = {
         "protocols": ["cold_user", "cold_user_item", "time"],
+        "profiles": False,
         "events_left": [0],
         "arms": ["real", "real+synthetic", "knn", "ridge"],
         "references": True,
@@ -270,3 +278,32 @@ def test_errors_name_what_is_wrong_and_leave_earlier_runs_alone(
     assert rows_of(done, "clean/events") == kept
     staging = Path(done.lake.root.removeprefix("file:")) / "_staging"
     assert list(staging.glob("*")) == []
+
+
+def test_new_items_on_conditions_and_completed_ones(done: Context) -> None:
+    wanted = {"items": 7, "items_where": ["kind=north", "price<40"], "impute": ["items"], "cold_items": False}
+    asked = done.config.synthesize.model_copy(update=wanted)
+    context = replace(done, config=done.config.model_copy(update={"synthesize": asked}))
+    run_stage(context, "synthesize")
+    items = context.read("synthetic/items").toPandas()
+    assert list(items["origin"]) == ["new_item"] * 7  # no real item lacks what could be generated
+    assert set(items["kind"]) == {"north"}
+    assert (items["price"] < 40).all()
+    for update, message in (
+        ({"items_where": ["kind=nroth"]}, "Did you mean 'north'"),
+        ({"users_where": ["taste=north"]}, "'gan' cannot keep to conditions"),
+        ({"impute": ["users"]}, "users cannot be completed"),
+    ):
+        section = done.config.synthesize.model_copy(update=update)
+        with pytest.raises(ConfigError, match=message):
+            run_stage(replace(done, config=done.config.model_copy(update={"synthesize": section})), "synthesize")
+
+
+def test_every_model_has_a_card_that_says_how_to_load_it(done: Context) -> None:
+    for name in ("profile_items", "profile_users", "behaviour_items", "behaviour_users"):
+        folder = Path(done.lake.path(f"models/{name}", "first").removeprefix("file:"))
+        card = json.loads((folder / "card.json").read_text())
+        assert card["name"] == name
+        assert card["data"]["rows"] > 0
+        assert "(" in card["load"]
+        assert card["sha256"] in (folder / "card.md").read_text()
