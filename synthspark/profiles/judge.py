@@ -15,7 +15,7 @@ MIN_ROWS = 200
 """Real rows below which there is no judge: it would learn those, not what makes a row real."""
 BOUND = 0.95
 """The ratio at this quantile is accepted for sure; above it none can be accepted more often."""
-MOST_TAKEN = 0.4
+MOST_TAKEN = 0.45
 """Share of the proposals that is taken at most: with less to choose from, counts cannot be mended."""
 SETTINGS = TreeSettings(trees=250, learning_rate=0.1, leaves=31)
 

@@ -33,7 +33,7 @@ from synthspark.training.artifacts import load_generator
 from synthspark_models.autoregressive import AutoregressiveGenerator
 from synthspark_models.tabular import MISSING
 
-PROPOSALS = 16_384
+PROPOSALS = 32_768
 """Rows that a block proposes: the more, the more of them share a pass through the network."""
 LEAST_PROPOSALS = 1024
 MOST_ROUNDS = 50
