@@ -12,7 +12,7 @@ from synthspark.evaluation.fidelity import fidelity
 from synthspark.evaluation.privacy import privacy
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context, StageReport
-from synthspark.pipeline.profiles import LEAST_VALIDATED, split_off
+from synthspark.pipeline.profiles import LEAST_VALIDATED, read_tokens, split_off
 
 COMPARED = ("categorical", "numeric", "datetime")
 Figures = list[dict[str, Any]]
@@ -30,14 +30,14 @@ def likeness(context: Context, staged: Publication, report: StageReport) -> tupl
         if not context.has(f"synthetic/{side}") or not context.has(f"feeds/profile_{side}_validation"):
             continue
         new = context.read(f"synthetic/{side}").where("origin like 'new_%'")
-        kinds = _kinds(context, side)
+        names = _generated(context, side)
         real = context.read(f"clean/{side}")
         count = int(context.record("clean")["rows"][f"clean/{side}"])
-        if not kinds or count < LEAST_VALIDATED or not new.take(1):
+        if not names or count < LEAST_VALIDATED or not new.take(1):
             continue
         train, holdout = split_off(real, key, count, context.config.seed)
         assert holdout is not None
-        tables = [staged.keep(f"{side}_{name}", _attributes(df, kinds))
+        tables = [staged.keep(f"{side}_{name}", _attributes(df, names))
                   for name, df in (("train", train), ("holdout", holdout), ("new", new))]  # fmt: skip
         seed = context.config.seed
         alike += _rows(side, fidelity(tables[0], tables[1], tables[2], seed).to_json())
@@ -57,9 +57,10 @@ SHOWN = {
 }
 
 
-def _kinds(context: Context, side: str) -> list[str]:
-    source = context.config.source.items if side == "items" else context.config.source.users
-    return [n for n, kind in source.attributes.items() if kind in COMPARED] if source is not None else []
+def _generated(context: Context, side: str) -> list[str]:
+    """Attributes that new rows have: an id, a text or a column without values says nothing of the generator."""
+    tokens = read_tokens(context, side)
+    return [n for n, kind in tokens.kinds.items() if kind in COMPARED and tokens.of(n)]
 
 
 def _attributes(df: DataFrame, names: list[str]) -> DataFrame:
