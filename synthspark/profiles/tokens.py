@@ -81,7 +81,7 @@ class NumberTokens:
         value = np.where(spread, low * ratio**uniform, low + (high - low) * uniform)
         if self.step is not None:
             value = self._on_grid(low, high, value)
-        value = np.where(known, value, np.nan)
+        value = np.where(known, value + 0.0, np.nan)  # + 0: there is no negative zero
         if not self.is_instant:
             return value
         out = np.full(len(value), np.datetime64("NaT"), dtype="datetime64[us]")

@@ -43,6 +43,13 @@ def test_values_stay_in_their_interval_and_on_the_grid(noise: float) -> None:
     assert all(v == round(v, 2) for v in values[3:])
 
 
+def test_there_is_no_negative_zero() -> None:
+    tokens = NumberTokens("n", "n", (-1.0, -0.5), (-1.0, 0.5), 1.0)
+    zero = tokens.decode(np.array([4]), np.array([0.2]))
+    assert zero[0] == 0
+    assert not np.signbit(zero[0])
+
+
 def test_a_wide_bin_is_even_in_its_logarithm() -> None:
     values = PRICE.decode(np.full(10_001, 6), np.linspace(0, 1, 10_001))
     assert np.median(values) == pytest.approx(100, rel=0.02)
