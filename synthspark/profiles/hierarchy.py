@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from synthspark.errors import ConfigError, did_you_mean
 from synthspark.profiles.tokens import CategoryTokens, Hierarchy, TokenEncoding
 from synthspark_models.autoregressive import Support
-from synthspark_models.tabular import RARE
+from synthspark_models.tabular import MISSING, RARE
 
 MIN_SHARE = 0.98
 """Share of the rows whose coarse value is the most frequent one beside their fine value."""
@@ -105,7 +105,11 @@ def _pair_counts(tokens: DataFrame, pairs: Sequence[tuple[str, str]]) -> DataFra
 
 
 def _shares(counts: DataFrame) -> dict[int, tuple[float, float, int, int]]:
-    """Pair -> share of rows with the usual coarse value, share of rows with a repeated fine one, distinct of each."""
+    """Pair -> share of rows with the usual coarse value, share of rows with a repeated fine one, distinct of each.
+
+    Rows without a fine value say nothing of what it decides.
+    """
+    counts = counts.where(F.col("fine") != MISSING)
     fine = counts.groupBy("pair", "fine").agg(F.sum("rows").alias("rows"), F.max("rows").alias("usual"))
     by_pair = fine.groupBy("pair").agg(
         (F.sum("usual") / F.sum("rows")).alias("share"),

@@ -197,6 +197,16 @@ def test_what_is_missing_is_completed_and_what_is_there_stays(
     assert sorted(map(str, again.collect())) == sorted(map(str, completed.collect()))
 
 
+def test_a_missing_fine_value_decides_nothing_and_hides_no_hierarchy(spark: SparkSession) -> None:
+    rows = [(None if i % 5 == 0 else f"t{i % 12}", f"d{i % 3}") for i in range(240)]
+    df = spark.createDataFrame(rows, "fine string, coarse string")
+    fitted, _ = fitting.fit(df, {"fine": "categorical", "coarse": "categorical"}, TokenLimits())
+    tokens = fitting.encode(df, fitted)
+    fitted, _ = hierarchy.learn(tokens, fitting.counted(tokens, fitted), [])
+    (found,) = fitted.hierarchies
+    assert len(found.pairs) == 12 + 3  # each fine value with its own, none with all
+
+
 def test_a_declared_hierarchy_that_data_contradict_is_said_and_kept_as_seen(declared: DataFrame) -> None:
     fitted, _ = fitting.fit(declared, {"type": "categorical", "size": "categorical"}, TokenLimits())
     tokens = fitting.encode(declared, fitted)
