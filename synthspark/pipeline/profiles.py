@@ -30,6 +30,7 @@ AUTOREGRESSIVE = "autoregressive"
 VALIDATION_SHARE, VALIDATION_ROWS, LEAST_VALIDATED = 0.1, 10_000, 100
 """Rows that the generator does not learn from, at most; of a table smaller than the last there are none."""
 LARGE_TABLE = 10_000
+"""Rows from which on the network is the larger one: see `suited`."""
 JUDGED_ROWS = 100_000
 """Real rows that the judge learns from at most; they are in the driver's memory (8 bytes per column)."""
 

@@ -32,29 +32,7 @@ def train(context: Context) -> StageReport:
     """Publish models/<name> for each generator that the data allows; says which it does without."""
     report = StageReport()
     with context.lake.publication(context.run_id, "train") as staged:
-        rows = context.record("featurize")["rows"]
-        work = checkpoints(context)
-        tasks = []
-        for name in ROLES:
-            side = name.partition("_")[2]
-            encoding = read_encoding(context, side)
-            feed = f"feeds/{name}"
-            if not encoding.encoders and name != "behaviour_users":  # what users did may say enough
-                report.notes.append(f"{name} is not trained: {side} have no attribute to learn from")
-            elif _default(context, name) and not read_tokens(context, side).tokens:
-                report.notes.append(f"{name} is not trained: {side} have no attribute that could be generated")
-            elif rows.get(feed, 0) < SMALLEST_FEED:
-                report.notes.append(f"{name} is not trained: its feed has {rows.get(feed, 0)} rows")
-            else:
-                url = context.lake.path(feed, context.run_id)
-                space = ITEM_SPACE if name == "behaviour_items" else ALS_SPACE
-                other = context.lake.path(f"{space}/{other_side(side)}", context.run_id)
-                own = context.lake.path(f"{space}/{side}", context.run_id)
-                if _default(context, name):
-                    task = _profile_task(context, side, url, rows, f"{work}/{name}")
-                else:
-                    task = make_task(context, name, encoding, url, rows[feed], own, other, f"{work}/{name}")
-                tasks.append(task)
+        work, tasks = checkpoints(context), _tasks(context, report)
         if not tasks:
             raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
         trained = train_all(context.spark, tasks, context.config.train.processes, context.on_epoch)
@@ -76,6 +54,31 @@ def train(context: Context) -> StageReport:
         staged.details.update(report.to_json())
     context.lake.delete(work)
     return report
+
+
+def _tasks(context: Context, report: StageReport) -> list[TrainingTask]:
+    """One task per generator that the data allows; the report says which it does without."""
+    rows, work = context.record("featurize")["rows"], checkpoints(context)
+    tasks = []
+    for name in ROLES:
+        side = name.partition("_")[2]
+        encoding = read_encoding(context, side)
+        feed = f"feeds/{name}"
+        if not encoding.encoders and name != "behaviour_users":  # what users did may say enough
+            report.notes.append(f"{name} is not trained: {side} have no attribute to learn from")
+        elif _default(context, name) and not read_tokens(context, side).tokens:
+            report.notes.append(f"{name} is not trained: {side} have no attribute that could be generated")
+        elif rows.get(feed, 0) < SMALLEST_FEED:
+            report.notes.append(f"{name} is not trained: its feed has {rows.get(feed, 0)} rows")
+        elif _default(context, name):
+            tasks.append(_profile_task(context, side, context.lake.path(feed, context.run_id), rows, f"{work}/{name}"))
+        else:
+            url = context.lake.path(feed, context.run_id)
+            space = ITEM_SPACE if name == "behaviour_items" else ALS_SPACE
+            other = context.lake.path(f"{space}/{other_side(side)}", context.run_id)
+            own = context.lake.path(f"{space}/{side}", context.run_id)
+            tasks.append(make_task(context, name, encoding, url, rows[feed], own, other, f"{work}/{name}"))
+    return tasks
 
 
 def _default(context: Context, name: str) -> bool:

@@ -119,6 +119,16 @@ def drawn_rows(
     return spark.range(0, blocks, 1, max(1, min(blocks, 10_000))).mapInArrow(apply, schema)
 
 
+def named(rows: DataFrame, key: str, model: ProfileModel, seed: int, first_index: int) -> DataFrame:
+    """`drawn_rows` with ids `syn:<kind>:<8 digits of model and seed>:<number>` and indices from `first_index`."""
+    short = f"{int(model.sha256[:8], 16) ^ (seed & 0xFFFFFFFF):08x}"
+    prefix = f"{schemas.SYNTHETIC_ID_PREFIX}{key.removesuffix('_id')}:{short}:"
+    index = f"{key.removesuffix('_id')}_index"
+    return rows.withColumns(
+        {key: F.concat(F.lit(prefix), F.col("id").cast("string")), index: (F.col("id") + first_index).cast("int")}
+    ).drop("id")
+
+
 def halving_pays() -> bool:
     """Whether this CPU multiplies bfloat16 by itself."""
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
@@ -208,13 +218,3 @@ def _batch(
     decoded: dict[str, Any] = encoding.decode(codes, uniform, limits)
     arrays = [column_of(decoded[f.name], f.dataType) for f in schema.fields[len(leading) :]]
     return pa.RecordBatch.from_arrays([*leading, *arrays], names=[f.name for f in schema.fields])
-
-
-def named(rows: DataFrame, key: str, model: ProfileModel, seed: int, first_index: int) -> DataFrame:
-    """`drawn_rows` with ids `syn:<kind>:<8 digits of model and seed>:<number>` and indices from `first_index`."""
-    short = f"{int(model.sha256[:8], 16) ^ (seed & 0xFFFFFFFF):08x}"
-    prefix = f"{schemas.SYNTHETIC_ID_PREFIX}{key.removesuffix('_id')}:{short}:"
-    index = f"{key.removesuffix('_id')}_index"
-    return rows.withColumns(
-        {key: F.concat(F.lit(prefix), F.col("id").cast("string")), index: (F.col("id") + first_index).cast("int")}
-    ).drop("id")
