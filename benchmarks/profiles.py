@@ -30,16 +30,15 @@ from synthspark.features import encoding as encodings
 from synthspark.features.encoding import EncodingLimits
 from synthspark.features.feeds import spread
 from synthspark.indexing import with_index
-from synthspark.judging import save_judge
 from synthspark.log import configure
-from synthspark.pipeline.profiles import split_off, suited
+from synthspark.pipeline.profiles import add_judge, split_off, suited
 from synthspark.profiles import fitting, hierarchy
 from synthspark.profiles.fitting import TokenLimits
-from synthspark.profiles.judge import fit_judge
 from synthspark.session import build_session
 from synthspark.synthesis.generate import new_entities
-from synthspark.synthesis.profiles import ProfileModel, drawn_rows, halving_pays, proposed_codes
-from synthspark.training import TrainingTask, storage, train_all
+from synthspark.synthesis.profiles import ProfileModel, drawn_rows
+from synthspark.training import TrainingTask, train_all
+from synthspark.training.artifacts import save_tokens
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "profiles.json"
@@ -155,17 +154,13 @@ def _learn_default(
                         fitted.cardinalities, [], f"{url}/model", size.epochs, size.batch_size, SEED,
                         validation_url=f"{url}/held", validation_rows=counts["held"],
                         hyper=size.hyper)  # fmt: skip
-    storage.write(f"{url}/model/tokens.json", json.dumps(fitted.to_json()).encode())
+    save_tokens(f"{url}/model", fitted)
     meta = train_all(spark, [task], 1, lambda *_: None)[task.output_url]
     measured: dict[str, Any] = {"epochs": meta["history"][-1]["epoch"]}
     if settings.judged:
         real = tokens.select(*fitted.columns).toPandas().to_numpy(dtype=np.int64)
-        unjudged = ProfileModel.unjudged(task.output_url, halving_pays())
-        proposed = proposed_codes(unjudged, len(real), np.random.default_rng(SEED))
-        found = fit_judge(real, proposed, fitted.columns, SEED)
+        found = add_judge(task, real)
         assert found is not None
-        about = {"rate": found.rate, "halved": halving_pays()}
-        save_judge(found.judge, {}, lambda n, d: storage.write(f"{task.output_url}/{n}", d), about)
         measured |= {"judge_auc": round(found.judge.auc or 0.0, 4), "accepted": round(found.rate, 3)}
     model = ProfileModel.at(task.output_url)
     return lambda count: drawn_rows(spark, model, count, SEED), measured

@@ -7,7 +7,6 @@ one. Both times the same rows, batches and masks; only the weights that training
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ from synthspark.pipeline.profiles import suited
 from synthspark.profiles import fitting
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.session import build_session
-from synthspark.training import TrainingTask, storage
-from synthspark.training.artifacts import save_generator
+from synthspark.training import TrainingTask
+from synthspark.training.artifacts import save_generator, save_tokens
 from synthspark.training.autoregressive import AutoregressiveTrainer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,7 +62,7 @@ def _train(spark: SparkSession, table: pd.DataFrame, url: str, epochs: int, star
     codes = torch.from_numpy(tokens.toPandas().to_numpy(dtype=np.int64))
     codes = codes[torch.from_numpy(np.random.default_rng(0).permutation(len(codes)))]
     held, learned = codes[: len(codes) // 10], codes[len(codes) // 10 :]
-    storage.write(f"{url}/tokens.json", json.dumps(fitted.to_json()).encode())
+    save_tokens(url, fitted)
     batch = suited(ProfileNetwork(), len(learned)).batch_size
     task = TrainingTask("profile_items", "autoregressive", "", len(learned), fitted.columns, fitted.cardinalities, [],
                         url, epochs, batch, init_from=start, hyper=HYPER)  # fmt: skip

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from synthspark.evaluation.tables import Columns, Tables, code, indexed, long_form
+from synthspark.judging import judge
 
 DETECTION_ROWS = 50_000
 """Rows of each table that come to the driver: the classifier learns from a sample of at most so many, drawn by hash."""
@@ -99,6 +100,4 @@ def _out_of_fold(features: Floats, labels: npt.NDArray[np.int64], seed: int) -> 
         # One thread: on a shared machine those that wait for each other take many times as long.
         booster = lightgbm.train({**PARAMETERS, "seed": seed, "num_threads": 1}, train, TREES)
         scores[fold == held] = booster.predict(features[fold == held])
-    place = np.unique(scores, return_inverse=True)[1]
-    positive, negative = (np.bincount(place[labels == label], minlength=int(place.max()) + 1) for label in (1, 0))
-    return roc_auc(positive, negative)
+    return judge.roc_auc(labels == 1, scores)

@@ -12,7 +12,7 @@ from synthspark.evaluation.fidelity import fidelity
 from synthspark.evaluation.privacy import privacy
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context, StageReport
-from synthspark.pipeline.profiles import LEAST_VALIDATED, read_tokens, split_off
+from synthspark.pipeline.profiles import read_tokens, split_off
 
 COMPARED = ("categorical", "numeric", "datetime")
 Figures = list[dict[str, Any]]
@@ -33,10 +33,9 @@ def likeness(context: Context, staged: Publication, report: StageReport) -> tupl
         names = _generated(context, side)
         real = context.read(f"clean/{side}")
         count = int(context.record("clean")["rows"][f"clean/{side}"])
-        if not names or count < LEAST_VALIDATED or not new.take(1):
-            continue
         train, holdout = split_off(real, key, count, context.config.seed)
-        assert holdout is not None
+        if holdout is None or not names or not new.take(1):
+            continue
         tables = [staged.keep(f"{side}_{name}", _attributes(df, names))
                   for name, df in (("train", train), ("holdout", holdout), ("new", new))]  # fmt: skip
         seed = context.config.seed

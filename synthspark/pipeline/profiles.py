@@ -20,7 +20,7 @@ from synthspark.pipeline.context import Context, StageReport, read_encoding, sid
 from synthspark.profiles import TokenEncoding, fitting, hierarchy
 from synthspark.profiles.conditions import parse
 from synthspark.profiles.fitting import TokenLimits
-from synthspark.profiles.judge import fit_judge
+from synthspark.profiles.judge import Judged, fit_judge
 from synthspark.synthesis.generate import new_entities
 from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_rows, halving_pays, named, proposed_codes
 from synthspark.training import TrainingTask, storage
@@ -98,19 +98,28 @@ def train_profile_judge(context: Context, task: TrainingTask, side: str, report:
     """Fit the judge of a trained profile generator beside it, or say why there is none."""
     if not configured(context, side).judged:
         return
-    seed = context.config.seed
-    real = _real_codes(context, side, task.code_columns, seed)
-    halved = halving_pays()
-    model = ProfileModel.unjudged(task.output_url, halved)
-    proposed = proposed_codes(model, len(real), np.random.default_rng(seed))
-    found = fit_judge(real, proposed, task.code_columns, seed)
+    real = _real_codes(context, side, task.code_columns, context.config.seed)
+    found = add_judge(task, real)
     if found is None:
         report.notes.append(f"{task.name} is not judged: {len(real)} rows are too few to learn what a real row is")
         return
-    about = {"rate": found.rate, "halved": halved}
-    save_judge(found.judge, {}, lambda name, data: storage.write(f"{task.output_url}/{name}", data), about)
     report.notes.append(f"{task.name}: a judge tells real rows from proposed ones with AUC {found.judge.auc:.3f}; "
                         f"{found.rate:.0%} of the proposals are taken")  # fmt: skip
+
+
+def add_judge(task: TrainingTask, real: npt.NDArray[np.int64]) -> Judged | None:
+    """Fit a judge on `real` token rows and as many proposals of the generator that `task` has trained; save it beside.
+
+    None, and nothing saved, where they are too few.
+    """
+    halved = halving_pays()
+    model = ProfileModel.unjudged(task.output_url, halved)
+    proposed = proposed_codes(model, len(real), np.random.default_rng(task.seed))
+    found = fit_judge(real, proposed, task.code_columns, task.seed)
+    if found is not None:
+        about = {"rate": found.rate, "halved": halved}
+        save_judge(found.judge, {}, lambda name, data: storage.write(f"{task.output_url}/{name}", data), about)
+    return found
 
 
 def new_rows(context: Context, key: str, count: int, url: str, meta: dict[str, Any], first_index: int) -> DataFrame:

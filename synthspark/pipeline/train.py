@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,8 @@ from synthspark.pipeline.card import write_card
 from synthspark.pipeline.context import Context, StageReport, read_encoding
 from synthspark.pipeline.judge import train_judge
 from synthspark.pipeline.profiles import AUTOREGRESSIVE, configured, read_tokens, suited, train_profile_judge
-from synthspark.training import TrainingTask, storage, train_all
+from synthspark.training import TrainingTask, train_all
+from synthspark.training.artifacts import save_tokens
 from synthspark.training.storage import portable
 from synthspark.training.task import DEFAULTS
 
@@ -154,7 +154,7 @@ def _profile_task(context: Context, side: str, feed: str, rows: Mapping[str, int
         init_from=portable(network.init_from) if network.init_from else None,
         hyper={**size.hyper, **network.hyper},
     )
-    storage.write(f"{task.output_url}/tokens.json", json.dumps(tokens.to_json()).encode())
+    save_tokens(task.output_url, tokens)
     return task
 
 

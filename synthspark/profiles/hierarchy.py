@@ -31,9 +31,10 @@ def learn(
 
     tokens: the token columns of real rows; declared: chains of attributes, each from coarse to fine.
     """
-    columns = {t.name: t.column for t in encoding.tokens if isinstance(t, CategoryTokens)}
+    categories = [t for t in encoding.tokens if isinstance(t, CategoryTokens)]
+    columns = {t.name: t.column for t in categories}
     wanted = _declared_pairs(declared, columns, encoding)
-    cards = {n: t.cardinality for n, t in zip(columns, _categories(encoding), strict=True)}
+    cards = {t.name: t.cardinality for t in categories}
     possible = [(a, b) for a, b in permutations(columns, 2) if cards[a] > cards[b]]
     asked = list(dict.fromkeys([*possible, *wanted]))
     if not asked:
@@ -73,10 +74,6 @@ def drawing_order(encoding: TokenEncoding, first: Sequence[int] = ()) -> tuple[i
     sizes = encoding.cardinalities
     rest.sort(key=lambda i: (not isinstance(encoding.tokens[i], CategoryTokens), sizes[i], i))
     return (*first, *rest)
-
-
-def _categories(encoding: TokenEncoding) -> list[CategoryTokens]:
-    return [t for t in encoding.tokens if isinstance(t, CategoryTokens)]
 
 
 def _declared_pairs(

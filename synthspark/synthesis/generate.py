@@ -26,8 +26,8 @@ from synthspark_models.behaviour import PRIOR_COUNTERPARTS
 HISTORY = "history"
 MOST_HISTORY = 50
 """Counterparts of a history at most: those who did more are not cold."""
-PROFILE, BEHAVIOUR = 1, 2
-"""Salts: a block draws other numbers for its profile than for its behaviour."""
+PROFILE, BEHAVIOUR, IMPUTED = 1, 2, 3
+"""Salts: what a block draws is not what it draws for something else."""
 
 
 @lru_cache(maxsize=8)
@@ -107,7 +107,7 @@ def new_entities(
     codes, numbers, sha256 = meta["code_columns"], meta["number_columns"], meta["sha256"]
     fields = [*attributes.fields, T.StructField(index, T.IntegerType())]
     fields += [T.StructField(c, T.IntegerType()) for c in codes] + [T.StructField(c, T.FloatType()) for c in numbers]
-    prefix = f"{schemas.SYNTHETIC_ID_PREFIX}{key.removesuffix('_id')}:{_short(sha256, seed)}"
+    prefix = id_prefix(key, sha256, seed)
     saved = encoding.to_json()
 
     def handle(block: int, rows: pa.Table) -> pa.Table:
@@ -119,7 +119,7 @@ def new_entities(
         place = number % ROWS
         code, value = sample.codes().numpy()[place], sample.numbers.numpy()[place]
         decoded = encodings.decode(TableEncoding.from_json(saved), code, value)
-        columns = [pa.array([f"{prefix}:{n}" for n in number], pa.string())]
+        columns = [pa.array([f"{prefix}{n}" for n in number], pa.string())]
         for field in attributes.fields[1:]:
             columns.append(column_of(decoded[field.name], field.dataType))
         columns.append(pa.array(first_index + number, pa.int32()))
@@ -134,8 +134,10 @@ def new_entities(
     return in_blocks(spark.range(count).select(F.col("id")), "id").mapInArrow(apply, T.StructType(fields))
 
 
-def _short(sha256: str, seed: int) -> str:
-    return f"{int(sha256[:8], 16) ^ (seed & 0xFFFFFFFF):08x}"
+def id_prefix(key: str, sha256: str, seed: int) -> str:
+    """`syn:<kind>:<8 digits of the model and the seed>:`, which the ids of new rows start with."""
+    short = f"{int(sha256[:8], 16) ^ (seed & 0xFFFFFFFF):08x}"
+    return f"{schemas.SYNTHETIC_ID_PREFIX}{key.removesuffix('_id')}:{short}:"
 
 
 def _tensor(rows: pa.Table, columns: list[str], dtype: npt.DTypeLike) -> torch.Tensor:

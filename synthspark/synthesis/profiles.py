@@ -28,8 +28,9 @@ from synthspark.profiles.proposals import Proposer, density_ratio, raked, taken
 from synthspark.profiles.tokens import Codes, TokenEncoding
 from synthspark.synthesis.arrow import column_of
 from synthspark.synthesis.blocks import generator, in_blocks, map_blocks
+from synthspark.synthesis.generate import IMPUTED, PROFILE, id_prefix
 from synthspark.training import storage
-from synthspark.training.artifacts import load_generator
+from synthspark.training.artifacts import load_generator, load_tokens
 from synthspark_models.autoregressive import AutoregressiveGenerator
 from synthspark_models.tabular import MISSING
 
@@ -38,8 +39,6 @@ PROPOSALS = 32_768
 LEAST_PROPOSALS = 1024
 MOST_ROUNDS = 50
 """Times that a block proposes again where conditions are seldom met."""
-PROFILE, IMPUTED = 1, 3
-"""Salts: what a block draws is not what it draws for something else."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class ProfileModel:
 
     def encoding(self) -> TokenEncoding:
         """The tokens that the model was trained on."""
-        return TokenEncoding.from_json(json.loads(storage.read(f"{self.url}/tokens.json")))
+        return load_tokens(self.url)
 
     def loaded(self) -> tuple[AutoregressiveGenerator, TokenEncoding, Judge | None]:
         """Network, tokens and judge, read once per Python worker."""
@@ -90,6 +89,13 @@ def _loaded(model: ProfileModel) -> tuple[AutoregressiveGenerator, TokenEncoding
     return network, model.encoding(), judge
 
 
+@lru_cache(maxsize=8)
+def _proposer(model: ProfileModel, given: tuple[Condition, ...] = ()) -> Proposer:
+    """Once per worker: its hierarchies are as large as the vocabularies."""
+    network, encoding, _ = model.loaded()
+    return Proposer.of(network, encoding, conditions.wanted(encoding, given) if given else None)
+
+
 def drawn_rows(
     spark: SparkSession, model: ProfileModel, count: int, seed: int, given: tuple[Condition, ...] = ()
 ) -> DataFrame:
@@ -100,13 +106,10 @@ def drawn_rows(
     encoding = model.encoding()
     if given:
         # What cannot be met is said here, not by a lost task.
-        Proposer.of(model.loaded()[0], encoding, conditions.wanted(encoding, given)).propose(
-            LEAST_PROPOSALS, generator(seed, PROFILE)
-        )
+        _proposer(model, given).propose(LEAST_PROPOSALS, generator(seed, PROFILE))
     per_block = max(1, int(PROPOSALS * model.rate))
     blocks = math.ceil(count / per_block)
-    fields = _fields(encoding)
-    schema = T.StructType([T.StructField("id", T.LongType()), *fields])
+    schema = T.StructType([T.StructField("id", T.LongType()), *_fields(encoding)])
 
     def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -121,8 +124,7 @@ def drawn_rows(
 
 def named(rows: DataFrame, key: str, model: ProfileModel, seed: int, first_index: int) -> DataFrame:
     """`drawn_rows` with ids `syn:<kind>:<8 digits of model and seed>:<number>` and indices from `first_index`."""
-    short = f"{int(model.sha256[:8], 16) ^ (seed & 0xFFFFFFFF):08x}"
-    prefix = f"{schemas.SYNTHETIC_ID_PREFIX}{key.removesuffix('_id')}:{short}:"
+    prefix = id_prefix(key, model.sha256, seed)
     index = f"{key.removesuffix('_id')}_index"
     return rows.withColumns(
         {key: F.concat(F.lit(prefix), F.col("id").cast("string")), index: (F.col("id") + first_index).cast("int")}
@@ -136,8 +138,7 @@ def halving_pays() -> bool:
 
 def proposed_codes(model: ProfileModel, rows: int, rng: np.random.Generator) -> Codes:
     """`rows` proposals as codes (rows, K), unjudged."""
-    network, encoding, _ = model.loaded()
-    proposer = Proposer.of(network, encoding)
+    proposer = _proposer(model)
     parts = [proposer.propose(min(PROPOSALS, rows - start), rng)[0] for start in range(0, rows, PROPOSALS)]
     return np.concatenate(parts)
 
@@ -148,19 +149,20 @@ def completed_rows(entities: DataFrame, key: str, index: str, model: ProfileMode
     entities: `key`, `index` (int, unique) and the attributes.
     """
     encoding = model.encoding()
-    names = [f.name for f in _fields(encoding) if encoding.of(f.name)]
+    drawn_fields = [f for f in _fields(encoding) if encoding.of(f.name)]
+    names = [f.name for f in drawn_fields]
     lacking = [F.col(schemas.quoted(n)).isNull() for n in names]
     if not lacking:
         return entities.limit(0)
     asked = entities.where(F.greatest(*[c.cast("int") for c in lacking], F.lit(0)) == 1)
-    drawn_fields = [f for f in _fields(encoding) if encoding.of(f.name)]
     schema = T.StructType([T.StructField(index, T.IntegerType()), *drawn_fields])
 
     def handle(block: int, rows: pa.Table) -> pa.Table:
-        network, tokens, _ = model.loaded()
+        proposer = _proposer(model)
+        tokens = proposer.encoding
         codes = np.column_stack([rows.column(c).to_numpy() for c in tokens.columns]).astype(np.int64)
         rng = generator(seed, IMPUTED, block)
-        completed = Proposer.of(network, tokens).impute(codes, codes == MISSING, rng)
+        completed = proposer.impute(codes, codes == MISSING, rng)
         numbers = rows.column(index).combine_chunks().cast(pa.int32())
         batch = _batch([numbers], completed, rng.random(completed.shape), tokens, None, schema)
         return pa.Table.from_batches([batch])
@@ -170,8 +172,8 @@ def completed_rows(entities: DataFrame, key: str, index: str, model: ProfileMode
 
     tokens = encode(asked, encoding).select(index, *encoding.columns)
     filled = in_blocks(tokens, index).mapInArrow(apply, schema)
-    named = filled.select(index, *[F.col(schemas.quoted(n)).alias(f"_{i}") for i, n in enumerate(names)])
-    merged = asked.join(named, on=index, how="inner")
+    renamed = filled.select(index, *[F.col(schemas.quoted(n)).alias(f"_{i}") for i, n in enumerate(names)])
+    merged = asked.join(renamed, on=index, how="inner")
     place = {n: f"_{i}" for i, n in enumerate(names)}
     return merged.select(
         key, index,
@@ -184,9 +186,9 @@ def _block(
     model: ProfileModel, rows: int, rng: np.random.Generator, given: tuple[Condition, ...]
 ) -> tuple[Codes, npt.NDArray[np.float64], dict[str, tuple[float, float]] | None]:
     """The codes of `rows` rows and their noise: proposed, weighed, taken."""
-    network, encoding, judge = model.loaded()
-    wanted = conditions.wanted(encoding, given) if given else None
-    proposer = Proposer.of(network, encoding, wanted)
+    _, encoding, judge = model.loaded()
+    proposer = _proposer(model, given)
+    wanted = proposer.wanted
     size = rows if judge is None and wanted is None else max(LEAST_PROPOSALS, math.ceil(rows / model.rate))
     codes, weights = proposer.propose(size, rng)
     for _ in range(MOST_ROUNDS):

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from synthspark.errors import LakeError
+from synthspark.profiles.tokens import TokenEncoding
 from synthspark.training import classics, storage
 from synthspark.training.task import TrainingTask
 from synthspark_models import AutoregressiveGenerator, BehaviourGenerator, TableShape
 
+TOKENS = "tokens.json"
 SIZES: dict[str, tuple[str, ...]] = {
     **classics.SIZES,
     "autoregressive": ("hidden", "layers", "dropout", "max_embedding"),
@@ -116,6 +118,16 @@ def save_generator(task: TrainingTask, generator: nn.Module, history: list[dict[
     storage.write(f"{task.output_url}/model.safetensors", data)
     storage.write(f"{task.output_url}/model.json", json.dumps(meta, indent=1).encode())
     return meta
+
+
+def save_tokens(url: str, encoding: TokenEncoding) -> None:
+    """Put the tokens that a generator is trained on beside it, before it is trained."""
+    storage.write(f"{url}/{TOKENS}", json.dumps(encoding.to_json()).encode())
+
+
+def load_tokens(url: str) -> TokenEncoding:
+    """The inverse of `save_tokens`."""
+    return TokenEncoding.from_json(json.loads(storage.read(f"{url}/{TOKENS}")))
 
 
 def load_generator(url: str) -> tuple[nn.Module, dict[str, Any]]:

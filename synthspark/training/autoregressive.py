@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from synthspark.profiles.tokens import TokenEncoding
-from synthspark.training import storage
-from synthspark.training.artifacts import SIZES, build_generator
+from synthspark.training.artifacts import SIZES, build_generator, load_tokens
 from synthspark.training.loader import stacked
 from synthspark.training.optimise import apply
 from synthspark.training.task import TrainingTask
@@ -34,7 +31,7 @@ class AutoregressiveTrainer:
         table = TableShape(tuple(task.cardinalities), 0)
         network = build_generator(task.network, table, 0, {k: task.setting(k) for k in SIZES[task.network]})
         assert isinstance(network, AutoregressiveGenerator)
-        encoding = TokenEncoding.from_json(json.loads(storage.read(f"{task.output_url}/tokens.json")))
+        encoding = load_tokens(task.output_url)
         network.start_from_shares([torch.tensor(c) for c in encoding.counts])
         if task.init_from is not None:
             start_from(network, encoding, task.init_from)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import torch
 from torch import Tensor, nn
 
 from synthspark.errors import ConfigError, LakeError
 from synthspark.profiles.tokens import CategoryTokens, MemberTokens, NumberTokens, TokenEncoding, Tokens
 from synthspark.training import storage
-from synthspark.training.artifacts import load_generator
+from synthspark.training.artifacts import TOKENS, load_generator, load_tokens
 from synthspark_models.autoregressive import AutoregressiveGenerator
 from synthspark_models.tabular import FIRST
 
@@ -21,11 +19,11 @@ def start_from(network: AutoregressiveGenerator, encoding: TokenEncoding, url: s
     Raises LakeError if there is no such model, ConfigError if its trunk has another size. Biases are left: they say how
     often a value is, and shops differ in that.
     """
-    if not storage.exists(f"{url}/tokens.json"):
+    if not storage.exists(f"{url}/{TOKENS}"):
         raise LakeError(f"init_from {url}: there is no autoregressive model (model.json and tokens.json) there")
     source, _ = load_generator(url)
     assert isinstance(source, AutoregressiveGenerator)
-    known = TokenEncoding.from_json(json.loads(storage.read(f"{url}/tokens.json")))
+    known = load_tokens(url)
     _copy_trunk(network, source, url)
     matched: dict[str, float] = {}
     for j, tokens in enumerate(encoding.tokens):

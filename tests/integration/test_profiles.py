@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from synthspark.profiles.judge import fit_judge
 from synthspark.profiles.tokens import NumberTokens, TokenEncoding
 from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_rows, named, proposed_codes
 from synthspark.training import TrainingTask, storage
-from synthspark.training.artifacts import save_generator
+from synthspark.training.artifacts import save_generator, save_tokens
 from synthspark.training.autoregressive import AutoregressiveTrainer
 
 pytestmark = pytest.mark.spark
@@ -72,7 +71,7 @@ def model(
 ) -> ProfileModel:
     fitted, _, _, tokens = learned
     url = f"file://{tmp_path_factory.mktemp('model with space')}"
-    storage.write(f"{url}/tokens.json", json.dumps(fitted.to_json()).encode())
+    save_tokens(url, fitted)
     task = TrainingTask("profile_items", "autoregressive", "", ROWS, fitted.columns, fitted.cardinalities, [], url, 60,
                         64, hyper={"hidden": 48, "dropout": 0.0})  # fmt: skip
     torch.manual_seed(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,8 @@ import torch
 
 from synthspark.errors import ConfigError, LakeError
 from synthspark.profiles.tokens import CategoryTokens, NumberTokens, TokenEncoding
-from synthspark.training import TrainingTask, storage
-from synthspark.training.artifacts import save_generator
+from synthspark.training import TrainingTask
+from synthspark.training.artifacts import save_generator, save_tokens
 from synthspark.training.transfer import start_from
 from synthspark_models import AutoregressiveGenerator
 
@@ -35,7 +34,7 @@ def network(encoding: TokenEncoding, hidden: int = 8) -> AutoregressiveGenerator
 def url(tmp_path: Path) -> str:
     torch.manual_seed(1)
     where = f"file://{tmp_path}/other shop"
-    storage.write(f"{where}/tokens.json", json.dumps(THERE.to_json()).encode())
+    save_tokens(where, THERE)
     task = TrainingTask("profile_items", "autoregressive", "", 1, THERE.columns, THERE.cardinalities, [], where, 1, 1,
                         hyper={"hidden": 8, "layers": 1})  # fmt: skip
     source = network(THERE)
