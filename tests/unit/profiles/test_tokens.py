@@ -44,10 +44,10 @@ def test_values_stay_in_their_interval_and_on_the_grid(noise: float) -> None:
 
 
 def test_there_is_no_negative_zero() -> None:
-    tokens = NumberTokens("n", "n", (-1.0, -0.5), (-1.0, 0.5), 1.0)
-    zero = tokens.decode(np.array([4]), np.array([0.2]))
-    assert zero[0] == 0
-    assert not np.signbit(zero[0])
+    tokens = NumberTokens("n", "n", (-1.0, -0.5, 0.0), (-1.0, 0.5, 0.0), 1.0)
+    zeros = tokens.decode(np.array([4, 5]), np.array([0.2, 0.2]))
+    assert (zeros == 0).all()
+    assert not np.signbit(zeros).any()
 
 
 def test_a_wide_bin_is_even_in_its_logarithm() -> None:
