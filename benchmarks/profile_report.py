@@ -18,7 +18,18 @@ COLUMNS = {
     "peak_rss_gb": "peak GiB",
     "sample_rows_per_s": "rows/s",
 }
-ORDER = ("holdout", "independent", "default", "no_judge", "protected", "wgan_gp", "dcgan", "infogan", "gan")
+ORDER = (
+    "holdout",
+    "independent",
+    "default",
+    "no_judge",
+    "adversarial",
+    "protected",
+    "wgan_gp",
+    "dcgan",
+    "infogan",
+    "gan",
+)
 WORDS = """Written by `make benchmark-profiles`. Two real tables, 80 % to learn from, 20 % held out; as many rows are
 drawn as the holdout has. QR SDMetrics' quality, CS column shapes, CPT pair trends, AUC detection by boosted trees (.5
 is best), Cov categories of train that appear, Hier rows that keep every hierarchy, DCR share of rows nearer to train

@@ -39,6 +39,7 @@ from synthspark.synthesis.generate import new_entities
 from synthspark.synthesis.profiles import ProfileModel, drawn_rows
 from synthspark.training import TrainingTask, train_all
 from synthspark.training.artifacts import save_tokens
+from synthspark.training.task import Hyper
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "profiles.json"
@@ -56,11 +57,13 @@ class Model(NamedTuple):
     network: str
     min_count: int = 1
     judged: bool = True
+    hyper: Hyper = {}
 
 
 MODELS = {
     "default": Model("autoregressive"),
     "no_judge": Model("autoregressive", judged=False),
+    "adversarial": Model("autoregressive", judged=False, hyper={"adversarial_weight": 0.01}),
     "protected": Model("autoregressive", min_count=5),
     "gan": Model("gan"),
     "dcgan": Model("dcgan"),
@@ -153,7 +156,7 @@ def _learn_default(
     task = TrainingTask("profile_items", "autoregressive", f"{url}/feed", counts["feed"], fitted.columns,
                         fitted.cardinalities, [], f"{url}/model", size.epochs, size.batch_size, SEED,
                         validation_url=f"{url}/held", validation_rows=counts["held"],
-                        hyper=size.hyper)  # fmt: skip
+                        hyper=size.hyper | settings.hyper)  # fmt: skip
     save_tokens(f"{url}/model", fitted)
     meta = train_all(spark, [task], 1, lambda *_: None)[task.output_url]
     measured: dict[str, Any] = {"epochs": meta["history"][-1]["epoch"]}

@@ -62,9 +62,13 @@ class AutoregressiveGenerator(nn.Module):
 
     def extend(self, begun: Tensor, column: int, codes: Tensor) -> Tensor:
         """`begin` of the same rows once `column`, unknown so far, is known to be `codes` (B,)."""
-        table = self.embeddings[column]
-        new: Tensor = table(codes) - table(torch.full_like(codes[:1], UNKNOWN))
-        new = new.to(self.input.weight.dtype)
+        embedded: Tensor = self.embeddings[column](codes)
+        return self.extend_by(begun, column, embedded)
+
+    def extend_by(self, begun: Tensor, column: int, embedded: Tensor) -> Tensor:
+        """`extend` by embedded codes, shape (B, width of the column): one code each, or a mixture."""
+        unknown = torch.full((1,), UNKNOWN, device=embedded.device)
+        new = (embedded - self.embeddings[column](unknown)).to(self.input.weight.dtype)
         return begun + F.linear(new, self.input.weight[:, self.starts[column] : self.starts[column + 1]]).float()
 
     def state(self, begun: Tensor) -> Tensor:

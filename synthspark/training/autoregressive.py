@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from synthspark.training.adversary import Adversary
 from synthspark.training.artifacts import SIZES, build_generator, load_tokens
 from synthspark.training.loader import stacked
 from synthspark.training.optimise import apply
@@ -41,6 +42,10 @@ class AutoregressiveTrainer:
         rate, decay = float(task.setting("learning_rate")), float(task.setting("weight_decay"))
         optimizer = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=decay)
         self.optimizers: dict[str, torch.optim.Optimizer] = {"network": optimizer}
+        self.adversary = Adversary(task, device) if float(task.setting("adversarial_weight")) > 0 else None
+        if self.adversary is not None:
+            self.modules |= self.adversary.modules
+            self.optimizers["discriminator"] = self.adversary.optimizer
         self.step_number = self.steps = 0
 
     def start(self, epochs_done: int, steps_per_epoch: int) -> None:
@@ -49,14 +54,19 @@ class AutoregressiveTrainer:
         self.steps = self.task.epochs * steps_per_epoch
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One step on the likelihood."""
+        """One step on the likelihood, with its adversarial half where that is due."""
         tokens = stacked(batch, self.task.code_columns, torch.long, self.device)
         for group in self.optimizers["network"].param_groups:
             group["lr"] = one_cycle(self.step_number / max(self.steps, 1), float(self.task.setting("learning_rate")))
         loss = any_order_loss(self.network, tokens)
+        report: dict[str, Tensor] = {}
+        if self.adversary is not None and self.adversary.is_due(self.step_number):
+            adversarial, report = self.adversary.step(self.network, tokens)
+            report["likelihood_loss"] = loss.detach()
+            loss = loss + adversarial
         apply(loss, self.network, self.optimizers["network"], float(self.task.setting("gradient_clip")))
         self.step_number += 1
-        return {"generator_loss": loss.detach()}
+        return report | {"generator_loss": loss.detach()}
 
     def validate(self, batches: Iterable[dict[str, Tensor]], seed: int) -> float:
         """The loss on rows that were not learned from, by the same masks every time."""

@@ -39,6 +39,11 @@ DEFAULTS: dict[str, Hyper] = {
         "layers": 2,
         "max_embedding": 64,
         "patience": 0,
+        "adversarial_weight": 0.0,
+        "adversarial_every": 4,
+        "discriminator_learning_rate": 1e-3,
+        "spectral_norm": True,
+        "temperature": 1.0,
     },
     "behaviour": {
         "learning_rate": 2e-3,

@@ -1,0 +1,67 @@
+"""The adversarial half of the any-order network: a discriminator of whole rows beside the likelihood."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from synthspark.errors import ConfigError
+from synthspark.training.optimise import apply
+from synthspark.training.task import TrainingTask
+from synthspark_models import AutoregressiveGenerator, GanDiscriminator, Sample, TableShape
+from synthspark_models.losses import critic_generator_loss, hinge_discriminator_loss
+from synthspark_models.relaxed import relaxed_rows
+
+MOST_LOGITS = 1 << 22
+"""Of the rows drawn in a step: of wide vocabularies fewer rows are drawn, so that memory does not grow with them."""
+LEAST_ROWS = 16
+
+
+class Adversary:
+    """Sees real rows and drawn ones through embeddings of its own; hinge loss, two learning rates.
+
+    loss of the generator = any-order likelihood + weight x every x -E[D(drawn)], on every `every`-th step: lazily, as
+    Karras et al. 2020 (arXiv:1912.04958) regularise. Raises ConfigError for an `adversarial_every` below 1.
+    """
+
+    def __init__(self, task: TrainingTask, device: torch.device) -> None:
+        self.every = int(task.setting("adversarial_every"))
+        if self.every < 1:
+            raise ConfigError(f"train.{task.name}.hyper.adversarial_every: {self.every} is too small; give 1 or more")
+        self.weight = float(task.setting("adversarial_weight"))
+        self.temperature, self.clip = float(task.setting("temperature")), float(task.setting("gradient_clip"))
+        self.rows = max(LEAST_ROWS, MOST_LOGITS // sum(task.cardinalities))
+        table = TableShape(tuple(task.cardinalities), 0)
+        self.discriminator: GanDiscriminator = GanDiscriminator(
+            table, int(task.setting("hidden")), spectral=bool(task.setting("spectral_norm"))
+        ).to(device)
+        rate = float(task.setting("discriminator_learning_rate"))
+        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), rate, betas=(0.5, 0.9))
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint must hold."""
+        return {"discriminator": self.discriminator}
+
+    def is_due(self, step_number: int) -> bool:
+        """Whether this step has an adversarial half."""
+        return step_number % self.every == 0
+
+    def step(self, network: AutoregressiveGenerator, tokens: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """A step of the discriminator against newly drawn rows, then what these cost the generator.
+
+        tokens: real rows, (B, K). Returns the weighed loss, with a gradient to `network`, and what to report.
+        """
+        drawn = relaxed_rows(network, min(len(tokens), self.rows), self.temperature)
+        real = self.discriminator.real(tokens, drawn.numbers.new_zeros(len(tokens), 0))
+        loss = hinge_discriminator_loss(real, self.discriminator(_detached(drawn)))
+        apply(loss, self.discriminator, self.optimizer, self.clip)
+        fooled = critic_generator_loss(self.discriminator(drawn))
+        return self.weight * self.every * fooled, {
+            "discriminator_loss": loss.detach(),
+            "adversarial_loss": fooled.detach(),
+        }
+
+
+def _detached(sample: Sample) -> Sample:
+    return Sample([c.detach() for c in sample.categories], sample.numbers)
