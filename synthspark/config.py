@@ -185,6 +185,17 @@ class Network(Section):
     """Settings of the network and its optimisers, named in docs/networks.md."""
 
 
+class DifferentialPrivacy(Section):
+    """DP-SGD by Opacus (extra `privacy`); docs/decisions/010 says what it covers and what not."""
+
+    noise_multiplier: float = Field(default=1.0, gt=0)
+    """Standard deviation of the noise, in max_grad_norm: the more, the smaller epsilon."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Length that a row's gradient is cut to."""
+    delta: float = Field(default=1e-5, gt=0, lt=1)
+    """Chance that epsilon does not hold; well below 1 / rows."""
+
+
 class ProfileNetwork(Network):
     """A generator of profiles: new rows of items or users."""
 
@@ -195,6 +206,19 @@ class ProfileNetwork(Network):
     """False: what autoregressive proposes is published unjudged."""
     init_from: str | None = None
     """An autoregressive model of another shop to start from, e.g. s3a://other-lake/models/profile_items/run_id=R."""
+    dp: DifferentialPrivacy | None = None
+    """Noise on every step of autoregressive, so that its weights tell little of any one row; null for none."""
+
+    @model_validator(mode="after")
+    def _private(self) -> ProfileNetwork:
+        if self.dp is None:
+            return self
+        if self.network != "autoregressive":
+            raise ValueError(f"dp is for network autoregressive, not for {self.network!r}; leave one of them out")
+        if self.judged:
+            raise ValueError("dp holds of the generator only, and the judge learns from real rows without noise; set "
+                             "judged: false, or leave dp out")  # fmt: skip
+        return self
 
 
 class BehaviourNetwork(Network):

@@ -83,7 +83,7 @@ class AutoregressiveGenerator(nn.Module):
 
         shift: added to the logits, shape (V_k,).
         """
-        weight: Tensor = self.get_parameter(f"embeddings.{column}.weight")
+        weight = self.table(column)
         bias: Tensor = self.biases[column]
         if shift is not None:
             bias = bias + shift
@@ -92,6 +92,12 @@ class AutoregressiveGenerator(nn.Module):
         # 4: tied embeddings start small, and heads must be able to be sure.
         asked = self.heads[column](state).to(weight.dtype) * 4
         return torch.addmm(bias, asked, weight.T)
+
+    def table(self, column: int) -> Tensor:
+        """The embeddings of a column, shape (V_k, width)."""
+        found = self.embeddings[column].weight
+        assert isinstance(found, Tensor)  # no nn.Parameter where torch.func stands in for it
+        return found
 
     def halve(self) -> AutoregressiveGenerator:
         """The trunk as bfloat16, four times as fast on CPUs that know it; logits stay as exact as they are.
@@ -109,19 +115,24 @@ class AutoregressiveGenerator(nn.Module):
                 bias.copy_(torch.log(count.float() + 0.5) - torch.log(count.sum().float() + 1.0))
 
 
-def any_order_loss(network: AutoregressiveGenerator, tokens: Tensor) -> Tensor:
-    """-log p(row) per column, estimated with one mask per row; a scalar.
-
-    A uniform number r of 0..K-1 of the columns, drawn at random, is known. The K - r others are predicted from
-    them, and their mean is an unbiased estimate of the mean over the steps of a random order (Uria et al. 2014, eq. 6).
-    tokens: (B, K).
-    """
+def random_masks(tokens: Tensor) -> Tensor:
+    """What is known of each row: a uniform number r of 0..K-1 of its columns, drawn at random; bool, shape (B, K)."""
     rows, columns = tokens.shape
     known_count = torch.randint(0, columns, (rows, 1), device=tokens.device)
     place = torch.rand(rows, columns, device=tokens.device).argsort(dim=1).argsort(dim=1)
-    known = place < known_count
+    return place < known_count
+
+
+def any_order_loss(network: AutoregressiveGenerator, tokens: Tensor) -> Tensor:
+    """-log p(row) per column, estimated with one mask per row; a scalar.
+
+    r columns are known (`random_masks`). The K - r others are predicted from them, and their mean is an unbiased
+    estimate of the mean over the steps of a random order (Uria et al. 2014, eq. 6). tokens: (B, K).
+    """
+    rows, columns = tokens.shape
+    known = random_masks(tokens)
     state = network(tokens.where(known, UNKNOWN))
-    share = 1.0 / (columns - known_count[:, 0])
+    share = 1.0 / (columns - known.sum(dim=1))
     total = state.new_zeros(())
     for j in range(columns):
         asked = ~known[:, j]

@@ -34,8 +34,7 @@ def relaxed_rows(network: AutoregressiveGenerator, rows: int, temperature: float
     drawn: dict[int, Tensor] = {}
     for j in torch.randperm(columns).tolist():
         drawn[j] = _straight_through(network.logits(j, network.state(begun)), temperature)
-        embedded = drawn[j] @ network.get_parameter(f"embeddings.{j}.weight")
-        begun = network.extend_by(begun, j, embedded)
+        begun = network.extend_by(begun, j, drawn[j] @ network.table(j))
     network.train(was_training)
     return Sample([drawn[j] for j in range(columns)], begun.new_zeros(rows, 0))
 

@@ -17,6 +17,11 @@ LOADING = {
 KEPT = {
     "autoregressive": "weights; vocabularies, bin edges and counts of the attributes (tokens.json); the judge's trees",
 }
+NOT_COVERED = (
+    "(epsilon, delta) is of the weights, for one row more or less, and of what is drawn from them. Exact are: "
+    "vocabularies, bin edges, hierarchies and counts (tokens.json; the biases start from those counts), the number of "
+    "rows, the losses, and every other model of this run."
+)
 NO_ROWS = "No row is kept, and no value that fewer rows have than min_category_count."
 
 
@@ -45,7 +50,12 @@ def write_card(context: Context, task: TrainingTask, meta: dict[str, Any]) -> No
             "judge_auc": judged["auc"] if judged else None,
             "share_of_proposals_taken": judged["rate"] if judged else None,
         },
-        "privacy": {"kept": KEPT.get(task.network, "weights"), "rows": NO_ROWS, "differential_privacy": None},
+        "privacy": {
+            "kept": KEPT.get(task.network, "weights"),
+            "rows": NO_ROWS,
+            "differential_privacy": meta["differential_privacy"],
+            "not_covered_by_it": NOT_COVERED if meta["differential_privacy"] else None,
+        },
         "versions": {**meta["versions"], "python": platform.python_version(), "spark": context.spark.version},
         "sha256": meta["sha256"],
         "load": LOADING.get(task.network, "synthspark.training.load_generator(url)"),

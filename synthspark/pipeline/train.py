@@ -19,6 +19,7 @@ from synthspark.pipeline.judge import train_judge
 from synthspark.pipeline.profiles import AUTOREGRESSIVE, configured, read_tokens, suited, train_profile_judge
 from synthspark.training import TrainingTask, train_all
 from synthspark.training.artifacts import save_tokens
+from synthspark.training.private import require
 from synthspark.training.storage import portable
 from synthspark.training.task import DEFAULTS
 
@@ -135,7 +136,10 @@ def _profile_task(context: Context, side: str, feed: str, rows: Mapping[str, int
     name, validation = f"profile_{side}", f"feeds/profile_{side}_validation"
     network, tokens = configured(context, side), read_tokens(context, side)
     _known_settings(name, network)
+    if network.dp is not None:
+        require(name)
     size = suited(network, rows[f"feeds/{name}"])
+    validated = rows.get(validation, 0) if network.dp is None else 0  # which epoch is best, they must not tell
     task = TrainingTask(
         name=name,
         network=network.network,
@@ -149,9 +153,10 @@ def _profile_task(context: Context, side: str, feed: str, rows: Mapping[str, int
         batch_size=size.batch_size,
         seed=context.config.seed,
         device=context.config.train.device,
-        validation_url=portable(context.lake.path(validation, context.run_id)) if rows.get(validation) else None,
-        validation_rows=rows.get(validation, 0),
+        validation_url=portable(context.lake.path(validation, context.run_id)) if validated else None,
+        validation_rows=validated,
         init_from=portable(network.init_from) if network.init_from else None,
+        dp=network.dp.model_dump() if network.dp is not None else None,
         hyper={**size.hyper, **network.hyper},
     )
     save_tokens(task.output_url, tokens)

@@ -94,8 +94,10 @@ def restore_checkpoint(
     return int(pointer["epoch"])
 
 
-def save_generator(task: TrainingTask, generator: nn.Module, history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write model.safetensors and model.json; returns the latter's content."""
+def save_generator(
+    task: TrainingTask, generator: nn.Module, history: list[dict[str, Any]], privacy: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write model.safetensors and model.json; returns the latter's content. privacy: what training guarantees."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
     data = save_tensors(tensors)
     settings = {name: task.setting(name) for name in SIZES[task.network]}
@@ -112,6 +114,7 @@ def save_generator(task: TrainingTask, generator: nn.Module, history: list[dict[
         "task": task.fingerprint(),
         "hyper": task.hyper,
         "history": history,
+        "differential_privacy": privacy,
         "sha256": hashlib.sha256(data).hexdigest(),
         "versions": {p: version(p) for p in ("synthspark", "torch", "safetensors")},
     }

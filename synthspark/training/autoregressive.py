@@ -13,6 +13,7 @@ from synthspark.training.adversary import Adversary
 from synthspark.training.artifacts import SIZES, build_generator, load_tokens
 from synthspark.training.loader import stacked
 from synthspark.training.optimise import apply
+from synthspark.training.private import PrivateSteps
 from synthspark.training.task import TrainingTask
 from synthspark.training.transfer import start_from
 from synthspark_models import TableShape
@@ -46,6 +47,7 @@ class AutoregressiveTrainer:
         if self.adversary is not None:
             self.modules |= self.adversary.modules
             self.optimizers["discriminator"] = self.adversary.optimizer
+        self.private = PrivateSteps(task, self.network, optimizer) if task.dp is not None else None
         self.step_number = self.steps = 0
 
     def start(self, epochs_done: int, steps_per_epoch: int) -> None:
@@ -56,16 +58,19 @@ class AutoregressiveTrainer:
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step on the likelihood, with its adversarial half where that is due."""
         tokens = stacked(batch, self.task.code_columns, torch.long, self.device)
+        number = self.step_number
+        self.step_number += 1
         for group in self.optimizers["network"].param_groups:
-            group["lr"] = one_cycle(self.step_number / max(self.steps, 1), float(self.task.setting("learning_rate")))
+            group["lr"] = one_cycle(number / max(self.steps, 1), float(self.task.setting("learning_rate")))
+        if self.private is not None:
+            return {"generator_loss": self.private.step(tokens)}
         loss = any_order_loss(self.network, tokens)
         report: dict[str, Tensor] = {}
-        if self.adversary is not None and self.adversary.is_due(self.step_number):
+        if self.adversary is not None and self.adversary.is_due(number):
             adversarial, report = self.adversary.step(self.network, tokens)
             report["likelihood_loss"] = loss.detach()
             loss = loss + adversarial
         apply(loss, self.network, self.optimizers["network"], float(self.task.setting("gradient_clip")))
-        self.step_number += 1
         return report | {"generator_loss": loss.detach()}
 
     def validate(self, batches: Iterable[dict[str, Tensor]], seed: int) -> float:

@@ -24,6 +24,7 @@ from synthspark.training.divergence import Watch
 from synthspark.training.gan import GanTrainer
 from synthspark.training.loader import batch_rows, check_feed, feed, steps_per_epoch
 from synthspark.training.optimise import averaged, broadcast, processes
+from synthspark.training.private import poisson_batches, spent
 from synthspark.training.task import TrainingTask
 
 Trainer = GanTrainer | BehaviourTrainer | AutoregressiveTrainer
@@ -67,7 +68,8 @@ def train(task: TrainingTask) -> None:
             lines = "".join(json.dumps(r) + "\n" for r in history)
             storage.write(f"{task.output_url}/history.jsonl", lines.encode())
     if rank == 0:
-        save_generator(task, trainer.generator, history)
+        privacy = spent(task, len(history) * _steps(task)) if task.dp is not None else None
+        save_generator(task, trainer.generator, history, privacy)
 
 
 def _trainer(task: TrainingTask, device: torch.device) -> Trainer:
@@ -109,13 +111,17 @@ def _epoch(task: TrainingTask, trainer: Trainer, epoch: int, rank: int) -> dict[
     """One pass: seeds depend on the epoch, so that a restart goes on as an undisturbed run would."""
     started = time.monotonic()
     seed = _seed(task, f"epoch {epoch}")
-    torch.manual_seed(seed + rank)
+    if task.dp is None:
+        torch.manual_seed(seed + rank)
+    else:
+        torch.seed()  # whoever knows the seed would know the noise
     rows = batch_rows(task.num_rows, processes(), task.batch_size)
     steps = _steps(task)
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
     with feed(task.feed_url, task.columns, rows, rank, processes(), seed) as batches:
-        for batch in islice(_full(batches, rows), steps):
+        drawn = _full(batches, rows) if task.dp is None else poisson_batches(batches, rows)
+        for batch in islice(drawn, steps):
             for name, value in trainer.step(batch).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
                 counts[name] = counts.get(name, 0) + 1

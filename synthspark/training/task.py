@@ -110,6 +110,8 @@ class TrainingTask:
     validation_rows: int = 0
     init_from: str | None = None
     """Directory of an autoregressive model to start from."""
+    dp: dict[str, float] | None = None
+    """Of DP-SGD: noise_multiplier, max_grad_norm and delta; None for plain steps."""
     hyper: Hyper = field(default_factory=dict)
 
     def setting(self, name: str) -> Any:
@@ -132,6 +134,8 @@ class TrainingTask:
         data = asdict(self)
         for place in ("feed_url", "output_url", "counterpart_url", "validation_url"):
             data.pop(place)
+        if self.dp is None:
+            data.pop("dp")
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:

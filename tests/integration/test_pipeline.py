@@ -17,8 +17,10 @@ from synthspark import schemas
 from synthspark.config import Config, Evaluate, parse
 from synthspark.errors import ConfigError, LakeError, SourceError
 from synthspark.lake import STAGES, Lake
+from synthspark.pipeline.card import write_card
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.run import run_all, run_stage
+from synthspark.training import TrainingTask
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -314,3 +316,16 @@ def test_every_model_has_a_card_that_says_how_to_load_it(done: Context) -> None:
         assert card["data"]["rows"] > 0
         assert "(" in card["load"]
         assert card["sha256"] in (folder / "card.md").read_text()
+        assert card["privacy"]["differential_privacy"] is None
+
+
+def test_a_card_says_what_differential_privacy_holds_and_of_what(done: Context, tmp_path: Path) -> None:
+    where = done.lake.path("models/profile_items", "first").removeprefix("file:")
+    meta = json.loads((Path(where) / "model.json").read_text())
+    task = TrainingTask("profile_items", "autoregressive", "", 160, ["a"], [7], [], f"file://{tmp_path}", 4, 16)
+    said = {"epsilon": 4.25, "delta": 1e-5, "noise_multiplier": 1.5}
+    write_card(done, task, meta | {"differential_privacy": said})
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["privacy"]["differential_privacy"] == said
+    assert "tokens.json" in card["privacy"]["not_covered_by_it"]
+    assert '"epsilon": 4.25, "delta": 1e-05' in (tmp_path / "card.md").read_text()

@@ -14,7 +14,9 @@ import torch
 from pyspark.sql import SparkSession
 
 from synthspark.errors import TrainingError
+from synthspark.profiles.tokens import CategoryTokens, TokenEncoding
 from synthspark.training import TrainingTask, load_generator, train_all
+from synthspark.training.artifacts import save_tokens
 from synthspark.training.loader import check_feed, feed, steps_per_epoch
 from synthspark_models import BehaviourGenerator, RowGenerator
 
@@ -110,6 +112,30 @@ def test_the_classics_train_through_the_same_feed(spark: SparkSession, task: Tra
             codes = generator(generator.latent(200)).codes()
         assert set(codes.unique().tolist()) <= {1, *range(3, 3 + GROUPS)}
         assert codes.unique().numel() > 1
+
+
+def test_private_training_says_what_it_spent_and_no_seed_gives_its_noise_away(
+    spark: SparkSession, task: TrainingTask
+) -> None:
+    private: dict[str, Any] = {
+        **vars(task), "name": "profile_items", "network": "autoregressive", "epochs": 3, "factor_columns": [],
+        "activity_column": None, "positive_columns": [], "counterpart_url": None, "hyper": {"hidden": 8, "layers": 1},
+        "dp": {"noise_multiplier": 1.5, "max_grad_norm": 1.0, "delta": 1e-4},
+    }  # fmt: skip
+    twice = [TrainingTask(**private | {"output_url": f"{task.output_url}/{i}"}) for i in range(2)]
+    values = tuple(f"value {i}" for i in range(GROUPS))
+    counts = (0, 0, 0, *[ROWS // GROUPS] * GROUPS)
+    for made in twice:
+        save_tokens(made.output_url, TokenEncoding({"a": "categorical"}, (CategoryTokens("a", "code", values),),
+                                                   counts=(counts,)))  # fmt: skip
+    metas = train_all(spark, twice, 1, lambda *_: None)
+    for meta in metas.values():
+        said = meta["differential_privacy"]
+        assert said["steps"] == 3 * (ROWS // 24)
+        assert said["sampling_rate"] == 24 / ROWS
+        assert 0 < said["epsilon"] < 20
+        assert said["delta"] == 1e-4
+    assert len({meta["sha256"] for meta in metas.values()}) == 2
 
 
 def test_a_failing_process_is_heard(spark: SparkSession, task: TrainingTask) -> None:

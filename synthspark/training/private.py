@@ -1,0 +1,110 @@
+"""DP-SGD for the any-order network, by Opacus: rows clipped one by one, noise on their sum, and what that guarantees.
+
+What holds and what does not stands in docs/decisions/010. Opacus is the extra `privacy`, imported where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from synthspark.errors import ConfigError
+from synthspark.training.loader import batch_rows
+from synthspark.training.optimise import processes
+from synthspark.training.task import TrainingTask
+from synthspark_models import AutoregressiveGenerator
+from synthspark_models.autoregressive import random_masks
+from synthspark_models.per_row import per_row_gradients
+
+MOST_GRADIENTS = 1 << 24
+"""Numbers of the gradients that are held row by row, 64 MB: the network decides how many rows these are."""
+ACCOUNTANT = "RDP of the Poisson-subsampled Gaussian mechanism (Mironov et al. 2019, arXiv:1908.10530)"
+
+
+def require(name: str) -> None:
+    """Raises ConfigError where Opacus is not installed; name: of the generator that asks for it."""
+    if find_spec("opacus") is None:
+        raise ConfigError(f"train.{name}.dp needs opacus, on the driver and where training runs: "
+                          "pip install 'synthspark[privacy]'")  # fmt: skip
+
+
+class PrivateSteps:
+    """Steps of DP-SGD (Abadi et al. 2016, arXiv:1607.00133) in place of plain ones.
+
+    A row's gradient is cut to the length `max_grad_norm`; Gaussian noise of `noise_multiplier` times that is added to
+    their sum, which is divided by the number of rows expected. Raises ConfigError for what breaks the guarantee.
+    """
+
+    def __init__(self, task: TrainingTask, network: AutoregressiveGenerator, optimizer: torch.optim.Optimizer) -> None:
+        require(task.name)
+        from opacus.optimizers import DPOptimizer
+
+        assert task.dp is not None
+        _check(task, task.dp)
+        self.network, self.task = network, task
+        self.parameters = dict(network.named_parameters())
+        self.chunk = max(1, MOST_GRADIENTS // sum(p.numel() for p in self.parameters.values()))
+        self.optimizer = DPOptimizer(
+            optimizer,
+            noise_multiplier=task.dp["noise_multiplier"],
+            max_grad_norm=task.dp["max_grad_norm"],
+            expected_batch_size=batch_rows(task.num_rows, 1, task.batch_size),
+        )
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """One step on these rows, which may be none; tokens: (B, K). Returns the mean loss."""
+        total = torch.zeros((), device=tokens.device)
+        parts = torch.split(tokens, self.chunk) if len(tokens) else (tokens,)
+        for number, rows in enumerate(parts, start=1):
+            gradients = {n: p.new_zeros(0, *p.shape) for n, p in self.parameters.items()}
+            if len(rows):
+                gradients, losses = per_row_gradients(self.network, rows, random_masks(rows))
+                total = total + losses.sum()
+            for name, parameter in self.parameters.items():
+                parameter.grad_sample = gradients[name]  # type: ignore[attr-defined]
+            self.optimizer.signal_skip_step(number < len(parts))
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return total / max(len(tokens), 1)
+
+
+def poisson_batches(batches: Iterator[Mapping[str, Tensor]], rows: int) -> Iterator[dict[str, Tensor]]:
+    """Endless batches in which each row of one pass over a feed is with the chance rows / all, whatever the others do.
+
+    The accountant supposes just this; shuffled batches of one size would not meet it. The rows are held in memory (8
+    bytes per column).
+    """
+    read = list(batches)
+    whole = {name: torch.cat([b[name] for b in read]) for name in read[0]}
+    count = len(next(iter(whole.values())))
+    while True:
+        taken = torch.rand(count) < rows / count
+        yield {name: values[taken] for name, values in whole.items()}
+
+
+def spent(task: TrainingTask, steps: int) -> dict[str, Any]:
+    """What `steps` steps guarantee of the weights: (epsilon, delta) for one row more or less."""
+    from opacus.accountants import RDPAccountant
+
+    assert task.dp is not None
+    rate = batch_rows(task.num_rows, 1, task.batch_size) / task.num_rows
+    accountant = RDPAccountant()
+    accountant.history = [(task.dp["noise_multiplier"], rate, steps)]
+    epsilon = float(accountant.get_epsilon(task.dp["delta"]))
+    return {"epsilon": epsilon, **task.dp, "sampling_rate": rate, "steps": steps, "accountant": ACCOUNTANT}
+
+
+def _check(task: TrainingTask, dp: Mapping[str, float]) -> None:
+    where = f"train.{task.name}"
+    if processes() > 1:
+        raise ConfigError(f"{where}.dp: each of {processes()} processes would add its own noise; set "
+                          "train.processes: 1")  # fmt: skip
+    if float(task.setting("adversarial_weight")) > 0:
+        raise ConfigError(f"{where}.dp: a discriminator sees real rows without noise; set hyper.adversarial_weight: 0")
+    if dp["delta"] * task.num_rows >= 1:
+        raise ConfigError(f"{where}.dp.delta: {dp['delta']:g} of {task.num_rows} rows may give one away whole; take "
+                          f"{0.1 / task.num_rows:.1g} or less")  # fmt: skip
