@@ -25,34 +25,56 @@ ORDER = (
     "no_judge",
     "adversarial",
     "protected",
+    "private",
     "wgan_gp",
     "dcgan",
     "infogan",
     "gan",
 )
+HALVES = {
+    "default": "Before and after the judge, on a holdout that neither it nor the generator saw",
+    "adversarial": "Without and with the gradient of a discriminator, both unjudged",
+}
+WATCHED = ("quality", "detection_auc", "dcr_train_share", "membership_auc", "exact_copy_share")
 WORDS = """Written by `make benchmark-profiles`. Two real tables, 80 % to learn from, 20 % held out; as many rows are
 drawn as the holdout has. QR SDMetrics' quality, CS column shapes, CPT pair trends, AUC detection by boosted trees (.5
 is best), Cov categories of train that appear, Hier rows that keep every hierarchy, DCR share of rows nearer to train
 than to the holdout (.5 is best), MIA membership inference (.5 is best; [evaluation](evaluation.md) has the attack).
 Rows of other tools are quoted: they were measured in {date} on the same two tables by the reference scorer.
 
-`default` is what the job does; `no_judge` its proposals as they come; `protected` never emits a category that fewer
-than five rows have; the classics (`gan` ... `wgan_gp`) are trained for 8 passes of ITEMS and 120 of USERS. What has
-no row was not run. The real holdout has the noise of a sample, and rows taken in balance have less of it
-(decisions/008): so its figures can be passed. Fit counts the CPU of training and of judging, without the JVM's (9 to
+`default` is what the job does; `no_judge` its proposals as they come (the anchor alone); `adversarial` these with
+the gradient of a discriminator of rows ([networks](networks.md)); `protected` never emits a category that fewer than
+five rows have; `private` is that, unjudged, by DP-SGD (decisions/010; epsilon with noise 1: {epsilon}); the classics
+(`gan` ... `wgan_gp`) are trained for 8 passes of ITEMS and 120 of USERS. What has no row was not run. The real holdout
+has the noise of a sample, and rows taken in balance have less of it (decisions/008): so its figures can be passed. Fit
+counts the CPU of training and of judging, without the JVM's (9 to
 25 s). Figures of time of `default` were taken alone on 2 cores, the others beside other work."""
 
 
 def report(rows: list[dict[str, Any]], peers: dict[str, Any]) -> str:
     """The whole page."""
-    parts = ["# Profiles", WORDS.format(date=peers["date"])]
+    epsilon = ", ".join(f"{r['epsilon']:g} on {r['table'].upper()}" for r in rows if "epsilon" in r) or "not measured"
+    parts = ["# Profiles", WORDS.format(date=peers["date"], epsilon=epsilon)]
     for table in sorted({r["table"] for r in rows}):
         mine = sorted((r for r in rows if r["table"] == table), key=lambda r: ORDER.index(r["model"]))
         mine += [r for r in peers["rows"] if r["table"] == table]
         lines = [f"| {table} | {' | '.join(COLUMNS.values())} |", "|---|" + "---|" * len(COLUMNS)]
         lines += [f"| {r['model']} | {' | '.join(_cell(r.get(c)) for c in COLUMNS)} |" for r in mine]
-        parts += [f"## {table}", "\n".join(lines)]
+        parts += [f"## {table}", "\n".join(lines), *_halves({r["model"]: r for r in mine})]
     return "\n\n".join(parts) + "\n"
+
+
+def _halves(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """What each adversarial half changes of the anchor alone, quality and privacy beside each other."""
+    if "no_judge" not in rows:
+        return []
+    found = []
+    for model, words in HALVES.items():
+        if model in rows:
+            before, after = rows["no_judge"], rows[model]
+            moves = [f"{COLUMNS[c]} {before[c]:.3f} -> {after[c]:.3f}" for c in WATCHED]
+            found.append(f"{words}: {', '.join(moves)}.")
+    return [" ".join(found)] if found else []
 
 
 def _cell(value: Any) -> str:

@@ -58,12 +58,14 @@ class Model(NamedTuple):
     min_count: int = 1
     judged: bool = True
     hyper: Hyper = {}
+    dp: dict[str, float] | None = None
 
 
 MODELS = {
     "default": Model("autoregressive"),
     "no_judge": Model("autoregressive", judged=False),
     "adversarial": Model("autoregressive", judged=False, hyper={"adversarial_weight": 0.01}),
+    "private": Model("autoregressive", 5, False, dp={"noise_multiplier": 1.0, "max_grad_norm": 1.0, "delta": 1e-5}),
     "protected": Model("autoregressive", min_count=5),
     "gan": Model("gan"),
     "dcgan": Model("dcgan"),
@@ -155,11 +157,13 @@ def _learn_default(
     size = suited(ProfileNetwork(), counts["feed"])
     task = TrainingTask("profile_items", "autoregressive", f"{url}/feed", counts["feed"], fitted.columns,
                         fitted.cardinalities, [], f"{url}/model", size.epochs, size.batch_size, SEED,
-                        validation_url=f"{url}/held", validation_rows=counts["held"],
-                        hyper=size.hyper | settings.hyper)  # fmt: skip
+                        validation_url=None if settings.dp else f"{url}/held", validation_rows=counts["held"],
+                        dp=settings.dp, hyper=size.hyper | settings.hyper)  # fmt: skip
     save_tokens(f"{url}/model", fitted)
     meta = train_all(spark, [task], 1, lambda *_: None)[task.output_url]
     measured: dict[str, Any] = {"epochs": meta["history"][-1]["epoch"]}
+    if meta["differential_privacy"]:
+        measured["epsilon"] = round(meta["differential_privacy"]["epsilon"], 2)
     if settings.judged:
         real = tokens.select(*fitted.columns).toPandas().to_numpy(dtype=np.int64)
         found = add_judge(task, real)
