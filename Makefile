@@ -36,7 +36,7 @@ benchmark-utility: $(VENV)/.installed data/complete_journey/products.parquet dat
 benchmark-profiles: $(VENV)/.installed  ## docs/profiles.md from raw data (about an hour).
 	$(BIN)/python benchmarks/profiles.py
 
-benchmark-stability: $(VENV)/.installed data/complete_journey/products.parquet  ## docs/stability.md (about 5 minutes).
+benchmark-stability: $(VENV)/.installed data/complete_journey/products.parquet  ## docs/stability.md and its picture (about 12 minutes).
 	$(BIN)/python benchmarks/stability.py
 
 lint: $(VENV)/.installed  ## ruff, format included.

@@ -64,7 +64,7 @@ class Model(NamedTuple):
 MODELS = {
     "default": Model("autoregressive"),
     "no_judge": Model("autoregressive", judged=False),
-    "adversarial": Model("autoregressive", judged=False, hyper={"adversarial_weight": 0.01}),
+    "adversarial": Model("autoregressive", judged=False, hyper={"adversarial_weight": 0.003}),
     "private": Model("autoregressive", 5, False, dp={"noise_multiplier": 1.0, "max_grad_norm": 1.0, "delta": 1e-5}),
     "protected": Model("autoregressive", min_count=5),
     "gan": Model("gan"),
