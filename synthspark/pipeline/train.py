@@ -19,7 +19,7 @@ from synthspark.pipeline.judge import train_judge
 from synthspark.pipeline.profiles import AUTOREGRESSIVE, configured, read_tokens, suited, train_profile_judge
 from synthspark.training import TrainingTask, train_all
 from synthspark.training.artifacts import save_tokens
-from synthspark.training.private import require
+from synthspark.training.private import check
 from synthspark.training.storage import portable
 from synthspark.training.task import DEFAULTS
 
@@ -136,8 +136,6 @@ def _profile_task(context: Context, side: str, feed: str, rows: Mapping[str, int
     name, validation = f"profile_{side}", f"feeds/profile_{side}_validation"
     network, tokens = configured(context, side), read_tokens(context, side)
     _known_settings(name, network)
-    if network.dp is not None:
-        require(name)
     size = suited(network, rows[f"feeds/{name}"])
     validated = rows.get(validation, 0) if network.dp is None else 0  # which epoch is best, they must not tell
     task = TrainingTask(
@@ -159,6 +157,8 @@ def _profile_task(context: Context, side: str, feed: str, rows: Mapping[str, int
         dp=network.dp.model_dump() if network.dp is not None else None,
         hyper={**size.hyper, **network.hyper},
     )
+    if task.dp is not None:
+        check(task, context.config.train.processes)
     save_tokens(task.output_url, tokens)
     return task
 

@@ -25,11 +25,21 @@ MOST_GRADIENTS = 1 << 24
 ACCOUNTANT = "RDP of the Poisson-subsampled Gaussian mechanism (Mironov et al. 2019, arXiv:1908.10530)"
 
 
-def require(name: str) -> None:
-    """Raises ConfigError where Opacus is not installed; name: of the generator that asks for it."""
+def check(task: TrainingTask, num_processes: int) -> None:
+    """Raises ConfigError for what breaks the guarantee, and where Opacus is not installed."""
+    assert task.dp is not None
+    where, delta = f"train.{task.name}", task.dp["delta"]
     if find_spec("opacus") is None:
-        raise ConfigError(f"train.{name}.dp needs opacus, on the driver and where training runs: "
+        raise ConfigError(f"{where}.dp needs opacus, on the driver and where training runs: "
                           "pip install 'synthspark[privacy]'")  # fmt: skip
+    if num_processes > 1:
+        raise ConfigError(f"{where}.dp: each of {num_processes} processes would add its own noise; set "
+                          "train.processes: 1")  # fmt: skip
+    if float(task.setting("adversarial_weight")) > 0:
+        raise ConfigError(f"{where}.dp: a discriminator sees real rows without noise; set hyper.adversarial_weight: 0")
+    if delta * task.num_rows >= 1:
+        raise ConfigError(f"{where}.dp.delta: {delta:g} of {task.num_rows} rows may give one away whole; take "
+                          f"{0.1 / task.num_rows:.1g} or less")  # fmt: skip
 
 
 class PrivateSteps:
@@ -40,11 +50,10 @@ class PrivateSteps:
     """
 
     def __init__(self, task: TrainingTask, network: AutoregressiveGenerator, optimizer: torch.optim.Optimizer) -> None:
-        require(task.name)
+        check(task, processes())
         from opacus.optimizers import DPOptimizer
 
         assert task.dp is not None
-        _check(task, task.dp)
         self.network, self.task = network, task
         self.parameters = dict(network.named_parameters())
         self.chunk = max(1, MOST_GRADIENTS // sum(p.numel() for p in self.parameters.values()))
@@ -96,15 +105,3 @@ def spent(task: TrainingTask, steps: int) -> dict[str, Any]:
     accountant.history = [(task.dp["noise_multiplier"], rate, steps)]
     epsilon = float(accountant.get_epsilon(task.dp["delta"]))
     return {"epsilon": epsilon, **task.dp, "sampling_rate": rate, "steps": steps, "accountant": ACCOUNTANT}
-
-
-def _check(task: TrainingTask, dp: Mapping[str, float]) -> None:
-    where = f"train.{task.name}"
-    if processes() > 1:
-        raise ConfigError(f"{where}.dp: each of {processes()} processes would add its own noise; set "
-                          "train.processes: 1")  # fmt: skip
-    if float(task.setting("adversarial_weight")) > 0:
-        raise ConfigError(f"{where}.dp: a discriminator sees real rows without noise; set hyper.adversarial_weight: 0")
-    if dp["delta"] * task.num_rows >= 1:
-        raise ConfigError(f"{where}.dp.delta: {dp['delta']:g} of {task.num_rows} rows may give one away whole; take "
-                          f"{0.1 / task.num_rows:.1g} or less")  # fmt: skip
