@@ -23,7 +23,7 @@ STAGES = {
     "train": "Train the generators on the feeds.",
     "synthesize": "Write new users and items, and virtual events for them and for cold ones.",
     "recommend": "Train ALS on real and synthetic interactions; write everybody's list.",
-    "evaluate": "Prove on held-out items whether it helps; write reports/<run>/metrics.json.",
+    "evaluate": "Prove on held-out items whether it helps; write reports/<run>/report.html and metrics.json.",
 }
 
 
@@ -123,6 +123,23 @@ def evaluate(
 
 
 @cli.command()
+@_options
+def report(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
+    """Write reports/<run>/report.html of an evaluated run once more."""
+    from synthspark import log
+    from synthspark.config import load
+
+    log.configure(verbose)
+    config = load(path, list(overrides))
+    from synthspark.pipeline.report import report_path, write_report
+
+    with _context(config, "report", run_id, {"report": ("evaluate",)}, lambda *_: None) as context:
+        context.lake.require(context.run_id, ["evaluate"])
+        write_report(context)
+        log.console().print(report_path(context), markup=False)
+
+
+@cli.command()
 @click.option("--config", "path", type=Path, help="Also check the lake that this configuration names.")
 def doctor(path: Path | None) -> None:
     """Say what of Java, Spark, Petastorm, torch, GPU and the lake works, with versions."""
@@ -169,20 +186,18 @@ def run_job(
 
     log.configure(verbose)
     config = load(path, overrides)
-    from synthspark.memory import PeakMemory
     from synthspark.pipeline.run import NEEDS, run_all, run_stage
     from synthspark.terminal import Terminal
 
     terminal = Terminal(log.console())
     with _context(config, stage, run_id, NEEDS, terminal.on_epoch) as context:
         terminal.header(context)
-        with PeakMemory() as memory:
-            if stage is None:
-                run_all(context, resume, terminal.before, terminal.after)
-            else:
-                terminal.before(stage)
-                terminal.after(stage, run_stage(context, stage))
-        terminal.footer(context, memory.peak_bytes)
+        if stage is None:
+            run_all(context, resume, terminal.before, terminal.after)
+        else:
+            terminal.before(stage)
+            terminal.after(stage, run_stage(context, stage))
+        terminal.footer(context)
 
 
 @contextmanager

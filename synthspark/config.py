@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from synthspark.errors import ConfigError, did_you_mean
+from synthspark.secrets import without_secrets
 
 Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "knn", "ridge", "random", "popularity", "duplicated",
               "synthetic_only"]  # fmt: skip
@@ -432,6 +433,11 @@ def parse(data: dict[str, Any], origin: str = "configuration") -> Config:
     except ValidationError as error:
         lines = [_explain(dict(problem)) for problem in error.errors()]
         raise ConfigError("\n".join(f"{origin}: {line}" for line in lines)) from error
+
+
+def public_yaml(config: Config) -> str:
+    """The whole configuration, defaults included, as YAML; what may be a secret is left out."""
+    return yaml.safe_dump(without_secrets(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

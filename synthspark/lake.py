@@ -170,6 +170,12 @@ class Lake:
         path = self.record_path(run_id, stage)
         return dict(json.loads(self.read_text(path))) if self.exists(path) else None
 
+    def amend_record(self, run_id: str, stage: str, **details: Any) -> None:
+        """Add to the record of a published stage what is known only afterwards."""
+        record = self.record(run_id, stage)
+        assert record is not None, f"stage {stage} was published before"
+        self.write_text(self.record_path(run_id, stage), json.dumps({**record, **details}, indent=1))
+
     def require(self, run_id: str, stages: Sequence[str]) -> None:
         """Raises LakeError that names the stage to run first."""
         for stage in stages:

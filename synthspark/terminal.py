@@ -78,8 +78,9 @@ class Terminal:
         for note in report.notes:
             self._out.print(f"    {escape(note)}")
 
-    def footer(self, context: Context, peak_bytes: int) -> None:
+    def footer(self, context: Context) -> None:
         """The metrics and the verdict where they were made, the time and the memory."""
+        peak_bytes = max((report.peak_bytes for report in self._reports.values()), default=0)
         report = self._reports.get("evaluate")
         if report is not None:
             rows = report.details["protocols"]
@@ -90,7 +91,9 @@ class Terminal:
             f"at most {peak_bytes / 1024**3:.1f} GiB in all processes here"
         )
         if report is not None:
-            self._out.print(f"report: {escape(context.lake.path('reports', context.run_id))}/metrics.json")
+            self._out.print(
+                f"report: {escape(context.lake.path('reports', context.run_id))}/report.html (figures: metrics.json)"
+            )
             verdict = report.details["verdict"]
             colour = "green" if verdict["ship"] else "red"
             self._out.print(f"[bold {colour}]verdict: {escape(verdict['why'])}[/]")

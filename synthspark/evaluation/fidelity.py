@@ -39,6 +39,8 @@ class Fidelity:
     column_pair_trends: float | None
     """Mean over pairs of columns: correlation similarity of numbers, contingency similarity of all other pairs."""
     shape_by_column: Mapping[str, float | None]
+    trend_by_pair: tuple[tuple[str, str, float | None], ...]
+    """Column, column, similarity of how they go together."""
     detection_auc: float | None
     """AUC of a classifier that tells synthetic rows from train rows; 0.5 is best. See `detection`."""
     category_coverage: float | None
@@ -90,6 +92,7 @@ def fidelity(train: DataFrame, holdout: DataFrame, synthetic: DataFrame, seed: i
         column_shapes=shape,
         column_pair_trends=trend,
         shape_by_column={name: rounded(shapes[name]) for name in train.columns},
+        trend_by_pair=tuple((*pair, rounded(value)) for pair, value in trends.items()),
         detection_auc=rounded(auc),
         category_coverage=mean(coverage.values()),
         coverage_by_column={name: round(share, DIGITS) for name, share in coverage.items()},

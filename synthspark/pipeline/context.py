@@ -60,6 +60,8 @@ class StageReport:
     """Small tables to show: title -> {label: count}."""
     details: dict[str, Any] = field(default_factory=dict)
     """Figures that later stages need."""
+    peak_bytes: int = 0
+    """Of the driver and what runs below it; known when the stage is over."""
 
     started: float = field(default_factory=time.monotonic, repr=False)
 

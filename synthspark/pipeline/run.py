@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 from synthspark.errors import ConfigError
 from synthspark.lake import STAGES
+from synthspark.memory import PeakMemory
 from synthspark.pipeline.clean import clean
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.evaluate import evaluate
 from synthspark.pipeline.featurize import featurize
 from synthspark.pipeline.recommend import recommend
+from synthspark.pipeline.report import report_path, write_report
 from synthspark.pipeline.synthesize import synthesize
 from synthspark.pipeline.train import checkpoints, train
 
@@ -46,9 +48,15 @@ def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport
     if not resume:
         context.lake.delete(checkpoints(context))
     try:
-        return FUNCTIONS[stage](context)
+        with PeakMemory() as memory:
+            report = FUNCTIONS[stage](context)
     finally:
         context.spark.catalog.clearCache()
+    report.peak_bytes = memory.peak_bytes
+    context.lake.amend_record(context.run_id, stage, peak_bytes=memory.peak_bytes)
+    if stage == STAGES[-1]:
+        write_report(context)
+    return report
 
 
 def _same_configuration(context: Context, resume: bool) -> None:
@@ -72,3 +80,5 @@ def run_all(
         before(stage)
         published = resume and context.lake.record(context.run_id, stage) is not None
         after(stage, None if published else run_stage(context, stage, resume))
+    if not context.lake.exists(report_path(context)):  # stopped between the last stage and its report
+        write_report(context)

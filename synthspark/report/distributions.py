@@ -1,0 +1,100 @@
+"""Real against synthetic, a column at a time: counted by Spark, so that only classes reach the driver."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.report.facts import Distribution
+
+CLASSES = 12
+"""Most frequent values that get a bar of their own."""
+BINS = 30
+ENDS = (0.01, 0.99)
+"""Quantiles of the real values between which bins lie; what is beyond is counted in the outer ones."""
+THRESHOLDS = [float(m * 10**e) for e in range(7) for m in (1, 2, 5)]
+MISSING, OTHERS = "(missing)", "(others)"
+Parts = dict[str, DataFrame]
+"""Name of a series -> its rows; the first is real."""
+
+
+def by_value(parts: Parts, column: Column, title: str) -> Distribution | None:
+    """Shares of the most frequent values of the first part, of all others together, and of missing ones."""
+    values = {
+        name: df.select(F.coalesce(column.cast("string"), F.lit(MISSING)).alias("v")) for name, df in parts.items()
+    }
+    real = next(iter(values))
+    top = [r["v"] for r in values[real].groupBy("v").count().orderBy(F.desc("count"), "v").limit(CLASSES).collect()]
+    if not top:
+        return None
+    kept = F.when(F.col("v").isin(top), F.col("v")).otherwise(OTHERS)
+    counts = _counted({name: df.select(kept.alias("v")) for name, df in values.items()})
+    if all(len(found) <= 1 for found in counts.values()) and len(top) == 1:
+        return None  # one value for all: nothing to see
+    classes = [*top, *([OTHERS] if any(OTHERS in found for found in counts.values()) else [])]
+    return Distribution(title, classes, {n: _shares([c.get(v, 0) for v in classes]) for n, c in counts.items()}, "bars")
+
+
+def by_class(parts: Parts, column: Column, names: list[str], title: str) -> Distribution | None:
+    """Shares of a small whole number: class 0 is called names[0]. Nulls are left out."""
+    counts = _counted(
+        {name: df.select(column.cast("int").alias("v")).where("v is not null") for name, df in parts.items()}
+    )
+    if not all(counts.values()):
+        return None
+    series = {n: _shares([c.get(i, 0) for i in range(len(names))]) for n, c in counts.items()}
+    return Distribution(title, names, series, "bars")
+
+
+def by_size(parts: Parts, column: Column, title: str) -> Distribution | None:
+    """A histogram of a number, in bins over the bulk of the real values. Nulls and NaN are left out."""
+    number = F.when(~F.isnan(column.cast("double")), column.cast("double"))
+    values = {name: df.select(number.alias("v")).where("v is not null") for name, df in parts.items()}
+    real = next(iter(values.values()))
+    ends = real.agg(F.percentile_approx("v", list(ENDS), 1000).alias("q")).collect()[0]["q"]
+    if ends is None or ends[0] >= ends[1]:
+        return None
+    low, high = (float(x) for x in ends)
+    width = (high - low) / BINS
+    bin_of = F.least(F.greatest(F.floor((F.col("v") - low) / width), F.lit(0)), F.lit(BINS - 1))
+    counts = _counted({name: df.select(bin_of.cast("int").alias("v")) for name, df in values.items()})
+    if not all(counts.values()):
+        return None
+    edges = [low + width * i for i in range(BINS + 1)]
+    series = {n: _shares([c.get(i, 0) for i in range(BINS)]) for n, c in counts.items()}
+    return Distribution(title, edges, series, "bins")
+
+
+def by_reach(parts: Parts, key: str, title: str) -> Distribution | None:
+    """How many of those that occur in column `key` do so at least 1, 2, 5, 10, ... times: the tail of popularity."""
+    step = reduce(lambda found, t: F.when(F.col("n") >= t, F.lit(t)).otherwise(found), THRESHOLDS, F.lit(None))
+    sizes = {
+        name: df.groupBy(key).agg(F.count(F.lit(1)).alias("n")).select(step.alias("v")) for name, df in parts.items()
+    }
+    counts = _counted(sizes)
+    if not all(counts.values()):
+        return None
+    most = max(t for found in counts.values() for t in found)
+    classes = [t for t in THRESHOLDS if t <= most]
+    series = {}
+    for name, found in counts.items():
+        total = sum(found.values())
+        series[name] = [sum(n for t, n in found.items() if t >= at) / total for at in classes]
+    return Distribution(title, classes, series, "tail")
+
+
+def _counted(parts: Parts) -> dict[str, dict[Any, int]]:
+    """Series -> value of column `v` -> rows."""
+    marked = [df.select("v", F.lit(name).alias("series")) for name, df in parts.items()]
+    found: dict[str, dict[Any, int]] = {name: {} for name in parts}
+    for row in reduce(DataFrame.unionByName, marked).groupBy("series", "v").count().collect():
+        found[row["series"]][row["v"]] = row["count"]
+    return found
+
+
+def _shares(counts: list[int]) -> list[float]:
+    total = sum(counts)
+    return [c / total if total else 0.0 for c in counts]

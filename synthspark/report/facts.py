@@ -1,0 +1,65 @@
+"""What the report shows, as plain values: no Spark, no drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Shares of real and synthetic rows over the same classes."""
+
+    title: str
+    classes: Sequence[str] | Sequence[float]
+    """Names of bars; or of n bins the n + 1 edges; or the thresholds of `tail`."""
+    series: Mapping[str, Sequence[float]]
+    """Name, such as `real`, -> a share per class."""
+    form: Literal["bars", "bins", "tail"]
+    """tail: the share of those that reach each threshold, on logarithmic axes."""
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A value between 0 and 1 per pair of columns; pairs without one are left out."""
+
+    title: str
+    columns: Sequence[str]
+    pairs: Sequence[tuple[str, str, float]]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Losses of a generator by epoch."""
+
+    title: str
+    losses: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A new row and the real row that is nearest to it: attribute -> (new, real)."""
+
+    table: str
+    values: Mapping[str, tuple[object, object]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One run. Whatever it has not got is empty."""
+
+    run_id: str
+    metrics: Mapping[str, Any]
+    """metrics.json."""
+    stages: Sequence[Mapping[str, Any]]
+    """The records of the published stages."""
+    distributions: Sequence[Distribution] = ()
+    heats: Sequence[Heat] = ()
+    curves: Sequence[Curve] = ()
+    examples: Sequence[Example] = ()
+    rejects: Sequence[Mapping[str, Any]] = ()
+    """`source`, `reason`, `rows`, and `raw`, one of them."""
+    configuration: str = ""
+    """YAML, without secrets."""
+    notes: Sequence[str] = field(default_factory=list)

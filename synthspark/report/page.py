@@ -1,0 +1,105 @@
+"""The page: facts and pictures in one HTML file that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from synthspark import __version__
+from synthspark.report import pictures
+from synthspark.report.facts import Facts
+from synthspark.report.headline import headline, mean
+
+SLICES = {"cold": "cold", "cold_user": "new users", "warm": "warm", "all": "all"}
+METRICS = (("ndcg", "NDCG"), ("recall", "Recall"))
+GAUGES = {
+    "dcr_train_share": ("nearer to train than to the holdout", 0.5),
+    "membership_auc": ("membership inference AUC", 0.5),
+    "exact_copy_share": ("exact copies of real rows", 0.0),
+    "singling_out_univariate": ("singled out by one attribute", 0.0),
+    "singling_out_multivariate": ("singled out by several", 0.0),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture with its words."""
+
+    title: str
+    source: str
+    """A data URL: the page asks nobody for it, and nothing in it can run."""
+
+
+def page(facts: Facts) -> str:
+    """The HTML. Whatever comes from data is escaped."""
+    loader = jinja2.PackageLoader("synthspark.report", "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+                                     lstrip_blocks=True)  # fmt: skip
+    metrics = facts.metrics
+    return environment.get_template("report.html.j2").render(
+        facts=facts,
+        version=__version__,
+        headline=headline(metrics),
+        verdict=metrics["verdict"],
+        protocols={name: _protocol(metrics["protocols"], name) for name in _names(metrics["protocols"])},
+        distributions=[_figure(d.title, pictures.distribution(d)) for d in facts.distributions],
+        heats=[_figure(h.title, pictures.heat(h)) for h in facts.heats if h.pairs],
+        curves=[_figure(c.title, pictures.curve(c)) for c in facts.curves],
+        gauges=_gauges(metrics["privacy"]),
+        fidelity=_plain(metrics["fidelity"]),
+        privacy=_plain(metrics["privacy"]),
+    )
+
+
+def _figure(title: str, svg: str) -> Figure:
+    return Figure(title, "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode())
+
+
+def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(str(r["protocol"]) for r in rows))
+
+
+def _protocol(rows: Sequence[Mapping[str, Any]], protocol: str) -> dict[str, Any]:
+    """Pictures by slice, and the table behind them."""
+    mine = [r for r in rows if r["protocol"] == protocol]
+    ks = {int(r["k"]) for r in mine}
+    k = 20 if 20 in ks else max(ks)
+    arms = list(dict.fromkeys(str(r["arm"]) for r in mine))
+    parts = [s for s in SLICES if any(r["slice"] == s for r in mine)]
+    figures = []
+    for part in parts:
+        bars = []
+        for arm in arms:
+            value, low, high = (mean(mine, protocol, arm, part, "ndcg", k, f) for f in ("value", "ci_low", "ci_high"))
+            if value is not None:
+                bars.append((arm, value, low, high))
+        if bars:
+            figures.append(_figure(f"{SLICES[part]}: NDCG@{k}", pictures.arms(bars, f"NDCG@{k}, 95 % interval")))
+    columns = [(part, metric) for metric, _ in METRICS for part in parts]
+    table = [(arm, [mean(mine, protocol, arm, part, metric, k) for part, metric in columns]) for arm in arms]
+    heads = [f"{SLICES[part]} {dict(METRICS)[metric]}@{k}" for part, metric in columns]
+    return {"figures": figures, "heads": heads, "table": table, "seeds": sorted({r["seed"] for r in mine})}
+
+
+def _gauges(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    figures = []
+    for table in dict.fromkeys(str(r["table"]) for r in rows):
+        known = {r["figure"]: r["value"] for r in rows if r["table"] == table}
+        shown = [(words, float(known[name]), best) for name, (words, best) in GAUGES.items()
+                 if known.get(name) is not None]  # fmt: skip
+        if shown:
+            figures.append(_figure(f"new {table}: the bar is what is best", pictures.gauges(shown)))
+    return figures
+
+
+def _plain(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, float]]]:
+    """Table -> its figures that are single numbers."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for row in rows:
+        if isinstance(row["value"], int | float):
+            found.setdefault(str(row["table"]), []).append((str(row["figure"]), float(row["value"])))
+    return found

@@ -1,0 +1,144 @@
+"""Pictures of facts, as SVG: no state, no display. Nothing is markup in a label: `$` is a dollar."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from synthspark.report.facts import Curve, Distribution, Heat
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+"""Okabe and Ito's: told apart by the colour-blind, too."""
+STYLE: Any = {
+    "svg.fonttype": "none", "svg.hashsalt": "synthspark", "text.parse_math": False, "font.size": 9,
+    "font.family": ["sans-serif"], "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10,
+    "axes.titlelocation": "left", "legend.frameon": False,
+}  # fmt: skip
+LONGEST = 24
+"""Characters of a label."""
+MOST_TICKS = 13
+
+
+def distribution(facts: Distribution) -> str:
+    """Real and synthetic side by side."""
+
+    def draw(axes: Axes) -> None:
+        if facts.form == "bars":
+            _bars(axes, facts)
+        else:
+            classes = [float(x) for x in facts.classes]
+            for (name, shares), colour in zip(facts.series.items(), COLOURS, strict=False):
+                if facts.form == "bins":
+                    axes.stairs(list(shares), classes, label=name, color=colour, linewidth=1.5)
+                else:
+                    axes.plot(classes, [s or float("nan") for s in shares], "o-", ms=3, label=name, color=colour)
+            if facts.form == "tail":
+                axes.set_xscale("log")
+                axes.set_yscale("log")
+                for side in (axes.xaxis, axes.yaxis):  # the usual formatter writes powers as markup
+                    side.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+                    side.set_minor_formatter(NullFormatter())
+        axes.set_ylabel("share that reaches it" if facts.form == "tail" else "share")
+        axes.legend()
+
+    return _svg(draw, (4.6, 3.0))
+
+
+def _bars(axes: Axes, facts: Distribution) -> None:
+    width = 0.8 / len(facts.series)
+    for i, ((name, shares), colour) in enumerate(zip(facts.series.items(), COLOURS, strict=False)):
+        axes.bar([x + i * width for x in range(len(shares))], list(shares), width, label=name, color=colour)
+    middle = (len(facts.series) - 1) * width / 2
+    every = 1 if len(facts.classes) <= MOST_TICKS else 4
+    labels = [shortened(str(c)) for c in facts.classes][::every]
+    turned = 45 if max(map(len, labels)) > 3 else 0
+    ticks = [x + middle for x in range(0, len(facts.classes), every)]
+    axes.set_xticks(ticks, labels, rotation=turned, ha="right" if turned else "center")
+
+
+def arms(rows: Sequence[tuple[str, float, float | None, float | None]], metric: str) -> str:
+    """A metric by arm, (name, value, lower end, upper end), with intervals where there are any."""
+
+    def draw(axes: Axes) -> None:
+        places = range(len(rows), 0, -1)
+        for place, (name, value, low, high) in zip(places, rows, strict=True):
+            colour = COLOURS[1] if name == "real+synthetic" else COLOURS[0] if name == "real" else COLOURS[7]
+            axes.barh(place, value, color=colour, height=0.7)
+            if low is not None and high is not None:
+                axes.plot([low, high], [place, place], color="black", linewidth=1.5)
+        axes.set_yticks(list(places), [shortened(name) for name, *_ in rows])
+        axes.set_xlabel(metric)
+
+    return _svg(draw, (4.6, 0.8 + 0.26 * len(rows)))
+
+
+def heat(facts: Heat) -> str:
+    """A matrix of pairs."""
+
+    def draw(axes: Axes) -> None:
+        size, place = len(facts.columns), {name: i for i, name in enumerate(facts.columns)}
+        grid = [[float("nan")] * size for _ in range(size)]
+        for a, b, value in facts.pairs:
+            grid[place[a]][place[b]] = grid[place[b]][place[a]] = value
+        shown = axes.imshow(grid, cmap="Reds", vmin=0.0, vmax=max(0.2, *(v for *_, v in facts.pairs)))
+        labels = [shortened(name) for name in facts.columns]
+        axes.set_xticks(range(size), labels, rotation=45, ha="right")
+        axes.set_yticks(range(size), labels)
+        figure = axes.get_figure()
+        assert figure is not None
+        figure.colorbar(shown, ax=axes)
+
+    side = 2.2 + 0.3 * len(facts.columns)
+    return _svg(draw, (side + 0.8, side))
+
+
+def curve(facts: Curve) -> str:
+    """Losses by epoch."""
+
+    def draw(axes: Axes) -> None:
+        for (name, losses), colour in zip(facts.losses.items(), COLOURS, strict=False):
+            axes.plot(range(1, len(losses) + 1), list(losses), "o-", ms=2, label=shortened(name), color=colour)
+        axes.set_xlabel("epoch")
+        axes.legend()
+
+    return _svg(draw, (4.6, 3.0))
+
+
+def gauges(rows: Sequence[tuple[str, float, float]]) -> str:
+    """Figures between 0 and 1, (name, value, what is best), and how far each is from it."""
+
+    def draw(axes: Axes) -> None:
+        places = range(len(rows), 0, -1)
+        for place, (_, value, best) in zip(places, rows, strict=True):
+            axes.plot([0, 1], [place, place], color="#dddddd", linewidth=6, solid_capstyle="round")
+            axes.plot([best, value], [place, place], color=COLOURS[1], linewidth=2)
+            axes.plot([best], [place], "|", color="black", ms=12, mew=2)
+            axes.plot([value], [place], "o", color=COLOURS[1], ms=7)
+        axes.set_yticks(list(places), [name for name, *_ in rows])
+        axes.set_xlim(-0.03, 1.03)
+        axes.set_ylim(0.4, len(rows) + 0.6)
+
+    return _svg(draw, (4.6, 0.6 + 0.32 * len(rows)))
+
+
+def shortened(text: str) -> str:
+    """On one line, at most LONGEST characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def _svg(draw: Callable[[Axes], Any], size: tuple[float, float]) -> str:
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the reader's browser has the fonts that count
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.add_subplot())
+        written = io.StringIO()
+        figure.savefig(written, format="svg", metadata={"Date": None})
+    return written.getvalue()

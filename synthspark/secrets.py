@@ -1,0 +1,22 @@
+"""Settings as they may be shown: what may be a secret is left out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+HIDDEN = "(not shown)"
+SECRET_KEY = re.compile(r"(?i)secret|passw|pwd|token|credential|account.?key|access.?key|private.?key|sas")
+SECRET_IN_VALUE = re.compile(r"(?i)((?:secret|passw(?:or)?d|pwd|token|sig)=)[^&;\s]+|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
+"""In a URL or in connection settings."""
+
+
+def without_secrets(value: Any, key: str = "") -> Any:
+    """Plain data with HIDDEN for every value whose key, or whose own text, says that it is a secret."""
+    if isinstance(value, dict):
+        return {name: without_secrets(inner, str(name)) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(inner, key) for inner in value]
+    if not isinstance(value, str):
+        return value
+    return HIDDEN if SECRET_KEY.search(key) else SECRET_IN_VALUE.sub(lambda m: f"{m[1] or ''}{HIDDEN}", value)

@@ -1,0 +1,113 @@
+import base64
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import pytest
+
+from synthspark.report import Curve, Distribution, Example, Facts, Heat, page
+from synthspark.report.headline import headline
+from synthspark.secrets import without_secrets
+
+NASTY = "<script>alert('$x_1^2$')</script>\n" + "長い" * 40
+
+
+def row(arm: str, part: str, value: float, metric: str = "ndcg", low: float | None = None) -> dict[str, object]:
+    return {"protocol": "cold_item", "seed": 0, "arm": arm, "slice": part, "metric": metric, "k": 20, "value": value,
+            "ci_low": low, "ci_high": None if low is None else 2 * value - low, "num_users": 9}  # fmt: skip
+
+
+def metrics(ship: bool = True, warm: float = 0.184) -> dict[str, object]:
+    rows = [row("real", "cold", 0.01, low=0.008), row("real+synthetic", "cold", 0.13), row("real", "warm", 0.184),
+            row("real+synthetic", "warm", warm), row("real", "cold", 0.1, "recall")]  # fmt: skip
+    privacy = [{"table": "items", "figure": "membership_auc", "value": 0.51},
+               {"table": "items", "figure": "dcr_train_share", "value": None}]  # fmt: skip
+    return {"protocols": rows, "fidelity": [{"table": "items", "figure": "quality", "value": 0.9}], "privacy": privacy,
+            "verdict": {"ship": ship, "why": "because " + NASTY}}  # fmt: skip
+
+
+def full() -> Facts:
+    return Facts(
+        run_id="r1",
+        metrics=metrics(),
+        stages=[{"stage": "clean", "seconds": 1.5, "rows_in": 1000, "rows_out": 9, "rows_rejected": 1, "notes": [NASTY],
+                 "peak_bytes": 1 << 30}, {"stage": "train", "seconds": 1, "rows_in": 1, "rows_out": 1,
+                                          "rows_rejected": 0, "notes": []}],
+        distributions=[
+            Distribution(NASTY, [NASTY, "$a", "b"], {"real": [0.5, 0.3, 0.2], "synthetic": [0.4, 0.4, 0.2]}, "bars"),
+            Distribution("bins", [0.0, 1.0, 2.0], {"real": [0.5, 0.5], "synthetic": [1.0, 0.0]}, "bins"),
+            Distribution("tail", [1.0, 2.0, 5.0], {"real": [1.0, 0.5, 0.1], "synthetic": [1.0, 0.2, 0.0]}, "tail"),
+        ],
+        heats=[Heat("pairs", ["a", NASTY], [("a", NASTY, 0.3)])],
+        curves=[Curve("c", {"generator": [3.0, 2.0], NASTY: [1.0, float("nan")]})],
+        examples=[Example("items", {NASTY: (NASTY, None)})],
+        rejects=[{"source": "items", "reason": NASTY, "rows": 1234, "raw": NASTY}],
+        configuration="lake:\n  root: " + NASTY,
+    )  # fmt: skip
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.images: list[str] = []
+        self.names: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        if tag == "img":
+            self.images.append(dict(attrs)["src"] or "")
+
+
+def test_what_comes_from_data_is_text_and_every_picture_is_a_drawing() -> None:
+    html = page(full())
+    tags = Tags(html)
+    assert "script" not in tags.names and html.count("&lt;script&gt;") >= 6
+    assert len(tags.images) == 2 + 3 + 1 + 1 + 1  # cold and warm, distributions, pairs, curves, privacy
+    for source in tags.images:
+        kind, _, data = source.partition(",")
+        assert kind == "data:image/svg+xml;base64"
+        assert ElementTree.fromstring(base64.b64decode(data)).tag.endswith("svg")
+        assert b"<script" not in base64.b64decode(data)
+    assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", html), "the page asks nobody for anything"
+    assert "1,234" in html and "2,000" not in html
+
+
+def test_the_same_facts_give_the_same_bytes() -> None:
+    assert page(full()) == page(full())
+
+
+def test_a_run_that_only_judged_the_real_rows_has_a_page() -> None:
+    bare = {"protocols": [row("real", "warm", 0.2)], "fidelity": [], "privacy": [],
+            "verdict": {"ship": False, "why": "not judged"}}  # fmt: skip
+    html = page(Facts("r", bare, []))
+    assert "Do not use the synthetic events." in html and len(Tags(html).images) == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (metrics(), "13.0 times as good (NDCG 0.010 to 0.130); those for everybody else stay as good as they are (+0.0%)"),  # noqa: E501
+        (metrics(warm=0.17), "those for everybody else change by -7.6%"),
+        ({"protocols": [], "verdict": {"ship": False}}, "Do not use the synthetic events."),
+        ({"protocols": [row("real", "cold", 0.0), row("real+synthetic", "cold", 0.2)], "verdict": {"ship": True}},
+         "possible at all (NDCG 0 to 0.200)."),
+        ({"protocols": [row("real", "cold", 0.2), row("real+synthetic", "cold", 0.19)], "verdict": {"ship": False}},
+         "5% worse"),
+    ],
+)  # fmt: skip
+def test_the_headline_says_what_was_measured(made: dict[str, object], words: str) -> None:
+    assert words in headline(made)
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = without_secrets({
+        "spark": {"fs.s3a.secret.key": "abc", "fs.s3a.access.key": "abc", "spark.app.name": "plain"},
+        "options": [{"url": "jdbc:x://me:abc@host/db?user=me&password=abc&x=1"}],
+        "path": "s3a://bucket/plain", "epochs": 3,
+    })  # fmt: skip
+    assert "abc" not in str(shown)
+    assert (
+        shown["spark"]["spark.app.name"] == "plain" and shown["path"] == "s3a://bucket/plain" and shown["epochs"] == 3
+    )
+    assert shown["options"][0]["url"] == "jdbc:x://(not shown)@host/db?user=me&password=(not shown)&x=1"
