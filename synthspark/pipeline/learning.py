@@ -59,6 +59,10 @@ class Learned:
     judge: ChosenJudge | None
 
 
+NOTHING = Learned(None, None, {}, {}, None, None)
+"""What ALS on the real rows alone takes."""
+
+
 def learn(context: Context, staged: Publication, split: Split, name: str) -> Learned:
     """Fit everything on the training rows of `split` that are between warm ones."""
     prefix, work = f"scratch/{name}/", f"{checkpoints(context)}/{name}"

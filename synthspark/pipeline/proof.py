@@ -20,7 +20,7 @@ from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, place
 from synthspark.pipeline.baskets import Asked, Form, baskets, best_form, cold_users
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.featurize import als_settings
-from synthspark.pipeline.learning import Learned, Side, learn
+from synthspark.pipeline.learning import NOTHING, Learned, Side, learn
 from synthspark.pipeline.splits import protocol_splits
 from synthspark.recommend import fit_als, with_virtual
 from synthspark.session import task_slots
@@ -37,7 +37,8 @@ def judge_protocol(
 ) -> Iterator[tuple[str, Results]]:
     """Name and results of each split of a protocol; what it was judged on goes to the report."""
     splits = protocol_splits(context, staged, protocol, seed, report)
-    learned = None
+    config = context.config.evaluate
+    learned = NOTHING if set(config.arms) == {"real"} and not config.ablations and not config.references else None
     for name, split in splits.items():
         learned = learned or learn(context, staged, split, f"{protocol}-{seed}")
         yield name, _Proof(context, staged, split, learned, seed).results(SLICES[protocol], name, report)

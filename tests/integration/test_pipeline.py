@@ -230,6 +230,14 @@ def test_every_protocol_answers(done: Context) -> None:
     assert report.details["verdict"]["why"].count("cold_user") >= 2
 
 
+def test_real_rows_alone_are_judged_without_training(done: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthspark.pipeline.proof.learn", lambda *_: pytest.fail("trained for nothing"))
+    words = {"arms": ["real"], "profiles": False, "als_seeds": 1, "ks": [5], "bootstrap": 100, "cold_fraction": 0.4}
+    config = done.config.model_copy(update={"evaluate": Evaluate.model_validate(words)})
+    report = run_stage(replace(done, config=config), "evaluate")
+    assert {r["arm"] for r in report.details["protocols"]} == {"real", "popular"}
+
+
 def test_same_seed_same_rows_whatever_the_partitions(done: Context) -> None:
     tables = ("synthetic/users", "synthetic/items", "synthetic/events")
     before = {t: rows_of(done, t) for t in tables}
