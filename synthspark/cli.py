@@ -15,6 +15,9 @@ from synthspark import __version__
 from synthspark.errors import SynthSparkError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from synthspark.lake import Lake
     from synthspark.pipeline.context import Context
 
 STAGES = {
@@ -151,6 +154,54 @@ def doctor(path: Path | None) -> None:
         healthy &= finding.works
         out.print(f"{'ok  ' if finding.works else 'FAIL'}  {finding.name:<11}{finding.words}", markup=False)
     sys.exit(0 if healthy else 1)
+
+
+def _lake_options(function: Callable[..., None]) -> Callable[..., None]:
+    function = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")(function)
+    return click.option("--config", "path", required=True, type=Path, help="YAML that names the lake.")(function)
+
+
+@cli.command()
+@_lake_options
+def runs(path: Path, overrides: tuple[str, ...]) -> None:
+    """List the lake's runs, the newest last: state, time, rows of the synthetic tables."""
+    from synthspark.terminal import runs_table
+
+    with _opened(path, overrides) as (lake, out):
+        found = lake.runs()
+        if not found:
+            out.print(f"{lake.root}: no run yet", markup=False)
+            return
+        out.print(runs_table({run_id: lake.records(run_id) for run_id in found}))
+
+
+@cli.command()
+@_lake_options
+@click.option("--run-id", required=True, help="The run to take back.")
+def drop(path: Path, run_id: str, overrides: tuple[str, ...]) -> None:
+    """Remove everything of one run from the lake, without asking; other runs are left as they are."""
+    with _opened(path, overrides) as (lake, out):
+        removed = lake.drop(run_id)
+        out.print(f"run {run_id} removed from {lake.root}:", markup=False)
+        for name in removed:
+            out.print(f"    {name}", markup=False)
+
+
+@contextmanager
+def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Console]]:
+    from synthspark import log
+    from synthspark.config import load
+
+    log.configure(False)
+    config = load(path, list(overrides))
+    from synthspark.lake import Lake
+    from synthspark.session import build_session
+
+    spark = build_session("synthspark lake", config.spark)
+    try:
+        yield Lake(spark, config.lake.root, config.lake.format), log.console()
+    finally:
+        spark.stop()
 
 
 @cli.command("demo-data")

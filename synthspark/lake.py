@@ -23,6 +23,13 @@ from pyspark.sql import DataFrame, SparkSession
 from synthspark.errors import LakeError, did_you_mean
 
 STAGES = ("clean", "featurize", "train", "synthesize", "recommend", "evaluate")
+TABLE_DEPTH = 3
+"""Folders from the root to `run_id=`, that one included, at most: a/b/run_id=R."""
+IMMOVABLE = frozenset({"iceberg"})
+"""Formats whose tables hold their own place: after a rename they could not be read."""
+MISSING_FORMAT = "DATA_SOURCE_NOT_FOUND"
+STORAGE_SIGNS = ("java.io", "java.nio", "hadoop.fs", MISSING_FORMAT)
+"""What the reason of an error has that is the storage's, not ours."""
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -41,9 +48,12 @@ class Publication:
         self.details: dict[str, Any] = {}
         self._names: list[str] = []
         self._formats: dict[str, str] = {}
+        self._places: dict[str, str] = {}
 
     def write(self, table: str, df: DataFrame, *, feed: bool = False, row_group_bytes: int | None = None) -> int:
         """Stage a table and return its rows, counted on what was written. Feeds are Parquet in every lake."""
+        if not feed and self._lake.format in IMMOVABLE:
+            self._claim(table)
         kind = self._save(table, df, feed, row_group_bytes)
         with self._lake.guarded(f"counting table {table}"):
             self.rows[table] = self._lake.spark.read.format(kind).load(self.url(table)).count()
@@ -51,7 +61,7 @@ class Publication:
         return self.rows[table]
 
     def _save(self, table: str, df: DataFrame, feed: bool, row_group_bytes: int | None) -> str:
-        where = f"{self._staging}/{table}"
+        where = self.url(table)
         writer = df.write.mode("errorifexists")
         if row_group_bytes is not None:
             writer = writer.option("parquet.block.size", row_group_bytes)
@@ -60,6 +70,12 @@ class Publication:
         with self._lake.guarded(f"writing table {table}"):
             writer.format(kind).save(where)
         return kind
+
+    def _claim(self, table: str) -> None:
+        """Have a table that cannot be moved written where it will be: nobody goes by it until it is recorded."""
+        self._unrecord()
+        self._places[table] = self._lake.path(table, self._run_id)
+        self._lake.delete(self._places[table])
 
     def scratch(self, table: str, df: DataFrame, *, feed: bool = True, row_group_bytes: int | None = None) -> None:
         """As `write`, but gone when the block ends, and not counted; read it by `read` or `url`."""
@@ -71,7 +87,7 @@ class Publication:
 
     def url(self, table: str) -> str:
         """Where a table is staged, for what reads files itself."""
-        return f"{self._staging}/{table}"
+        return self._places.get(table, f"{self._staging}/{table}")
 
     def keep(self, name: str, df: DataFrame) -> DataFrame:
         """`df` computed once and read back from scratch: what follows plans from a file, not from its whole history.
@@ -96,18 +112,28 @@ class Publication:
             self._names.append(folder)
 
     def commit(self) -> None:
-        """Move everything into its place, then record the stage; later stages of this run count as undone."""
+        """Move everything into its place, then record the stage; this and later stages count as undone until then."""
         lake = self._lake
         with lake.guarded(f"publishing stage {self.stage}"):
-            for number, name in enumerate(self._names):
+            self._unrecord()
+            for number, name in enumerate(n for n in self._names if n not in self._places):
                 final = lake.path(name, self._run_id)
                 if lake.exists(final):
                     lake.rename(final, f"{self._staging}/_replaced/{number}")
                 lake.rename(f"{self._staging}/{name}", final)
-            for later in STAGES[STAGES.index(self.stage) + 1 :]:
-                lake.delete(lake.record_path(self._run_id, later))
         record = {"stage": self.stage, "run_id": self._run_id, "published": self._names, "rows": self.rows}
         lake.write_text(lake.record_path(self._run_id, self.stage), json.dumps({**record, **self.details}, indent=1))
+        self.discard()
+
+    def _unrecord(self) -> None:
+        """Undo this and later stages: whoever is killed now leaves no record of tables that do not fit together."""
+        for stale in reversed(STAGES[STAGES.index(self.stage) :]):
+            self._lake.delete(self._lake.record_path(self._run_id, stale))
+
+    def abandon(self) -> None:
+        """Remove everything that was written."""
+        for place in self._places.values():
+            self._lake.delete(place)
         self.discard()
 
     def discard(self) -> None:
@@ -156,7 +182,7 @@ class Lake:
             yield staged
             staged.commit()
         except BaseException:
-            staged.discard()
+            staged.abandon()
             raise
 
     def read(self, table: str, run_id: str, *, feed: bool = False) -> DataFrame:
@@ -175,6 +201,11 @@ class Lake:
         record = self.record(run_id, stage)
         assert record is not None, f"stage {stage} was published before"
         self.write_text(self.record_path(run_id, stage), json.dumps({**record, **details}, indent=1))
+
+    def records(self, run_id: str) -> dict[str, dict[str, Any]]:
+        """What every published stage of a run recorded, by stage, in order."""
+        found = {stage: self.record(run_id, stage) for stage in STAGES}
+        return {stage: record for stage, record in found.items() if record is not None}
 
     def require(self, run_id: str, stages: Sequence[str]) -> None:
         """Raises LakeError that names the stage to run first."""
@@ -201,6 +232,52 @@ class Lake:
             if self.exists(self.record_path(run_id, stage)):
                 return run_id
         raise LakeError(f"lake {self.root}: no run has published stage '{stage}'. Run `synthspark {stage}` first.")
+
+    def sweep(self, run_id: str) -> None:
+        """Remove what killed stages of a run have left half-written; none of it was ever visible."""
+        left = re.compile(rf"{re.escape(run_id)}-({'|'.join(STAGES)})-[0-9a-f]{{8}}")
+        for path in self._listed(f"{self.root}/_staging"):
+            if left.fullmatch(path.getName()):
+                self.delete(path.toString())
+
+    def drop(self, run_id: str) -> list[str]:
+        """Take a run back and return what was removed, below the root; other runs are not touched.
+
+        Each folder is moved out of sight before it is deleted. Raises LakeError if there is no such run.
+        """
+        found = [f"runs/{run_id}"] if self.exists(f"{self.root}/runs/{run_id}") else []  # first: no record, no run
+        found += self._folders_of(run_id)
+        if not found:
+            known = self.runs()
+            raise LakeError(f"lake {self.root}: there is no run {run_id!r}.{did_you_mean(run_id, known)} "
+                            f"`synthspark runs` lists the {len(known)} that there are.")  # fmt: skip
+        away = f"{self.root}/_staging/drop-{uuid.uuid4().hex[:8]}"
+        with self.guarded(f"dropping run {run_id}"):
+            for number, name in enumerate(found):
+                self.rename(f"{self.root}/{name}", f"{away}/{number}")
+            self.delete(away)
+        self.sweep(run_id)
+        return found
+
+    def _folders_of(self, run_id: str) -> list[str]:
+        """All of a run but its records: `<table>/run_id=<run>`, published or not, its report, its checkpoints."""
+        if not RUN_ID.fullmatch(run_id):
+            return []
+        folders = [f"{folder}/{run_id}" for folder in ("reports", "_checkpoints")]
+        found = [name for name in folders if self.exists(f"{self.root}/{name}")]
+        tables = [""]
+        for _ in range(TABLE_DEPTH):
+            below = [f"{t}/{p.getName()}" for t in tables for p in self._listed(f"{self.root}{t}")]
+            tables = [n for n in below if not re.search(r"/(_|\.|run_id=|runs$|reports$)", n)]
+            found += [n.removeprefix("/") for n in below if n.endswith(f"/run_id={run_id}")]
+        return sorted(found)
+
+    def _listed(self, folder: str) -> list[Any]:
+        """The folders in a folder; none if it is not there."""
+        path = self._path(folder)
+        if not self._fs.exists(path):
+            return []
+        return [s.getPath() for s in self._fs.listStatus(path) if s.isDirectory()]
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder."""
@@ -256,7 +333,7 @@ class Lake:
             yield
         except (Py4JJavaError, PySparkException) as error:
             reason = _reason(error)
-            if "java.io" in reason or "hadoop.fs" in reason or "DATA_SOURCE_NOT_FOUND" in reason:
+            if any(sign in reason for sign in STORAGE_SIGNS):
                 raise LakeError(f"lake {self.root}: {doing} failed: {reason}{_advice(reason)}") from error
             raise
 
@@ -264,7 +341,8 @@ class Lake:
 def _reason(error: BaseException) -> str:
     if isinstance(error, Py4JJavaError):
         cause = error.java_exception
-        while cause.getCause() is not None:
+        # Spark names the format that it lacks; what lies below is a class that nobody knows.
+        while cause.getCause() is not None and MISSING_FORMAT not in str(cause.toString()):
             cause = cause.getCause()
         return str(cause.toString()).splitlines()[0]
     return str(error).splitlines()[0]
@@ -273,6 +351,6 @@ def _reason(error: BaseException) -> str:
 def _advice(reason: str) -> str:
     if "Permission denied" in reason or "Mkdirs failed" in reason or "Read-only" in reason:
         return " (the lake must be writable: check its permissions, or set lake.root elsewhere)"
-    if "DATA_SOURCE_NOT_FOUND" in reason or "ClassNotFound" in reason:
+    if MISSING_FORMAT in reason or "ClassNotFound" in reason:
         return " (add the format's package to spark.jars.packages)"
     return ""

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 SHOWN = (("ndcg", 20), ("recall", 20))
 """Metrics of the terminal's table; all are in metrics.json."""
+SYNTHETIC = ("synthetic/users", "synthetic/items", "synthetic/events")
 
 
 class Terminal:
@@ -121,4 +122,21 @@ def metrics_table(protocol: str, rows: list[dict[str, Any]]) -> Table:
             value, low, high = (sum(r[c] for r in found) / len(found) for c in ("value", "ci_low", "ci_high"))
             cells.append(f"{value:.4f}\n{low:.4f}-{high:.4f}")
         table.add_row(arm, *cells)
+    return table
+
+
+def runs_table(records: dict[str, dict[str, dict[str, Any]]]) -> Table:
+    """One row per run: the last stage published, the seconds of all that were, and the synthetic rows."""
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for name in ("run", "state", "seconds", "new users", "new items", "events", "verdict"):
+        table.add_column(name, justify="left" if name in ("run", "state", "verdict") else "right", no_wrap=True)
+    for run_id, stages in records.items():
+        missing = [stage for stage in STAGES if stage not in stages]
+        state = "complete" if not missing else f"{len(stages)} of {len(STAGES)}; next: {missing[0]}"
+        seconds = sum(record.get("seconds", 0.0) for record in stages.values())
+        rows = stages.get("synthesize", {}).get("rows", {})
+        made = [f"{rows[t]:,}" if t in rows else "" for t in SYNTHETIC]
+        verdict = stages.get("evaluate", {}).get("details", {}).get("verdict")
+        shown = "" if verdict is None else "ship" if verdict["ship"] else "do not ship"
+        table.add_row(escape(run_id), state, f"{seconds:,.0f}", *made, shown)
     return table

@@ -9,7 +9,6 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from synthspark.config import public_yaml
-from synthspark.lake import STAGES
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.train import ROLES
 from synthspark.report import Curve, Distribution, Example, Facts, Heat, page
@@ -32,12 +31,10 @@ def report_path(context: Context) -> str:
 def write_report(context: Context) -> None:
     """Write the report beside metrics.json, which must be there."""
     metrics = json.loads(context.lake.read_text(f"{context.lake.path('reports', context.run_id)}/metrics.json"))
-    found = (context.lake.record(context.run_id, stage) for stage in STAGES)
-    records = [record for record in found if record is not None]
     facts = Facts(
         run_id=context.run_id,
         metrics=metrics,
-        stages=records,
+        stages=list(context.lake.records(context.run_id).values()),
         distributions=list(_distributions(context)),
         heats=_heats(metrics["fidelity"]),
         curves=list(_curves(context)),

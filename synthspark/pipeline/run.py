@@ -45,7 +45,9 @@ def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport
     context.lake.check_writable()
     context.lake.require(context.run_id, NEEDS[stage])
     _same_configuration(context, resume)
-    if not resume:
+    if resume:
+        context.lake.sweep(context.run_id)
+    else:
         context.lake.delete(checkpoints(context))
     try:
         with PeakMemory() as memory:

@@ -22,7 +22,8 @@ def read_source(spark: SparkSession, source: Source, name: str) -> DataFrame:
             df = spark.read.format(source.format).options(**source.options).load(source.path)
     except AnalysisException as error:
         words = str(error).splitlines()[0]
-        raise SourceError(f"table source.{name} ({where}): {words} Check source.{name}.path and .format.") from error
+        check = f"source.{name}.path and .format" if source.path else f"source.{name}.table and Spark's catalogue"
+        raise SourceError(f"table source.{name} ({where}): {words} Check {check}.") from error
     require_rows(df, f"source.{name} ({where})")
     return df
 

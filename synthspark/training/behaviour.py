@@ -58,6 +58,10 @@ class BehaviourTrainer:
         unit[-1] = 1.0  # log popularity is no factor
         self.unit = unit
 
+    def start(self, epochs_done: int, steps_per_epoch: int) -> None:
+        """Where training goes on, so that the same steps are the adversarial ones."""
+        self._steps = epochs_done * steps_per_epoch
+
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The discriminator's steps, then one of the generator."""
         task = self.task

@@ -53,7 +53,9 @@ def train(task: TrainingTask) -> None:
         broadcast(module)
     history = _history(task, done)
     watch = Watch.of(task)
-    if isinstance(trainer, AutoregressiveTrainer):
+    for record in history:
+        watch.check(record)
+    if not isinstance(trainer, GanTrainer):
         trainer.start(done, _steps(task))
     for epoch in range(done + 1, task.epochs + 1):
         if _has_stopped(task, history):
@@ -64,9 +66,10 @@ def train(task: TrainingTask) -> None:
         if isinstance(trainer, AutoregressiveTrainer):
             _validate(task, trainer, history)
         if rank == 0:
-            save_checkpoint(task, epoch, trainer.modules, trainer.optimizers)
+            # The history first: what decides when to stop must not lack an epoch that the checkpoint has.
             lines = "".join(json.dumps(r) + "\n" for r in history)
             storage.write(f"{task.output_url}/history.jsonl", lines.encode())
+            save_checkpoint(task, epoch, trainer.modules, trainer.optimizers)
     if rank == 0:
         privacy = spent(task, len(history) * _steps(task)) if task.dp is not None else None
         save_generator(task, trainer.generator, history, privacy)

@@ -1,0 +1,185 @@
+"""The lake: what is published, listed, taken back; and what a crash or a missing jar leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from pyspark.sql import DataFrame, SparkSession
+
+from synthspark.cli import cli
+from synthspark.config import parse
+from synthspark.errors import LakeError, SourceError
+from synthspark.lake import STAGES, Lake
+from synthspark.pipeline.context import Context
+from synthspark.pipeline.run import run_stage
+from synthspark.pipeline.sources import read_source
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture
+def lake(spark: SparkSession, tmp_path: Path) -> Lake:
+    return Lake(spark, str(tmp_path / "lake of mine"))
+
+
+def rows(lake: Lake, *numbers: int) -> DataFrame:
+    return lake.spark.createDataFrame([(n,) for n in numbers], "n int")
+
+
+def publish(lake: Lake, run_id: str, *stages: str) -> None:
+    for stage in stages or STAGES:
+        with lake.publication(run_id, stage) as staged:
+            staged.write(f"{stage}/table", rows(lake, 1, 2))
+            staged.write_json(
+                "reports/metrics.json" if stage == "evaluate" else f"models/{stage}/model.json", {"of": run_id}
+            )
+
+
+def files(lake: Lake) -> dict[str, tuple[int, bytes]]:
+    """Every file below the root, with when it was written and what is in it."""
+    root = Path(lake.root.removeprefix("file:"))
+    found = (p for p in root.rglob("*") if p.is_file() and p.suffix != ".crc")
+    return {str(p.relative_to(root)): (p.stat().st_mtime_ns, p.read_bytes()) for p in found}
+
+
+def test_a_new_run_rewrites_nothing_and_dropping_it_leaves_the_lake_as_it_was(lake: Lake) -> None:
+    publish(lake, "a")
+    before = files(lake)
+    publish(lake, "a-clean", "clean", "featurize")  # its name begins like the other's
+    lake.write_text(f"{lake.root}/_checkpoints/a-clean/profile_items/checkpoint.json", "{}")
+    lake.write_text(f"{lake.root}/_staging/a-clean-train-0123abcd/models/part", "half")
+    assert {k: v for k, v in files(lake).items() if k in before} == before
+    assert lake.spark.read.parquet(f"{lake.root}/clean/table").where("run_id = 'a-clean'").count() == 2
+    removed = lake.drop("a-clean")
+    assert removed == ["runs/a-clean", "_checkpoints/a-clean", "clean/table/run_id=a-clean",
+                       "featurize/table/run_id=a-clean", "models/clean/run_id=a-clean",
+                       "models/featurize/run_id=a-clean"]  # fmt: skip
+    assert files(lake) == before
+    assert lake.runs() == ["a"]
+
+
+def test_dropping_an_unknown_run_names_the_nearest(lake: Lake) -> None:
+    publish(lake, "20260101T120000-ab12cd", "clean")
+    before = files(lake)
+    with pytest.raises(LakeError, match="no run '20260101T120000-ab12ce'. Did you mean '20260101T120000-ab12cd'"):
+        lake.drop("20260101T120000-ab12ce")
+    with pytest.raises(LakeError, match="there is no run"):
+        lake.drop("../20260101T120000-ab12cd")
+    assert files(lake) == before
+
+
+def test_whoever_is_killed_while_publishing_again_leaves_no_record_of_a_mixture(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(lake, "a")
+    renamed: list[str] = []
+
+    class Killed(BaseException):
+        pass
+
+    def rename(source: str, target: str, whole: object = lake.rename) -> None:
+        if len(renamed) == 3:  # the record's own file, and then between the first table and the second
+            raise Killed
+        renamed.append(target)
+        assert callable(whole)
+        whole(source, target)
+
+    monkeypatch.setattr(lake, "rename", rename)
+    with pytest.raises(Killed):
+        publish(lake, "a", "featurize")
+    assert [s for s in STAGES if lake.record("a", s)] == ["clean"]
+
+
+def test_what_a_killed_stage_left_is_swept_away_and_nothing_else(lake: Lake) -> None:
+    mine, other = "a-featurize-0123abcd", "a-b-featurize-0123abcd"
+    for folder in (mine, other):
+        lake.write_text(f"{lake.root}/_staging/{folder}/part", "half")
+    lake.sweep("a")
+    assert list(files(lake)) == [f"_staging/{other}/part"]
+
+
+def test_tables_that_cannot_be_moved_are_written_in_their_place_and_taken_away_if_the_stage_fails(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthspark.lake.IMMOVABLE", {"parquet"})  # there is no jar of Iceberg for Spark 4.0 to try
+    monkeypatch.setattr(lake, "rename", _only_files(lake))
+    for _ in range(2):
+        with lake.publication("a", "clean") as staged:
+            staged.write("clean/table", rows(lake, 1, 2))
+            assert lake.record("a", "clean") is None
+        assert lake.read("clean/table", "a").count() == 2
+    with pytest.raises(ZeroDivisionError), lake.publication("a", "clean") as staged:
+        staged.write("clean/table", rows(lake, 1))
+        raise ZeroDivisionError
+    assert list(files(lake)) == []
+
+
+def _only_files(lake: Lake) -> Callable[[str, str], None]:
+    whole = lake.rename
+
+    def rename(source: str, target: str) -> None:
+        assert source.endswith(".part"), f"{source} was moved"
+        whole(source, target)
+
+    return rename
+
+
+@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+def test_a_missing_jar_is_named_and_nothing_is_published(spark: SparkSession, tmp_path: Path, kind: str) -> None:
+    lake = Lake(spark, str(tmp_path), kind)
+    with pytest.raises(LakeError, match=rf"writing table clean/table failed: .*{kind}.*spark.jars.packages"):
+        publish(lake, "a", "clean")
+    assert files(lake) == {}
+
+
+def test_the_commands_list_the_runs_and_say_what_they_remove(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SparkSession, "stop", lambda _: None)  # it is that of all tests
+    monkeypatch.setattr("synthspark.log.configure", lambda _: None)
+    config = Path(lake.root.removeprefix("file:")).parent / "c.yaml"
+    source = {"events": {"path": "x", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "purchase"}}
+    config.write_text(yaml.safe_dump({"lake": {"root": lake.root}, "source": source}))
+
+    def called(*arguments: str) -> str:
+        result = CliRunner().invoke(cli, [arguments[0], "--config", str(config), *arguments[1:]])
+        if result.exception is not None:
+            raise result.exception
+        return result.output
+
+    assert "no run yet" in called("runs")
+    publish(lake, "half", "clean", "featurize")
+    publish(lake, "whole")
+    with lake.publication("whole", "synthesize") as staged:
+        staged.write("synthetic/users", rows(lake, *range(1234)))
+        staged.details["seconds"] = 17.0
+    listed = called("runs").splitlines()
+    assert any(line.split()[:6] == ["half", "2", "of", "6;", "next:", "train"] for line in listed)
+    assert any(line.split() == ["whole", "4", "of", "6;", "next:", "recommend", "17", "1,234"] for line in listed)
+    removed = called("drop", "--run-id", "half").splitlines()
+    assert [line.strip() for line in removed[1:3]] == ["runs/half", "clean/table/run_id=half"]
+    assert lake.runs() == ["whole"]
+    with pytest.raises(LakeError, match="no run 'half'.*`synthspark runs` lists the 1 that there are"):
+        called("drop", "--run-id", "half")
+
+
+def test_sources_come_from_the_catalogue(spark: SparkSession, tmp_path: Path) -> None:
+    spark.sql("create database if not exists shop_5")
+    try:
+        rows = [("u", "i", "2024-01-01"), ("u", "j", "2024-01-02")]
+        spark.createDataFrame(rows, "user string, item string, at string").write.saveAsTable("shop_5.events")
+        columns = {"user_id": "user", "item_id": "item", "ts": "at"}
+        source = {"table": "spark_catalog.shop_5.events", "columns": columns, "event_type": "purchase"}
+        config = parse({"lake": {"root": str(tmp_path / "lake")}, "source": {"events": source}})
+        context = Context(spark, Lake(spark, config.lake.root), config, "a")
+        run_stage(context, "clean")
+        assert sorted(r.item_id for r in context.read("clean/events").collect()) == ["i", "j"]
+        unknown = config.source.events.model_copy(update={"table": "shop_5.evnts"})
+        with pytest.raises(
+            SourceError, match=r"source.events \(shop_5.evnts\): .*TABLE_OR_VIEW_NOT_FOUND.*table and Spark's catalogue"
+        ):
+            read_source(spark, unknown, "events").count()
+    finally:
+        spark.sql("drop database shop_5 cascade")
