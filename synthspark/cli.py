@@ -204,6 +204,64 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
         spark.stop()
 
 
+@cli.command()
+@click.option("--events", required=True, metavar="PATH", help="Who did what with which item: files or a folder.")
+@click.option("--items", metavar="PATH", help="What is known of items.")
+@click.option("--users", metavar="PATH", help="What is known of users.")
+@click.option("--format", "kind", type=click.Choice(["parquet", "csv", "json", "orc"]), help="Where names do not tell.")
+@click.option("--user-id", metavar="COLUMN", help="The events' column of users, where it cannot be guessed.")
+@click.option("--item-id", metavar="COLUMN", help="The events' column of items, where it cannot be guessed.")
+@click.option("--lake", default="./lake", show_default=True, metavar="PATH", help="Where the results shall go.")
+@click.option("--output", type=Path, default=Path("synthspark.yaml"), show_default=True)
+def init(
+    events: str, items: str | None, users: str | None, kind: str | None, user_id: str | None, item_id: str | None,
+    lake: str, output: Path,
+) -> None:  # fmt: skip
+    r"""Look at the tables and write a first configuration, with what was seen beside each guess.
+
+    \b
+    synthspark init --events sales.csv --items products.csv
+    synthspark plan --config synthspark.yaml
+    synthspark run --config synthspark.yaml
+    """
+    if output.exists():
+        raise click.UsageError(f"{output} is there already: move it away, or name another file with --output")
+    from synthspark import log
+    from synthspark.config import parse_text
+    from synthspark.pipeline.init import first_configuration
+    from synthspark.session import build_session
+
+    log.configure(False)
+    paths = {n: p for n, p in (("events", events), ("items", items), ("users", users)) if p is not None}
+    given = {n: c for n, c in (("user_id", user_id), ("item_id", item_id)) if c is not None}
+    spark = build_session("synthspark init", {})
+    try:
+        text = first_configuration(spark, paths, lake, kind, given)
+    finally:
+        spark.stop()
+    parse_text(text, str(output))
+    output.write_text(text, encoding="utf-8")
+    out = log.console()
+    out.print(text, markup=False, highlight=False)
+    out.print(f"{output} is written: look it over, then `synthspark plan --config {output}`", markup=False)
+
+
+@cli.command()
+@_options
+def plan(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
+    """Say what a run would read, do and write, and check what can be checked beforehand."""
+    from synthspark import log
+    from synthspark.config import load
+
+    log.configure(verbose)
+    config = load(path, list(overrides))
+    from synthspark.pipeline.plan import plan as plan_lines
+
+    with _context(config, None, run_id, {}, lambda *_: None) as context:
+        for line in plan_lines(context):
+            log.console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @cli.command("demo-data")
 @click.argument("folder", type=Path)
 @click.option(

@@ -415,15 +415,20 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Config:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"configuration {path}: cannot be read ({error.strerror}); conf/ has examples") from error
+    return parse_text(text, str(path), overrides)
+
+
+def parse_text(text: str, origin: str, overrides: list[str] | None = None) -> Config:
+    """The same of YAML that is at hand."""
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"configuration {path}: not valid YAML: {error}") from error
+        raise ConfigError(f"configuration {origin}: not valid YAML: {error}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"configuration {path}: expected sections such as 'lake' and 'source', found {text[:40]!r}")
+        raise ConfigError(f"configuration {origin}: expected sections such as 'lake' and 'source', found {text[:40]!r}")
     for override in overrides or []:
         _apply(data, override)
-    return parse(data, str(path))
+    return parse(data, origin)
 
 
 def parse(data: dict[str, Any], origin: str = "configuration") -> Config:

@@ -21,6 +21,7 @@ from synthspark.pipeline.card import write_card
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.run import run_all, run_stage
 from synthspark.training import TrainingTask
+from tests.browser import screenshot
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -228,6 +229,19 @@ def test_every_protocol_answers(done: Context) -> None:
                                                       "content_knn"}  # fmt: skip
     assert {s for p, a, s in ndcg if (p, a) == ("time", "real")} >= {"cold", "warm", "all"}
     assert report.details["verdict"]["why"].count("cold_user") >= 2
+
+
+def test_the_report_opens_in_a_browser_and_its_pictures_are_drawn(done: Context, tmp_path: Path) -> None:
+    path = Path(done.lake.path("reports", "first").removeprefix("file:")) / "report.html"
+    html = path.read_text(encoding="utf-8")
+    verdict = json.loads((path.parent / "metrics.json").read_text())["verdict"]["why"]
+    assert verdict.replace(">", "&gt;") in html and html.count("<img ") >= 15 and "nearest real row" in html
+    assert all(f"<td>{stage}</td>" in html for stage in STAGES) and "unknown_item" in html
+    image, complaints = screenshot(path, tmp_path / "page.png")
+    assert complaints == ""
+    colours = {colour: count for count, colour in image.getcolors(1 << 24) or []}
+    for name, colour in (("real", (0, 114, 178)), ("synthetic", (213, 94, 0))):
+        assert colours.get(colour, 0) > 5_000, f"no bars of {name}"
 
 
 def test_real_rows_alone_are_judged_without_training(done: Context, monkeypatch: pytest.MonkeyPatch) -> None:

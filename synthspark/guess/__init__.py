@@ -1,0 +1,7 @@
+"""A first configuration from the tables themselves: what each column seems to be, for somebody to look over."""
+
+from synthspark.guess.columns import ColumnFacts, facts
+from synthspark.guess.roles import EntityGuess, EventGuess, guess_entities, guess_events
+from synthspark.guess.words import configuration_text
+
+__all__ = ["ColumnFacts", "EntityGuess", "EventGuess", "configuration_text", "facts", "guess_entities", "guess_events"]

@@ -1,0 +1,184 @@
+"""What the columns are for: keys by the values that tables share, the rest by names and values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from synthspark.errors import SourceError
+from synthspark.guess.columns import MOSTLY, ColumnFacts
+
+WORDS = {
+    "user_id": r"user|customer|client|household|member|visitor|account|buyer|reviewer|person|shopper|kund|cust",
+    "item_id": r"item|product|sku|article|artikel|movie|film|book|asin|isbn|track|song|video|content|listing|offer|ad",
+    "ts": r"time|date|ts|when|at|day|datum|zeit",
+    "event_type": r"event|action|type|behavio|kind|activity",
+    "value": r"quantity|qty|rating|score|stars|amount|count|units|menge",
+    "price": r"price|cost|preis|unit_price",
+    "query": r"query|search|keyword|q",
+    "session_id": r"session|visit|basket|cart",
+}
+ID_WORDS = r"id|key|code|no|num|number|nr|uuid|guid|zip|plz|sku|asin|isbn|ean|upc"
+MOST_TYPES = 30
+FEW = 12
+"""Whole numbers with so few values are names of classes (kids, doors), not amounts."""
+TEXT_WORDS = 3.5
+
+
+@dataclass(frozen=True)
+class EventGuess:
+    """Contract name -> column, and what else the configuration says of events."""
+
+    columns: dict[str, str]
+    event_types: tuple[str, ...]
+    """Of the column event_type; empty: there is none."""
+    timestamp_format: str | None
+    quiet_hour: int | None
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Column -> why."""
+
+
+@dataclass(frozen=True)
+class EntityGuess:
+    """Key, attributes by kind, and what was left out and why."""
+
+    key: str
+    attributes: dict[str, str]
+    separator: str | None
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def guess_events(
+    events: Sequence[ColumnFacts], items: Sequence[ColumnFacts], users: Sequence[ColumnFacts], given: Mapping[str, str]
+) -> tuple[EventGuess, str | None, str | None]:
+    """The events' columns, and the keys of items and users.
+
+    given: contract name -> column that somebody has named. Raises SourceError where no user or no item is to be seen.
+    """
+    columns = dict(given)
+    keys: dict[str, str | None] = {"item_id": None, "user_id": None}
+    for role, table in (("item_id", items), ("user_id", users)):
+        mine = columns.get(role)
+        open_columns = [c for c in events if c.name == mine or (mine is None and c.name not in columns.values())]
+        pair = _shared(open_columns, table, role)
+        if pair is not None:
+            columns[role], keys[role] = pair
+    for role in ("user_id", "item_id", "ts", "session_id", "event_type", "query", "price", "value"):
+        if role not in columns:
+            found = _named(role, [c for c in events if c.name not in columns.values()])
+            if found is not None:
+                columns[role] = found
+    for role in ("user_id", "item_id"):
+        if role not in columns:
+            names = ", ".join(c.name for c in events)
+            option = role.replace("_", "-")
+            raise SourceError(
+                f"events: none of the columns ({names}) looks like a {role}; say which: --{option} COLUMN"
+            )
+    by_name = {c.name: c for c in events}
+    ts = by_name.get(columns.get("ts", ""))
+    types = by_name[columns["event_type"]].values if "event_type" in columns else frozenset()
+    return (
+        EventGuess(
+            columns=columns,
+            event_types=tuple(sorted(types)),
+            timestamp_format=ts.epoch if ts is not None else None,
+            quiet_hour=ts.quiet_hour if ts is not None else None,
+            left_out={c.name: "not used by the job" for c in events if c.name not in columns.values()},
+        ),
+        keys["item_id"],
+        keys["user_id"],
+    )
+
+
+def guess_entities(table: Sequence[ColumnFacts], key: str) -> EntityGuess:
+    """Kinds of the attributes of items or users, by what is in them."""
+    attributes, left_out, separator = {}, {}, None
+    for column in table:
+        if column.name == key:
+            continue
+        kind, why = _kind(column)
+        if kind == "multi" and column.separator is not None:
+            if separator not in (None, column.separator):
+                kind, why = None, f"a list by {column.separator!r}; one separator per table ({separator!r}) is read"
+            else:
+                separator = column.separator
+        if kind is None:
+            left_out[column.name] = why
+        else:
+            attributes[column.name] = kind
+    return EntityGuess(key, attributes, separator, left_out)
+
+
+def _kind(column: ColumnFacts) -> tuple[str | None, str]:
+    if column.distinct == 0:
+        return None, "no values"
+    if column.distinct == 1:
+        return None, "one value for all"
+    if column.type.startswith("array"):
+        return "multi", ""
+    if column.type in ("date", "timestamp", "timestamp_ntz") or column.dates >= MOSTLY:
+        return "datetime", ""
+    if column.type == "boolean":
+        return "categorical", ""
+    named_id = _matches(column.name, ID_WORDS)
+    if column.numbers >= MOSTLY and not named_id:
+        return ("categorical", "") if column.whole and column.distinct <= FEW else ("numeric", "")
+    if column.separator is not None:
+        return "multi", ""
+    if column.words >= TEXT_WORDS and column.distinct > FEW:
+        return "text", ""
+    if column.unique > MOSTLY and column.distinct > FEW:
+        return ("text", "") if column.words >= 2 else (None, "a name for each row: nothing to learn from")
+    return "categorical", ""
+
+
+def _shared(events: Sequence[ColumnFacts], table: Sequence[ColumnFacts], role: str) -> tuple[str, str] | None:
+    """The column of events and the key of the table that have most values in common; names decide between equals."""
+    best, found = 0.0, None
+    for mine in events:
+        for key in table:
+            if key.unique < 0.5 or not mine.values or mine.missing > 0.5:
+                continue
+            common = len(mine.values & key.values) / len(mine.values)
+            named = _matches(mine.name, WORDS[role]) + _matches(key.name, WORDS[role]) + (mine.name == key.name)
+            score = common * (1 + named) * key.unique
+            if common > 0.02 and score > best:
+                best, found = score, (mine.name, key.name)
+    return found
+
+
+def _named(role: str, columns: Sequence[ColumnFacts]) -> str | None:
+    fits = [c for c in columns if _may_be(role, c)]
+    rated = [(_matches(c.name, WORDS[role]), -i, c.name) for i, c in enumerate(fits)]
+    best = max(rated, default=None)
+    if best is None or (not best[0] and role != "ts"):
+        return None
+    if role == "ts" and not best[0] and not any(c.name == best[2] and c.epoch is None for c in fits):
+        return None  # a number that could be a time, by chance
+    return best[2]
+
+
+def _may_be(role: str, column: ColumnFacts) -> bool:
+    if column.distinct == 0:
+        return False
+    if role == "ts":
+        return column.type.startswith(("date", "timestamp")) or column.dates >= MOSTLY or column.epoch is not None
+    if role in ("value", "price"):
+        return column.numbers >= MOSTLY and column.epoch is None
+    if role == "event_type":
+        return column.numbers < MOSTLY and column.distinct <= MOST_TYPES
+    if role == "query":
+        return column.numbers < MOSTLY
+    return column.dates < MOSTLY and not column.type.startswith(("date", "timestamp", "array", "double", "float"))
+
+
+def _matches(name: str, words: str) -> float:
+    """1 for a whole word of the name, .5 for a beginning of one, else 0."""
+    parts = [p for p in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()) if p]
+    whole = re.compile(words)
+    if any(whole.fullmatch(p) or (p.endswith("id") and whole.fullmatch(p[:-2])) for p in parts):
+        return 1.0
+    long = [w for w in words.split("|") if len(w) > 3]
+    return 0.5 if any(p.startswith(w) for p in parts for w in long) else 0.0

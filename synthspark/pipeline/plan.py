@@ -1,0 +1,97 @@
+"""What a run would do, and whatever can be checked before anything dear begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from pyspark.sql import functions as F
+
+from synthspark.clean import classify_entities, classify_events
+from synthspark.config import Config, Expression
+from synthspark.errors import SourceError, did_you_mean
+from synthspark.pipeline.context import Context, side_name
+from synthspark.pipeline.sources import entity_rules, event_rules, read_source
+from synthspark.schemas import quoted
+from synthspark.session import task_slots
+
+FIXED_SECONDS, SECONDS_PER_MILLION = 150.0, 350.0
+"""The demo's on 2 cores (1.47 million events, one split): what Spark needs however small a shop is, and the rest."""
+MOST_TYPES = 20
+
+
+def plan(context: Context) -> Iterator[str]:
+    """Lines to read. Raises what the run would of a table, a column, a type, a zone or a lake that cannot be used."""
+    config = context.config
+    context.lake.check_writable()
+    rows = {}
+    for key, source in (("item_id", config.source.items), ("user_id", config.source.users)):
+        side = side_name(key)
+        if source is None:
+            yield f"{side}: no table; done without attributes of {side}, and no new {side} are made"
+            continue
+        frame = read_source(context.spark, source, side)
+        classify_entities(frame, entity_rules(source, key))
+        rows[side] = frame.count()
+        kinds = ", ".join(f"{name} ({kind})" for name, kind in source.attributes.items()) or "none"
+        yield f"{side}: {rows[side]:,} rows of {source.path or source.table}; attributes: {kinds}"
+    events = read_source(context.spark, config.source.events, "events")
+    now = datetime.now(UTC).replace(tzinfo=None)
+    classify_events(events, None, event_rules(config), now)
+    rows["events"] = events.count()
+    yield f"events: {rows['events']:,} rows of {config.source.events.path or config.source.events.table}"
+    yield from _without(config)
+    yield from _types(context)
+    yield from _written(config)
+    yield _duration(context, rows["events"])
+
+
+def _without(config: Config) -> Iterator[str]:
+    columns = config.source.events.columns
+    if "ts" not in columns:
+        yield "events have no time: nothing decays, protocol time is not judged, synthetic events have none"
+    if config.source.users is None or not config.source.users.attributes:
+        yield "nothing is declared of users: those without events get none; protocol cold_user needs an event left"
+    if config.source.items is None or not config.source.items.attributes:
+        yield "nothing is declared of items: cold items cannot be told apart, and protocol cold_item shows no gain"
+
+
+def _types(context: Context) -> Iterator[str]:
+    """Types of events, with what becomes of them. Raises SourceError where all would be rejected."""
+    config = context.config
+    column, weights = config.source.events.columns.get("event_type"), config.events.weights
+    if column is None:
+        if config.source.events.event_type not in weights:
+            raise SourceError(f"source.events.event_type {config.source.events.event_type!r} has no weight: all events "
+                              f"would be rejected; add it to events.weights ({', '.join(weights)})")  # fmt: skip
+        return
+    kind = F.expr(column.expr) if isinstance(column, Expression) else F.col(quoted(column))
+    events = read_source(context.spark, config.source.events, "events")
+    counts = events.groupBy(F.trim(kind.cast("string")).alias("t")).count().orderBy(F.desc("count"), "t")
+    found = [(str(r["t"]), int(r["count"])) for r in counts.limit(MOST_TYPES).collect()]
+    for name, count in found:
+        fate = f"weight {weights[name]:g}" if name in weights else "no weight: REJECTED; name it in events.weights"
+        hint = "" if name in weights else did_you_mean(name, weights)
+        yield f"events of type {name!r}: {count:,}, {fate}{hint}"
+    if not any(name in weights for name, _ in found):
+        raise SourceError(f"source.events: none of the types {', '.join(repr(n) for n, _ in found)} has a weight: all "
+                          f"events would be rejected; name them in events.weights ({', '.join(weights)})")  # fmt: skip
+
+
+def _written(config: Config) -> Iterator[str]:
+    s = config.synthesize
+    items = s.items if config.source.items is not None and config.source.items.attributes else 0
+    users = s.users if config.source.users is not None and config.source.users.attributes else 0
+    yield f"written below {config.lake.root}: clean/, features/, models/, synthetic/, recommendations/, reports/<run>/"
+    yield f"synthetic: {items:,} new items, {users:,} new users, events for them and for cold ones"
+    e = config.evaluate
+    splits = ", ".join(map(str, e.seeds))
+    yield f"judged: {', '.join(e.protocols)}; splits {splits}; {len(e.arms)} arms, {e.als_seeds} starts of ALS"
+
+
+def _duration(context: Context, events: int) -> str:
+    splits = len(context.config.evaluate.protocols) * len(context.config.evaluate.seeds)
+    seconds = FIXED_SECONDS + SECONDS_PER_MILLION * events / 1e6 * 2 / task_slots(context.spark)
+    minutes, cores = seconds * (1 + splits) / 2 / 60, task_slots(context.spark)
+    least, most = max(1, round(minutes / 2)), max(2, round(minutes * 2))
+    return f"about {least} to {most} minutes on the {cores} cores here, by the pace of the demo"

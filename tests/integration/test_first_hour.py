@@ -1,0 +1,85 @@
+"""Two CSV files to a plan and a clean table, by the command line's own functions."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from synthspark.config import parse_text
+from synthspark.errors import ConfigError, SourceError
+from synthspark.lake import Lake
+from synthspark.pipeline.context import Context
+from synthspark.pipeline.init import first_configuration
+from synthspark.pipeline.plan import plan
+from synthspark.pipeline.run import run_stage
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("csv files")
+    sales, goods = folder / "sales.csv", folder / "goods.csv"
+    with sales.open("w", encoding="utf-8", newline="") as out:
+        rows = csv.writer(out, delimiter=";")
+        rows.writerow(["Kunde Nr", "Artikel", "Zeit", "Menge"])
+        for i in range(300):
+            rows.writerow(
+                [f"K{i % 20}", f"ä{i % 30}", f"2026-01-{1 + i % 28:02d} 10:00:00", "n/a" if i == 7 else 1 + i % 3]
+            )
+    with goods.open("w", encoding="utf-8", newline="") as out:
+        rows = csv.writer(out, delimiter=";")
+        rows.writerow(["sku", 'the "name"', "colour"])
+        for i in range(35):
+            rows.writerow([f"ä{i}", f'a "good" thing; number {i}', ["red", "blue"][i % 2]])
+    return {"events": str(sales), "items": str(goods)}
+
+
+def test_two_files_become_a_configuration_a_plan_and_clean_tables(
+    spark: SparkSession, files: dict[str, str], tmp_path: Path
+) -> None:
+    text = first_configuration(spark, files, str(tmp_path / "lake"))
+    config = parse_text(text, "t")
+    assert config.source.items is not None
+    assert config.source.items.attributes == {'the "name"': "text", "colour": "categorical"}
+    assert config.source.events.options["sep"] == ";"
+    context = Context(spark, Lake(spark, config.lake.root), config, "first")
+    said = "\n".join(plan(context))
+    assert "events: 300 rows" in said and "items: 35 rows" in said and "users: no table" in said
+    assert not context.has("clean/events"), "a plan publishes nothing"
+    run_stage(context, "clean")
+    assert context.read("clean/items").where("item_id = 'ä3'").collect()[0]['the "name"'] == 'a "good" thing; number 3'
+    assert context.read("clean/events").count() == 299 and context.read("clean/rejects").count() == 1  # n/a
+
+
+def test_what_a_run_would_refuse_the_plan_refuses(spark: SparkSession, files: dict[str, str], tmp_path: Path) -> None:
+    text = first_configuration(spark, files, str(tmp_path / "lake"))
+
+    def refused(old: str, new: str) -> str:
+        config = parse_text(text.replace(old, new), "t")
+        with pytest.raises((SourceError, ConfigError)) as raised:
+            list(plan(Context(spark, Lake(spark, config.lake.root), config, "first")))
+        return str(raised.value)
+
+    assert "Artikl" in refused("item_id: Artikel", "item_id: Artikl")
+    assert "'purchse' has no weight" in refused("event_type: purchase", "event_type: purchse")
+    assert "Mars/Olympus" in refused("timezone: UTC", "timezone: Mars/Olympus")
+    assert "sales-gone.csv" in refused("sales.csv", "sales-gone.csv")
+
+
+def test_tables_that_do_not_fit_together_are_named(spark: SparkSession, files: dict[str, str], tmp_path: Path) -> None:
+    other = tmp_path / "others.csv"
+    other.write_text("id,colour\n" + "\n".join(f"none-{i},red" for i in range(50)))
+    with pytest.raises(SourceError, match=r"table items .*others.csv.*no column shares values"):
+        first_configuration(spark, {**files, "items": str(other)}, "lake")
+    with pytest.raises(SourceError, match="nothing to read at that path"):
+        first_configuration(spark, {"events": str(tmp_path / "nowhere")}, "lake")
+    unknown = tmp_path / "sales.dat"
+    unknown.write_text("a,b\n1,2\n")
+    with pytest.raises(SourceError, match="add --format csv|json"):
+        first_configuration(spark, {"events": str(unknown)}, "lake")
+    with pytest.raises(SourceError, match=r"no column 'Kunde' for user_id; it has Kunde Nr, Artikel, Zeit, Menge"):
+        first_configuration(spark, files, "lake", given={"user_id": "Kunde"})

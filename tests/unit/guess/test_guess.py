@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import pytest
+
+from synthspark.config import parse_text
+from synthspark.errors import SourceError
+from synthspark.guess import ColumnFacts, configuration_text, facts, guess_entities, guess_events
+from synthspark.guess.words import Place
+
+N = 2_000
+
+
+def seen(table: dict[str, Sequence[object]], **types: str) -> list[ColumnFacts]:
+    frame = pd.DataFrame({n: pd.Series(list(v), dtype="object") for n, v in table.items()})
+    text = frame.map(lambda v: None if v is None else str(v))
+    return facts(text, {n: types.get(n, "string") for n in frame})
+
+
+def sales(hour: int = 0) -> dict[str, Sequence[object]]:
+    """Fewest at 4 + hour."""
+    shop = [h for h in range(24) for _ in range(1 + 10 * min((h - 4) % 24, (4 - h) % 24))]
+    return {
+        "Kd-Nr": [f"K{i % 97}" for i in range(N)],
+        "whén": [f"2026-03-{1 + i % 28:02d} {(shop[i % len(shop)] + hour) % 24:02d}:00:00" for i in range(N)],
+        "Art. Nr": [f"{i % 301:05d}" for i in range(N)],
+        "what": [("view", "cart", "Purchase", "odd one")[i % 4] for i in range(N)],
+        "Stück": [i % 3 + 1 for i in range(N)],
+        "remark": [None] * N,
+    }
+
+
+def catalogue() -> dict[str, Sequence[object]]:
+    return {
+        "nr": [f"{i:05d}" for i in range(400)],
+        "name": [f"a very fine thing no {i}" for i in range(400)],
+        "group": [f"Cards/{'wrap' if i % 7 else 'party'} {i % 60}" for i in range(400)],
+        "tags": ["|".join(sorted({f"t{i % 5}", f"t{i % 7}", f"t{i % 3}"})) for i in range(400)],
+        "gewicht": [i * 0.37 for i in range(400)],
+        "doors": [i % 4 for i in range(400)],
+        "zip": [10_000 + i % 90 for i in range(400)],
+        "since": [f"20{10 + i % 10}-01-02" for i in range(400)],
+        "ean": [f"ean{i}" for i in range(400)],
+        "always": ["x"] * 400,
+        "never": [None] * 400,
+    }
+
+
+def test_keys_are_found_by_the_values_that_tables_share_whatever_their_names() -> None:
+    users = seen({"K": [f"K{i}" for i in range(120)], "city": [f"c{i % 9}" for i in range(120)]})
+    guess, item_key, user_key = guess_events(seen(sales()), seen(catalogue()), users, {})
+    assert (item_key, user_key) == ("nr", "K")
+    assert guess.columns["item_id"] == "Art. Nr" and guess.columns["user_id"] == "Kd-Nr"
+    assert guess.columns["ts"] == "whén" and guess.timestamp_format is None
+    assert guess.left_out.keys() >= {"remark"}
+
+
+def test_without_other_tables_names_decide_and_nothing_to_go_by_is_said() -> None:
+    known = {"visitorid": ["a", "b"], "timestamp": [1_600_000_000_123, 1_600_000_100_000], "event": ["view", "buy"],
+             "itemid": [1, 2], "price": [1.5, 2.0]}  # fmt: skip
+    guess, _, _ = guess_events(seen(known), (), (), {})
+    assert guess.columns == {"user_id": "visitorid", "item_id": "itemid", "ts": "timestamp", "event_type": "event",
+                             "price": "price"}  # fmt: skip
+    assert guess.timestamp_format == "epoch_millis" and guess.event_types == ("buy", "view")
+    with pytest.raises(SourceError, match=r"none of the columns \(Kd-Nr.*--user-id COLUMN"):
+        guess_events(seen(sales()), (), (), {})
+    named, _, _ = guess_events(seen(sales()), (), (), {"user_id": "Kd-Nr", "item_id": "Art. Nr"})
+    assert named.columns["user_id"] == "Kd-Nr"
+
+
+def test_kinds_follow_what_is_in_a_column() -> None:
+    guess = guess_entities(seen(catalogue()), "nr")
+    assert guess.attributes == {"name": "text", "group": "categorical", "tags": "multi", "gewicht": "numeric",
+                                "doors": "categorical", "zip": "categorical", "since": "datetime"}  # fmt: skip
+    assert guess.separator == "|"
+    assert guess.left_out == {"ean": "a name for each row: nothing to learn from", "always": "one value for all",
+                              "never": "no values"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("hour", "words"), [(0, "may be local times"), (5, "near UTC-5"), (-8, "near UTC+8")])
+def test_the_quiet_hour_tells_local_times_from_utc(hour: int, words: str) -> None:
+    text, _ = written(sales(hour))
+    assert words in text
+
+
+def written(events: dict[str, Sequence[object]]) -> tuple[str, dict[str, list[ColumnFacts]]]:
+    tables = {"events": seen(events), "items": seen(catalogue())}
+    guess, item_key, _ = guess_events(tables["events"], tables["items"], (), {"user_id": "Kd-Nr"})
+    assert item_key is not None
+    places = {n: Place(f"/a b/{n}: #1.csv", "csv", {"sep": ";"}) for n in tables}
+    return configuration_text(
+        "./lake", places, guess, tables, {"items": guess_entities(tables["items"], item_key)}
+    ), tables
+
+
+def test_what_is_written_is_a_configuration_whatever_is_in_the_names() -> None:
+    events = {**sales(), 'x"\n- y: {#': ["\x00\u2028evil: [", *["v"] * (N - 1)]}
+    text, _ = written(events)
+    config = parse_text(text, "t")
+    assert config.source.events.path == "/a b/events: #1.csv" and config.source.events.options == {"sep": ";"}
+    assert config.source.items is not None and config.source.items.attributes["tags"] == "multi"
+
+
+def test_types_get_the_weights_that_are_known_and_a_question_otherwise() -> None:
+    table = {**sales(), "event_type": sales()["what"]}
+    text, _ = written(table)
+    weights = parse_text(text, "t").events.weights
+    assert weights == {"Purchase": 5, "cart": 3, "odd one": 1, "view": 1}
+    assert '"odd one": 1   # what is it worth?' in text
