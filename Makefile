@@ -33,7 +33,7 @@ test: $(VENV)/.installed data/ml-100k/movies.parquet  ## The whole test suite.
 benchmark-utility: $(VENV)/.installed data/complete_journey/products.parquet data/ml-100k/movies.parquet  ## docs/utility.md from raw data (about an hour).
 	$(BIN)/python benchmarks/utility.py
 
-benchmark-profiles: $(VENV)/.installed  ## docs/profiles.md from raw data (about an hour).
+benchmark-profiles: $(VENV)/.installed  ## docs/profiles.md from raw data (more than an hour).
 	$(BIN)/python benchmarks/profiles.py
 
 benchmark-stability: $(VENV)/.installed data/complete_journey/products.parquet  ## docs/stability.md and its picture (about 12 minutes).

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from synthspark.config import ProfileNetwork
+from synthspark.config import ProfileNetwork, Train
 from synthspark.errors import ConfigError
+from synthspark.pipeline import train as stage
 from synthspark.profiles.tokens import CategoryTokens, TokenEncoding
 from synthspark.training import private
 from synthspark.training.artifacts import save_tokens
@@ -131,3 +133,25 @@ def test_a_task_without_dp_has_the_fingerprint_that_it_had() -> None:
     plain = TrainingTask("profile_users", "gan", "", 8, [], [], [], "", 1, 4)
     assert plain.fingerprint() == "dadeb9f5174422ff"
     assert task().fingerprint() != task(noise=2.0).fingerprint()
+
+
+def test_a_private_task_hears_nothing_of_held_out_rows_and_is_checked_before_it_starts(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(dp: dict[str, float] | None, processes: int = 1) -> TrainingTask:
+        train = Train(
+            processes=processes, profile_users=ProfileNetwork.model_validate({"dp": dp, "judged": dp is None})
+        )
+        lake = SimpleNamespace(path=lambda name, run: f"/lake/{name}/{run}")
+        context: Any = SimpleNamespace(config=SimpleNamespace(train=train, seed=0), lake=lake, run_id="r")
+        rows = {"feeds/profile_users": 64, "feeds/profile_users_validation": 8}
+        return stage._profile_task(context, "users", "/lake/feed", rows, f"file://{tmp_path}")
+
+    monkeypatch.setattr(stage, "read_tokens", lambda *_: ENCODING)
+    private_task, plain = made({"noise_multiplier": 2.0}), made(None)
+    assert private_task.dp == {"noise_multiplier": 2.0, "max_grad_norm": 1.0, "delta": 1e-5}
+    assert private_task.validation_url is None
+    assert plain.dp is None
+    assert plain.validation_url is not None
+    with pytest.raises(ConfigError, match="each of 2 processes would add its own noise"):
+        made({}, processes=2)
