@@ -16,6 +16,9 @@ REQUIRED = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
 
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
+"""Environment of the driver and of the executors, where it says nothing else."""
+
 LOCAL = {
     "spark.driver.memory": "3g",
     "spark.sql.shuffle.partitions": "8",
@@ -34,14 +37,14 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
     cannot work without (UTC, Arrow). One thread per Python worker: the workers themselves are the parallelism. Threads
     that wait must soon sleep: spinning ones made a step of training 80 times slower (2 s) where others used the cores.
     """
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    for name, value in THREADS.items():
+        os.environ.setdefault(name, value)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name)
     under_submit = "SPARK_ENV_LOADED" in os.environ or SparkSession.getActiveSession() is not None
     defaults = {} if under_submit else {"spark.master": "local[*]", **LOCAL}
-    for key, value in {**defaults, **settings, **REQUIRED}.items():
+    executors = {f"spark.executorEnv.{name}": os.environ[name] for name in THREADS}
+    for key, value in {**executors, **defaults, **settings, **REQUIRED}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")

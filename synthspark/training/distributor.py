@@ -8,21 +8,26 @@ import json
 import logging
 import os
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.sql import SparkSession
 
 from synthspark.errors import TrainingError
-from synthspark.session import is_local, task_slots
+from synthspark.session import is_local
 from synthspark.training import storage
+from synthspark.training.launch import Launcher, slots
 from synthspark.training.task import TrainingTask
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+EXECUTOR_SECONDS = 60
+"""How long the executors may take to come."""
+LAUNCHES = 3
+"""How often the processes are launched at most. Only what is killed, or lost another by that, is launched again."""
 EpochHook = Callable[[str, dict[str, Any]], None]
 
 
@@ -33,44 +38,65 @@ def train_all(
 
     In local mode the processes are children of the driver, on a cluster Spark places them on executors (one GPU each
     where Spark has GPUs). `on_epoch(name, record)` is called after each epoch. Raises TrainingError with the child's
-    own words if one fails.
+    own words if one fails; one that is killed is launched again, and goes on from the last checkpoint.
     """
     local = is_local(spark)
-    use_gpu = not local and bool(spark.conf.get("spark.task.resource.gpu.amount", ""))
-    _require_slots(spark, processes, local)
-    for task in tasks:
-        storage.remove(_error_url(task))
+    launcher = Launcher(spark, processes, local)
+    threads = None if local else int(spark.conf.get("spark.task.cpus", "1") or 1)
+    seen = dict.fromkeys((t.output_url for t in tasks), 0)
+    for launch in range(LAUNCHES):
+        if not local:
+            _require_slots(spark, launcher, processes)
+        for url in _error_urls(tasks, processes):
+            storage.remove(url)
+        failure = _launched(launcher, tasks, threads, lambda: _report(tasks, seen, on_epoch))
+        if failure is None:
+            break
+        told = _told(tasks, processes)
+        if told is not None and (told.own or processes == 1 or launch + 1 == LAUNCHES):
+            raise TrainingError(told.message) from failure
+        if launch + 1 == LAUNCHES:
+            raise TrainingError(f"training processes were lost {LAUNCHES} times without a word ({failure}); are they "
+                                "killed for their memory?") from failure  # fmt: skip
+        log.warning("a training process was lost; all go on from the last checkpoint (%s)", failure)
+    return {t.output_url: json.loads(storage.read(f"{t.output_url}/model.json")) for t in tasks}
+
+
+def _launched(
+    launcher: Launcher, tasks: Sequence[TrainingTask], threads: int | None, watch: Callable[[], None]
+) -> BaseException | None:
+    """Run the tasks once, calling `watch` every now and then; returns what ended it, None if they are done."""
     failure: list[BaseException] = []
 
     def launch() -> None:
         try:
-            distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=use_gpu)
             with contextlib.redirect_stdout(_ToLog()):
-                distributor.run(run_tasks, [t.to_json() for t in tasks])
+                launcher.run(run_tasks, [t.to_json() for t in tasks], threads)
         except BaseException as error:  # the thread must hand over whatever ended it
             failure.append(error)
 
     thread = threading.Thread(target=launch, name="training", daemon=True)
     thread.start()
-    seen = dict.fromkeys((t.output_url for t in tasks), 0)
     while thread.is_alive():
         thread.join(POLL_SECONDS)
-        _report(tasks, seen, on_epoch)
-    if failure:
-        raise _with_words(tasks, failure[0]) from failure[0]
-    return {t.output_url: json.loads(storage.read(f"{t.output_url}/model.json")) for t in tasks}
+        watch()
+    return failure[0] if failure else None
 
 
-def run_tasks(tasks: list[str]) -> None:
-    """What each process runs: all tasks, given as JSON. Its traceback is left where the driver finds it."""
+def run_tasks(tasks: list[str], threads: int | None) -> None:
+    """What each process runs: all tasks, given as JSON. Its traceback is left where the driver finds it.
+
+    threads: cores of a process; None for its share of the machine's.
+    """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read when torch is loaded; see session.build_session
     import torch
     from torch import distributed as dist
 
     from synthspark.training.loop import train
 
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    share = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    torch.set_num_threads(threads or share)
     torch.use_deterministic_algorithms(True, warn_only=True)
     if world > 1:
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
@@ -82,20 +108,25 @@ def run_tasks(tasks: list[str]) -> None:
             except Exception as error:
                 words = {"message": str(error), "own": isinstance(error, TrainingError),
                          "traceback": traceback.format_exc()}  # fmt: skip
-                storage.write(_error_url(task), json.dumps(words).encode())
+                storage.write(_error_url(task, rank), json.dumps(words).encode())
                 raise
     finally:
         if world > 1:
             dist.destroy_process_group()
 
 
-def _require_slots(spark: SparkSession, processes: int, local: bool) -> None:
-    """On a cluster a barrier stage with more tasks than slots waits for ever."""
-    slots = task_slots(spark)
-    if not local and processes > slots:
-        raise TrainingError(
-            f"train.processes: {processes}, but the cluster has {slots} task slots; lower it, or ask for more executors"
-        )
+def _require_slots(spark: SparkSession, launcher: Launcher, processes: int) -> None:
+    """A barrier stage with more tasks than slots would wait for minutes, and fail in Spark's words."""
+    if spark.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        raise TrainingError("training needs all its processes at once, which Spark refuses with dynamic allocation; "
+                            "set spark.dynamicAllocation.enabled to false")  # fmt: skip
+    until = time.monotonic() + EXECUTOR_SECONDS
+    while (found := slots(spark, launcher.profile)) < processes:
+        if time.monotonic() > until:
+            what = "GPUs" if launcher.use_gpu else "task slots"
+            raise TrainingError(f"train.processes: {processes}, but the cluster has {found} {what}; lower it, or ask "
+                                "for more executors")  # fmt: skip
+        time.sleep(POLL_SECONDS)
 
 
 def _report(tasks: Sequence[TrainingTask], seen: dict[str, int], on_epoch: EpochHook) -> None:
@@ -109,19 +140,31 @@ def _report(tasks: Sequence[TrainingTask], seen: dict[str, int], on_epoch: Epoch
         seen[task.output_url] = len(lines)
 
 
-def _with_words(tasks: Sequence[TrainingTask], error: BaseException) -> TrainingError:
-    """TorchDistributor loses what the child said: it was left beside the checkpoints."""
-    for task in tasks:
-        if storage.exists(_error_url(task)):
-            words = json.loads(storage.read(_error_url(task)))
-            if words["own"]:
-                return TrainingError(words["message"])
-            return TrainingError(f"{task.name}: a training process failed: {words['traceback']}")
-    return TrainingError(f"a training process was lost without a word ({error}); was it killed for its memory?")
+class Told(NamedTuple):
+    """What a child said before it failed: TorchDistributor loses it, so it is left beside the checkpoints."""
+
+    message: str
+    own: bool
+    """Of our own errors, and so of one who was not just left alone by another that was killed."""
 
 
-def _error_url(task: TrainingTask) -> str:
-    return f"{task.output_url}/error.json"
+def _told(tasks: Sequence[TrainingTask], processes: int) -> Told | None:
+    """The first own error, else the first of all; None if nobody said a word."""
+    found = []
+    for url in _error_urls(tasks, processes):
+        if storage.exists(url):
+            words = json.loads(storage.read(url))
+            message = words["message"] if words["own"] else f"a training process failed: {words['traceback']}"
+            found.append(Told(message, words["own"]))
+    return min(found, key=lambda told: not told.own, default=None)
+
+
+def _error_urls(tasks: Sequence[TrainingTask], processes: int) -> list[str]:
+    return [_error_url(task, rank) for task in tasks for rank in range(processes)]
+
+
+def _error_url(task: TrainingTask, rank: int) -> str:
+    return f"{task.output_url}/error-{rank}.json"
 
 
 class _ToLog(io.TextIOBase):

@@ -6,8 +6,10 @@ The only file that imports Petastorm. Why these settings and no others: docs/dec
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import count
 
 import fsspec
 import pyarrow.parquet as pq
@@ -58,7 +60,24 @@ def feed(
 ) -> Iterator[Iterator[dict[str, Tensor]]]:
     """Batches of this process's shard, in an order that the seeds decide: one pass, or endless if shared.
 
-    One worker thread: more are faster, but their order cannot be reproduced.
+    Several processes must not run dry before each other: their shards differ in size. So a shared feed starts over, and
+    fills up the last batch of a pass from the next one.
+    """
+    one_pass = partial(_one_pass, url, columns, batch_size, rank, processes)
+    batches = one_pass(seed) if processes == 1 else _endless(one_pass, batch_size, seed)
+    try:
+        yield batches
+    finally:
+        batches.close()
+
+
+def _one_pass(
+    url: str, columns: list[str], batch_size: int, rank: int, processes: int, seed: int
+) -> Generator[dict[str, Tensor], None, None]:
+    """Every row of the shard once.
+
+    One worker thread: more are faster, but their order cannot be reproduced. One epoch: at the start of a further one
+    Petastorm draws the order again for as long as its queue is full, so that time decides it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -70,22 +89,40 @@ def feed(
             cur_shard=rank,
             shard_count=processes,
             seed=seed % (1 << 31) + 1,  # 0 would mean: not reproducible
-            # One process passes once. Several must not run dry before the others: their shards differ in size.
-            num_epochs=1 if processes == 1 else None,
+            num_epochs=1,
         )
     try:
-        loader = BatchedDataLoader(
+        yield from BatchedDataLoader(
             reader, batch_size=batch_size, shuffling_queue_capacity=max(SHUFFLING_ROWS, 2 * batch_size)
         )
-        yield iter(loader)
     finally:
         reader.stop()
         reader.join()
 
 
+def _endless(
+    one_pass: Callable[[int], Iterable[dict[str, Tensor]]], batch_size: int, seed: int
+) -> Generator[dict[str, Tensor], None, None]:
+    """Passes without end, each in an order of its own, as batches of exactly `batch_size`."""
+    held: dict[str, Tensor] = {}
+    for number in count():
+        rows = 0
+        for batch in one_pass(seed + number):
+            rows += _rows(batch)
+            held = {name: torch.cat([held[name], value]) for name, value in batch.items()} if held else batch
+            while held and _rows(held) >= batch_size:
+                yield {name: value[:batch_size] for name, value in held.items()}
+                held = {name: value[batch_size:] for name, value in held.items()} if _rows(held) > batch_size else {}
+        if rows == 0:
+            raise TrainingError("a process of training has no row of its feed; lower train.processes")
+
+
+def _rows(batch: dict[str, Tensor]) -> int:
+    return len(next(iter(batch.values())))
+
+
 def stacked(batch: dict[str, Tensor], columns: list[str], dtype: torch.dtype, device: torch.device) -> Tensor:
     """The named columns as one tensor, shape (B, columns)."""
     if not columns:
-        rows = len(next(iter(batch.values())))
-        return torch.zeros(rows, 0, dtype=dtype, device=device)
+        return torch.zeros(_rows(batch), 0, dtype=dtype, device=device)
     return torch.stack([batch[c] for c in columns], dim=1).to(device=device, dtype=dtype)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -158,6 +161,48 @@ def test_feeds_are_reproducible_and_sharded(task: TrainingTask) -> None:
     assert read(0, 1) != read(0, 1, seed=8)
     assert len(set(read(0, 1))) == ROWS
     assert not set(read(0, 2)) & set(read(1, 2))
+    assert read(1, 2) == read(1, 2)
+    with feed(task.feed_url, task.columns, 50, 1, 2, 7) as batches:  # 120 rows: batches go on from pass to pass
+        passed = [list(zip(*(b[c].tolist() for c in task.factor_columns), strict=True)) for b in islice(batches, 12)]
+    assert [len(batch) for batch in passed] == [50] * 12
+    times = Counter(row for batch in passed for row in batch)
+    assert len(times) == ROWS // 2
+    assert set(times.values()) == {5}
     assert steps_per_epoch(1000, 3, 100) == 3
     with pytest.raises(TrainingError, match="4 row groups cannot be shared by 5 processes"):
         check_feed(task.feed_url, ROWS, 5)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_process_is_launched_again_and_the_weights_are_those_of_an_undisturbed_one(
+    spark: SparkSession, task: TrainingTask, processes: int
+) -> None:
+    short = TrainingTask(**vars(task) | {"epochs": 6})
+    undisturbed = train_all(spark, [short], processes, lambda *_: None)[short.output_url]
+    killed: list[int] = []
+
+    def kill(_name: str, record: dict[str, Any]) -> None:
+        if not killed:
+            children = psutil.process_iter(["pid", "cmdline"])  # tells nothing of those that have just ended
+            mine = {p.pid for p in psutil.Process().children(recursive=True)}
+            found = [p for p in children if p.pid in mine and "train.py" in " ".join(p.info["cmdline"] or ())]
+            killed.append(found[-1].pid)
+            found[-1].kill()
+
+    again = TrainingTask(**vars(short) | {"output_url": f"{task.output_url}-again"})
+    found = train_all(spark, [again], processes, kill)[again.output_url]
+    assert killed
+    assert found["sha256"] == undisturbed["sha256"]
+    assert [r["epoch"] for r in found["history"]] == list(range(1, 7))
+
+
+def test_shards_of_any_size_train_to_the_end(spark: SparkSession, task: TrainingTask, tmp_path: Path) -> None:
+    """Three files of 180, 30 and 30 rows: the second of two processes has a sixth of the first one's."""
+    whole = pq.read_table(tmp_path / "feed with space")
+    for name, part in (("0", whole[:180]), ("1", whole[180:210]), ("2", whole[210:])):
+        (tmp_path / "unequal").mkdir(exist_ok=True)
+        pq.write_table(part, tmp_path / "unequal" / f"{name}.parquet")
+    unequal = TrainingTask(**vars(task) | {"feed_url": f"file://{tmp_path}/unequal", "epochs": 3})
+    history = train_all(spark, [unequal], 2, lambda *_: None)[unequal.output_url]["history"]
+    assert [r["epoch"] for r in history] == [1, 2, 3]
+    assert all(np.isfinite(r["generator_loss"]) for r in history)

@@ -1,0 +1,60 @@
+"""What a process of training is given by the worker that starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyspark.ml.torch.distributor import TorchDistributor
+
+from synthspark.training import launch
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of a child, as TorchDistributor would have started it."""
+    found: dict[str, str] = {}
+    start = staticmethod(lambda *_: found.update(os.environ))
+    monkeypatch.setattr(TorchDistributor, "_run_training_on_pytorch_file", start)
+    return found
+
+
+def on_task(monkeypatch: pytest.MonkeyPatch, **resources: list[str]) -> None:
+    held: Any = SimpleNamespace(resources=lambda: {k: SimpleNamespace(addresses=v) for k, v in resources.items()})
+    monkeypatch.setattr(launch, "TaskContext", SimpleNamespace(get=lambda: held))
+
+
+def test_a_worker_that_is_used_again_does_not_hand_on_the_gpu_of_its_last_task(
+    seen: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # what TorchDistributor set for the task before, and left
+    on_task(monkeypatch, gpu=["7"])
+    launch.run_file({}, "train.py")
+    assert seen["CUDA_VISIBLE_DEVICES"] == "7"
+
+
+def test_without_gpus_what_spark_has_set_stays(seen: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    on_task(monkeypatch)
+    launch.run_file({}, "train.py")
+    assert seen["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_a_child_imports_what_its_worker_imports_wherever_it_runs(
+    seen: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    on_task(monkeypatch)
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "only_shipped.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("./shipped")  # as Spark puts what it ships on a worker's path
+    monkeypatch.setenv("PYTHONPATH", "before")
+    launch.run_file({}, "train.py")
+    assert os.environ["PYTHONPATH"] == "before"
+    command = [sys.executable, "-c", "import only_shipped"]
+    subprocess.run(command, cwd="/", env={"PYTHONPATH": seen["PYTHONPATH"]}, check=True)
