@@ -301,11 +301,14 @@ def run_job(
     terminal = Terminal(log.console())
     with _context(config, stage, run_id, NEEDS, terminal.on_epoch) as context:
         terminal.header(context)
-        if stage is None:
-            run_all(context, resume, terminal.before, terminal.after)
-        else:
-            terminal.before(stage)
-            terminal.after(stage, run_stage(context, stage))
+        try:
+            if stage is None:
+                run_all(context, resume, lambda name: terminal.before(name, context.spark), terminal.after)
+            else:
+                terminal.before(stage, context.spark)
+                terminal.after(stage, run_stage(context, stage))
+        finally:
+            terminal.close()
         terminal.footer(context)
 
 

@@ -164,6 +164,7 @@ class Features(Section):
     factor_alpha: float = Field(default=10.0, gt=0)
     """Confidence of an interaction in those factors."""
     factor_regularization: float = Field(default=0.01, ge=0)
+    """Of those factors: little, since nobody is recommended anything from them."""
     positives: int = Field(default=16, ge=1)
     """Positives per row of a behaviour feed."""
     max_feed_rows: int = Field(default=4, ge=1)
@@ -178,6 +179,7 @@ class Network(Section):
     """One generator: its size, its losses, its optimisers."""
 
     network: NetworkName = "autoregressive"
+    """See docs/networks.md; behaviour is that of the behaviour generators, the others are for profiles."""
     epochs: int | None = Field(default=None, ge=1)
     """Epochs of this generator; null for train.epochs (of autoregressive: what suits the number of rows)."""
     batch_size: int | None = Field(default=None, ge=2)
@@ -226,6 +228,7 @@ class BehaviourNetwork(Network):
     """A generator of behaviour."""
 
     network: NetworkName = "behaviour"
+    """The only one of its kind."""
 
 
 class Train(Section):
@@ -333,9 +336,11 @@ class Recommend(Section):
     k: int = Field(default=20, ge=1)
     """Items per user."""
     regularization: float = Field(default=0.1, ge=0)
+    """Times the interactions of a user or an item, as Spark's ALS scales it."""
     alpha: float = Field(default=1.0, gt=0)
     """Confidence of an interaction: 1 + alpha * log(1 + weight)."""
     iterations: int = Field(default=10, ge=1)
+    """Of both sides in turn."""
     exclude_seen: bool = True
     """Leave out what the user already has."""
 

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import Any
 
+from pyspark.sql import SparkSession
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -14,11 +15,14 @@ from rich.table import Table
 
 from synthspark.lake import STAGES
 from synthspark.pipeline.context import Context, StageReport
+from synthspark.progress import SparkWatch
 
 log = logging.getLogger(__name__)
 
 SHOWN = (("ndcg", 20), ("recall", 20))
 """Metrics of the terminal's table; all are in metrics.json."""
+BAR_SECONDS, LINE_SECONDS = 0.5, 60.0
+"""Between two looks at Spark's progress: for a bar, and for a line in a log."""
 SYNTHETIC = ("synthetic/users", "synthetic/items", "synthetic/events")
 
 
@@ -31,14 +35,16 @@ class Terminal:
         self._bars: dict[str, TaskID] = {}
         self._started = time.monotonic()
         self._reports: dict[str, StageReport] = {}
+        self._watch: SparkWatch | None = None
 
     def header(self, context: Context) -> None:
         """Which run this is, and where it goes."""
         self._out.print(f"run {context.run_id} -> {escape(context.lake.root)}")
 
-    def before(self, stage: str) -> None:
+    def before(self, stage: str, spark: SparkSession) -> None:
         """A stage begins."""
         log.info("%s ...", stage)
+        began = time.monotonic()
         if self._out.is_terminal:
             columns = (
                 TextColumn("{task.description}"),
@@ -48,6 +54,18 @@ class Terminal:
             )
             self._progress = Progress(*columns, console=self._out, transient=True)
             self._progress.start()
+            bar, progress = self._progress.add_task(f"{stage}: Spark", total=None, words=""), self._progress
+
+            def show(done: int, tasks: int) -> None:
+                progress.update(bar, completed=done, total=tasks, words=f"{done} of {tasks} tasks")
+
+            self._watch = SparkWatch(spark, BAR_SECONDS, show)
+        else:
+
+            def say(done: int, tasks: int) -> None:
+                log.info("%s: %.0f s, Spark has done %d of %d tasks", stage, time.monotonic() - began, done, tasks)
+
+            self._watch = SparkWatch(spark, LINE_SECONDS, say)
 
     def on_epoch(self, name: str, record: dict[str, Any]) -> None:
         """An epoch of a generator is done."""
@@ -61,9 +79,7 @@ class Terminal:
 
     def after(self, stage: str, report: StageReport | None) -> None:
         """A stage has been published, or was there already (no report)."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress, self._bars = None, {}
+        self.close()
         if report is None:
             self._out.print(f"{stage:<11} already published")
             return
@@ -78,6 +94,15 @@ class Terminal:
             self._out.print(f"    {escape(title)}: " + ", ".join(f"{escape(k)} {v:,}" for k, v in rows.items()))
         for note in report.notes:
             self._out.print(f"    {escape(note)}")
+
+    def close(self) -> None:
+        """No more progress: the stage has ended, one way or the other."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress, self._bars = None, {}
 
     def footer(self, context: Context) -> None:
         """The metrics and the verdict where they were made, the time and the memory."""
