@@ -297,18 +297,28 @@ def run_job(
     config = load(path, overrides)
     from synthspark.pipeline.run import NEEDS, run_all, run_stage
     from synthspark.terminal import Terminal
+    from synthspark.tracking import track_epoch, track_metrics, tracker
 
     terminal = Terminal(log.console())
-    with _context(config, stage, run_id, NEEDS, terminal.on_epoch) as context:
+
+    def on_epoch(name: str, record: dict[str, Any]) -> None:
+        terminal.on_epoch(name, record)
+        track_epoch(tracked, name, record)
+
+    with _context(config, stage, run_id, NEEDS, on_epoch) as context:
         terminal.header(context)
+        tracked = tracker(config, context.run_id)
         try:
             if stage is None:
                 run_all(context, resume, lambda name: terminal.before(name, context.spark), terminal.after)
             else:
                 terminal.before(stage, context.spark)
                 terminal.after(stage, run_stage(context, stage))
+            judged = context.lake.record(context.run_id, "evaluate") if stage in (None, "evaluate") else None
+            track_metrics(tracked, judged["details"]["protocols"] if judged else [])
         finally:
             terminal.close()
+            tracked.close()
         terminal.footer(context)
 
 

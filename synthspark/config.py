@@ -391,6 +391,15 @@ class Evaluate(Section):
     """Resamples over users for the 95 % intervals."""
 
 
+class Tracking(Section):
+    """Where losses and metrics go beside the lake; by the driver, as they come."""
+
+    to: Literal["none", "tensorboard", "mlflow"] = "none"
+    """tensorboard and mlflow are extras of the package: pip install 'synthspark[mlflow]'."""
+    uri: str | None = None
+    """TensorBoard's folder (null: ./tensorboard), or MLflow's tracking server (null: as MLFLOW_TRACKING_URI says)."""
+
+
 class Config(Section):
     """The whole job."""
 
@@ -403,14 +412,15 @@ class Config(Section):
     synthesize: Synthesize = Synthesize()
     recommend: Recommend = Recommend()
     evaluate: Evaluate = Evaluate()
+    tracking: Tracking = Tracking()
     spark: Annotated[dict[str, str], BeforeValidator(lambda v: {str(k): _spark_text(x) for k, x in v.items()})] = {}
     """Spark settings, e.g. {spark.master: "local[2]", spark.driver.memory: 4g}."""
     seed: int = 0
     """Seed of every stage but synthesize, which has its own."""
 
     def fingerprint(self) -> str:
-        """SHA-256 (12 hex digits) of everything that changes results: Spark's settings are not among it."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"spark"}), sort_keys=True)
+        """SHA-256 (12 hex digits) of everything that changes results: neither Spark's settings nor tracking."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"spark", "tracking"}), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
