@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test benchmark-utility benchmark-profiles benchmark-stability lint types doctor clean
+.PHONY: help demo test test-cluster dist dist-env benchmark-utility benchmark-profiles benchmark-stability lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -29,6 +29,21 @@ demo: $(VENV)/.installed data/complete_journey/products.parquet  ## The whole jo
 
 test: $(VENV)/.installed data/ml-100k/movies.parquet  ## The whole test suite.
 	$(BIN)/python -m pytest
+
+test-cluster: $(VENV)/.installed  ## The job on a standalone Spark cluster that is started here, on loopback.
+	$(BIN)/python -m pytest -m cluster
+
+dist: $(VENV)/.installed  ## dist/synthspark-<version>.zip, for spark-submit --py-files.
+	$(BIN)/python scripts/dist.py
+
+# A plain archive of a plain environment: docs/decisions/009 says why nothing cleverer is needed.
+dist-env:  ## dist/environment.tar.gz, for spark-submit --archives: the third-party packages (about 1 GB; minutes).
+	@sh scripts/preflight.sh "$(PYTHON)"
+	rm -rf dist/environment
+	"$(PYTHON)" -m venv --copies dist/environment
+	dist/environment/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .
+	dist/environment/bin/python -m pip uninstall --quiet --yes synthspark
+	tar -C dist/environment -I 'gzip -1' -cf dist/environment.tar.gz .
 
 benchmark-utility: $(VENV)/.installed data/complete_journey/products.parquet data/ml-100k/movies.parquet  ## docs/utility.md from raw data (about an hour).
 	$(BIN)/python benchmarks/utility.py

@@ -199,8 +199,9 @@ def _learn_classic(
 
 def _feed(rows: DataFrame | None, url: str) -> int:
     assert rows is not None
-    spread(rows.drop("id", "n"), 4, SEED).write.parquet(url)
-    return rows.count()
+    count = rows.count()
+    spread(rows.drop("id", "n"), 4, count, SEED).write.parquet(url)
+    return count
 
 
 def _cpu() -> float:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 EMPTY = -1
 """Index in a positive column that holds none."""
+FEW_ROWS = 64
+"""Per partition: below, rows are dealt out one by one."""
 
 
 def factor_columns(rank: int) -> list[str]:
@@ -65,10 +67,26 @@ def behaviour_feed(
     return rows.join(breadth, on=key).join(own, on=key).join(entities, on=key).drop("_row")
 
 
-def spread(feed: DataFrame, files: int, seed: int) -> DataFrame:
-    """`feed` in `files` partitions of about equal size, in an order that does not follow the data."""
+def spread(feed: DataFrame, files: int, rows: int, seed: int) -> DataFrame:
+    """`feed` of about `rows` rows in `files` partitions of about equal size, in an order that does not follow the data.
+
+    Of few rows, which a hash would share out badly, each partition gets its turn: with as many rows none is empty.
+    """
     every = F.xxhash64(F.lit(seed), *feed.columns)
-    return feed.withColumn("_order", every).repartition(files, "_order").sortWithinPartitions("_order").drop("_order")
+    ordered, by = feed.withColumn("_order", every), "_order"
+    if rows < FEW_ROWS * files:
+        turn = F.pmod(F.row_number().over(Window.orderBy("_order", *feed.columns)) - 1, F.lit(files)) + 1
+        keys = F.array(*[F.lit(key) for key in _keys_of_partitions(feed.sparkSession, files)])
+        ordered, by = ordered.withColumn("_file", F.element_at(keys, turn)), "_file"
+    return ordered.repartition(files, by).sortWithinPartitions("_order").drop("_order", "_file")
+
+
+def _keys_of_partitions(spark: SparkSession, partitions: int) -> list[int]:
+    """For each partition a number that Spark hashes into it."""
+    partition = F.pmod(F.hash(F.col("id").cast("int")), F.lit(partitions)).alias("partition")
+    found = {row["partition"]: row["id"] for row in spark.range(32 * partitions).select("id", partition).collect()}
+    assert len(found) == partitions, f"only {len(found)} of {partitions} partitions have a number"
+    return [found[partition] for partition in range(partitions)]
 
 
 def _thinned(pairs: DataFrame, key: str, other: str, wanted: int, seed: int) -> DataFrame:

@@ -13,11 +13,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.lake import Publication
-from synthspark.pipeline.context import Context
+from synthspark.pipeline.context import Context, als_blocks
 from synthspark.pipeline.featurize import als_settings
 from synthspark.recommend import Factors, fit_als, recommendations, with_virtual
 from synthspark.retrieval import scored
-from synthspark.session import task_slots
 from synthspark.synthesis.generate import histories, preferences
 from synthspark.synthesis.placing import draw_items
 
@@ -91,7 +90,7 @@ def best_form(context: Context, staged: Publication, asked: Asked) -> tuple[Form
     tried: dict[Form, float] = {}
     for form in FORMS:
         rows = staged.keep("form/rows", with_virtual(asked.train, baskets(context, asked, form)))
-        factors = fit_als(rows, als_settings(context), 2 * task_slots(context.spark))
+        factors = fit_als(rows, als_settings(context), als_blocks(context))
         users = factors.users.join(asked.made.select("user_index"), on="user_index", how="left_semi")
         items = factors.items.join(asked.targets.select("item_index"), on="item_index", how="left_semi")
         tried[form] = _liked(asked, staged.keep("form/lists", _lists(asked, users, items))) / best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,8 @@ from synthspark.config import Config
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.feeds import factors_in
 from synthspark.lake import Lake
+
+LEAST_BLOCKS, EVENTS_PER_BLOCK = 4, 1_000_000
 
 
 def _ignore(_name: str, _record: dict[str, Any]) -> None:
@@ -74,6 +77,14 @@ class StageReport:
 def side_name(key: str) -> str:
     """`item_id` -> `items`."""
     return key.removesuffix("_id") + "s"
+
+
+def als_blocks(context: Context) -> int:
+    """How many blocks ALS cuts users and items into: by the data. Its random start follows the blocks, so that a
+    number that followed the cluster would give other factors wherever the job has more or fewer executors.
+    """
+    events = int(context.record("clean")["rows"]["clean/events"])
+    return max(LEAST_BLOCKS, math.ceil(events / EVENTS_PER_BLOCK))
 
 
 def indexed_interactions(context: Context) -> DataFrame:

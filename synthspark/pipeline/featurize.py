@@ -16,10 +16,9 @@ from synthspark.features.interactions import behaviour_features, category_shares
 from synthspark.indexing import with_index
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, open_pairs
-from synthspark.pipeline.context import Context, StageReport, side_name
+from synthspark.pipeline.context import Context, StageReport, als_blocks, side_name
 from synthspark.pipeline.profiles import split_off, with_tokens
 from synthspark.recommend import AlsSettings, fit_als, rating
-from synthspark.session import task_slots
 
 ROW_GROUP_BYTES = 16 * 1024 * 1024
 CATEGORY_SHARES = 8
@@ -59,8 +58,10 @@ def attribute_kinds(context: Context, key: str) -> dict[str, str]:
 
 
 def num_files(context: Context, rows: int, columns: int) -> int:
-    """Files (of one row group each) of a feed: enough for every process, and about 16 MB each."""
-    return max(4, 2 * context.config.train.processes, math.ceil(rows * columns * 4 / ROW_GROUP_BYTES))
+    """Files (of one row group each) of a feed: about 16 MB each, and as many for one process as for the other."""
+    processes = context.config.train.processes
+    least = max(4, 2 * processes, math.ceil(rows * columns * 4 / ROW_GROUP_BYTES))
+    return processes * math.ceil(least / processes)
 
 
 def als_settings(context: Context) -> AlsSettings:
@@ -80,14 +81,14 @@ def space_settings(context: Context, space: str) -> AlsSettings:
 
 def write_feed(context: Context, write: Write, name: str, feed: DataFrame, rows: int) -> None:
     """Stage a feed of about `rows` rows by `write`, shuffled, in row groups that can be sharded."""
-    shuffled = spread(feed, num_files(context, rows, len(feed.columns)), context.config.seed)
+    shuffled = spread(feed, num_files(context, rows, len(feed.columns)), rows, context.config.seed)
     write(name, shuffled, feed=True, row_group_bytes=ROW_GROUP_BYTES)
 
 
 def write_space(context: Context, write: Write, prefix: str, space: str, pairs: DataFrame) -> None:
     """Fit a preference space on `pairs` (`user_index`, `item_index`, `rating`) and stage both its tables by `write`."""
     settings, name = space_settings(context, space), f"{prefix}{space}"
-    factors = fit_als(pairs, settings, 2 * task_slots(context.spark))
+    factors = fit_als(pairs, settings, als_blocks(context))
     for key, vectors in (("item_id", factors.items), ("user_id", factors.users)):
         index = f"{key.removesuffix('_id')}_index"
         breadth = pairs.groupBy(index).agg(F.count(F.lit(1)).alias("breadth"))

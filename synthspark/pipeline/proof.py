@@ -18,12 +18,11 @@ from synthspark.judging import ItemStatistics, PairTable, item_statistics
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, place
 from synthspark.pipeline.baskets import Asked, Form, baskets, best_form, cold_users
-from synthspark.pipeline.context import Context, StageReport
+from synthspark.pipeline.context import Context, StageReport, als_blocks
 from synthspark.pipeline.featurize import als_settings
 from synthspark.pipeline.learning import NOTHING, Learned, Side, learn
 from synthspark.pipeline.splits import protocol_splits
 from synthspark.recommend import fit_als, with_virtual
-from synthspark.session import task_slots
 from synthspark.synthesis.generate import preferences
 
 Results = dict[str, dict[str, SliceResult]]
@@ -208,7 +207,7 @@ class _Proof:
     def _by_als(self, arm: str, rows: DataFrame, asked: Questions
                 ) -> dict[str, SliceResult]:  # fmt: skip
         context, ks = self.context, self.context.config.evaluate.ks
-        settings, blocks, judged = als_settings(context), 2 * task_slots(context.spark), []
+        settings, blocks, judged = als_settings(context), als_blocks(context), []
         for start in range(context.config.evaluate.als_seeds):
             factors = fit_als(rows, replace(settings, seed=settings.seed + start), blocks)
             lists = self.staged.keep(f"{arm}/{start}", ranked(self.split, factors.users, factors.items, max(ks)))

@@ -6,10 +6,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.indexing import with_index
-from synthspark.pipeline.context import Context, StageReport
+from synthspark.pipeline.context import Context, StageReport, als_blocks
 from synthspark.pipeline.featurize import als_settings
 from synthspark.recommend import Factors, fit_als, rating, recommendations
-from synthspark.session import task_slots
 
 
 def recommend(context: Context) -> StageReport:
@@ -26,7 +25,7 @@ def recommend(context: Context) -> StageReport:
         ratings = summed.join(users, on="user_id", how="inner").join(items, on="item_id", how="inner")
         ratings = ratings.withColumn("rating", rating(F.col("weight"), unit)).persist()
         report.rows_in = ratings.count()
-        factors = fit_als(ratings, als_settings(context), 2 * task_slots(context.spark))
+        factors = fit_als(ratings, als_settings(context), als_blocks(context))
         seen = None
         if config.exclude_seen:
             seen = real.join(users, on="user_id", how="inner").join(items, on="item_id", how="inner")

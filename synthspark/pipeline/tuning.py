@@ -13,9 +13,8 @@ from synthspark.indexing import uniform
 from synthspark.judging import MERIT
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import Placing
-from synthspark.pipeline.context import Context
+from synthspark.pipeline.context import Context, als_blocks
 from synthspark.recommend import AlsSettings, fit_als, with_virtual
-from synthspark.session import task_slots
 from synthspark.synthesis.placing import place_items
 
 BUDGETS = (0.01, 0.03, 0.1, 0.2)
@@ -86,7 +85,7 @@ def tuned(
             chosen = place_items(merits, users, density * placing.budget, context.config.synthesize.min_events)
             rows = with_virtual(rows, chosen.withColumn("weight", F.lit(placing.weight) * F.col(MERIT)))
         rows = staged.keep("trial/rows", rows)
-        factors = fit_als(rows, als, 2 * task_slots(context.spark))
+        factors = fit_als(rows, als, als_blocks(context))
         lists = staged.keep("trial/lists", ranked(split, factors.users, factors.items, K))
         found = measure(asked, lists, [K])
         trial = Trial(*(float(found[s].sums.means()[0]) for s in ("cold", "warm", "all")))

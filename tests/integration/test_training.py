@@ -206,3 +206,14 @@ def test_shards_of_any_size_train_to_the_end(spark: SparkSession, task: Training
     history = train_all(spark, [unequal], 2, lambda *_: None)[unequal.output_url]["history"]
     assert [r["epoch"] for r in history] == [1, 2, 3]
     assert all(np.isfinite(r["generator_loss"]) for r in history)
+
+
+def test_two_processes_reach_the_loss_of_one(spark: SparkSession, task: TrainingTask) -> None:
+    """With half the rows per step each. Measured: 1.0 to 1.6 % apart with the same seed, 16 % between seeds."""
+    losses = []
+    for processes in (1, 2):
+        url = f"{task.output_url}-{processes}"
+        shared = TrainingTask(**vars(task) | {"batch_size": 24 // processes, "epochs": 15, "output_url": url})
+        history = train_all(spark, [shared], processes, lambda *_: None)[url]["history"]
+        losses.append(np.mean([r["generator_loss"] for r in history[-3:]]))
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
