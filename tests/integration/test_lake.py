@@ -62,6 +62,20 @@ def test_a_new_run_rewrites_nothing_and_dropping_it_leaves_the_lake_as_it_was(la
     assert lake.runs() == ["a"]
 
 
+def test_two_at_once_do_not_meet(lake: Lake) -> None:
+    """Two runs, and one of them twice: whoever publishes last is whole, and nothing of the others' is touched."""
+    with lake.publication("a", "clean") as first, lake.publication("a", "clean") as again:
+        with lake.publication("b", "clean") as other:
+            for number, staged in enumerate((first, again, other)):
+                staged.write("clean/x", rows(lake, number))
+                staged.write("clean/y", rows(lake, number))
+        lake.sweep("b")  # of one that goes on after it was killed
+    assert {t: lake.read(f"clean/{t}", "a").collect()[0]["n"] for t in ("x", "y")} == {"x": 0, "y": 0}
+    assert {t: lake.read(f"clean/{t}", "b").collect()[0]["n"] for t in ("x", "y")} == {"x": 2, "y": 2}
+    assert lake.records("a").keys() == lake.records("b").keys() == {"clean"}
+    assert not [f for f in files(lake) if f.startswith("_staging")]
+
+
 def test_dropping_an_unknown_run_names_the_nearest(lake: Lake) -> None:
     publish(lake, "20260101T120000-ab12cd", "clean")
     before = files(lake)
