@@ -314,8 +314,8 @@ class Synthesize(Section):
     """Events that every cold or new entity gets at least."""
     basket_weight: float = Field(default=0.01, gt=0)
     """Weight of a cold user's virtual event, in median real interactions: what he really does must outweigh it."""
-    max_events: int = Field(default=200, ge=1)
-    """Events that a new user gets at most."""
+    max_events: int = Field(default=1000, ge=1)
+    """Events that a new user gets at most; a bound on what one generated activity can cost, not a shape."""
 
     @property
     def fixed_budget(self) -> float | None:
