@@ -67,6 +67,8 @@ def test_als_gives_back_what_the_best_form_tells_it(
     lake = Lake(spark, str(tmp_path))
     context = Context(spark, lake, config, "r")
     with lake.publication("r", "clean") as staged:
+        staged.write("clean/events", spark.range(3))  # how many there are decides ALS's blocks
+    with lake.publication("r", "featurize") as staged:
         form, shares = best_form(context, staged, asked(shop, 1))
     assert form is not None
     assert len(shares) == 1 + len(FORMS)
