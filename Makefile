@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster dist dist-env benchmark-utility benchmark-profiles benchmark-stability lint types doctor clean
+.PHONY: help demo test test-cluster test-faults dist dist-env benchmark-utility benchmark-profiles benchmark-stability lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +32,9 @@ test: $(VENV)/.installed data/ml-100k/movies.parquet  ## The whole test suite.
 
 test-cluster: $(VENV)/.installed  ## The job on a standalone Spark cluster that is started here, on loopback.
 	$(BIN)/python -m pytest -m cluster
+
+test-faults: $(VENV)/.installed  ## What survives a kill -9 on that cluster: driver, executor, Python worker, training.
+	$(BIN)/python -m pytest -m faults
 
 dist: $(VENV)/.installed  ## dist/synthspark-<version>.zip, for spark-submit --py-files.
 	$(BIN)/python scripts/dist.py

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from planted import STAGES_JOB, UP_TO_SYNTHESIZE, small
 from standalone import ROOT, Cluster, bare_python
+from submitted import Job
 
 from tests.integration.test_pipeline import write_shop
 
@@ -60,3 +61,8 @@ def undisturbed(cluster: Cluster, archive: Path, config: Path) -> str:
     driver = cluster.submit(STAGES_JOB, [str(config), "whole", *UP_TO_SYNTHESIZE], archive)
     assert driver.wait() == 0, driver.words
     return "whole"
+
+
+@pytest.fixture
+def job(cluster: Cluster, archive: Path, config: Path) -> Job:
+    return Job(cluster, archive, config)
