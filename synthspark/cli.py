@@ -195,13 +195,10 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
     log.configure(False)
     config = load(path, list(overrides))
     from synthspark.lake import Lake
-    from synthspark.session import build_session
+    from synthspark.session import session
 
-    spark = build_session("synthspark lake", config.spark)
-    try:
+    with session("synthspark lake", config.spark) as spark:
         yield Lake(spark, config.lake.root, config.lake.format), log.console()
-    finally:
-        spark.stop()
 
 
 @cli.command()
@@ -229,16 +226,13 @@ def init(
     from synthspark import log
     from synthspark.config import parse_text
     from synthspark.pipeline.init import first_configuration
-    from synthspark.session import build_session
+    from synthspark.session import session
 
     log.configure(False)
     paths = {n: p for n, p in (("events", events), ("items", items), ("users", users)) if p is not None}
     given = {n: c for n, c in (("user_id", user_id), ("item_id", item_id)) if c is not None}
-    spark = build_session("synthspark init", {})
-    try:
+    with session("synthspark init", {}) as spark:
         text = first_configuration(spark, paths, lake, kind, given)
-    finally:
-        spark.stop()
     parse_text(text, str(output))
     output.write_text(text, encoding="utf-8")
     out = log.console()
@@ -328,17 +322,14 @@ def _context(
 ) -> Iterator[Context]:
     from synthspark.lake import Lake, new_run_id
     from synthspark.pipeline.context import Context
-    from synthspark.session import build_session
+    from synthspark.session import session
 
-    spark = build_session(f"synthspark {stage or 'run'}", config.spark)
-    try:
+    with session(f"synthspark {stage or 'run'}", config.spark) as spark:
         lake = Lake(spark, config.lake.root, config.lake.format)
         if run_id is None:
             earlier = needs[stage] if stage is not None else ()
             run_id = lake.latest_run(earlier[-1]) if earlier else new_run_id()
         yield Context(spark, lake, config, run_id, on_epoch)
-    finally:
-        spark.stop()
 
 
 def main() -> None:

@@ -62,14 +62,11 @@ def java_version() -> str:
 
 
 def _spark() -> str:
-    from synthspark.session import build_session
+    from synthspark.session import session
 
-    spark = build_session("synthspark doctor", {})
-    try:
+    with session("synthspark doctor", {}) as spark:
         assert spark.range(3).count() == 3
         return f"{spark.version}, {spark.sparkContext.master}"
-    finally:
-        spark.stop()
 
 
 def _petastorm() -> str:
@@ -106,13 +103,10 @@ def _gpu() -> str:
 def _lake(path: Path) -> str:
     from synthspark.config import load
     from synthspark.lake import Lake
-    from synthspark.session import build_session
+    from synthspark.session import session
 
     config = load(path)
-    spark = build_session("synthspark doctor", config.spark)
-    try:
+    with session("synthspark doctor", config.spark) as spark:
         lake = Lake(spark, config.lake.root, config.lake.format)
         lake.check_writable()
         return f"{lake.root} can be written; {len(lake.runs())} runs"
-    finally:
-        spark.stop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
@@ -49,6 +50,16 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+@contextmanager
+def session(app_name: str, settings: Mapping[str, str]) -> Iterator[SparkSession]:
+    """`build_session`, stopped when the block ends."""
+    spark = build_session(app_name, settings)
+    try:
+        yield spark
+    finally:
+        spark.stop()
 
 
 def is_local(spark: SparkSession) -> bool:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 WARM_TOLERANCE = 0.01
+DEPTH = 20
+
+
+def depth(ks: Collection[int]) -> int:
+    """The k of `ks` that is decided and shown by: DEPTH, or the largest where that was not measured."""
+    return DEPTH if DEPTH in ks else max(ks)
 
 
 @dataclass(frozen=True)

@@ -151,13 +151,11 @@ def _shared(events: Sequence[ColumnFacts], table: Sequence[ColumnFacts], role: s
 
 def _named(role: str, columns: Sequence[ColumnFacts]) -> str | None:
     fits = [c for c in columns if _may_be(role, c)]
-    rated = [(_matches(c.name, WORDS[role]), -i, c.name) for i, c in enumerate(fits)]
-    best = max(rated, default=None)
-    if best is None or (not best[0] and role != "ts"):
+    best = max(fits, key=lambda c: _matches(c.name, WORDS[role]), default=None)
+    if best is None:
         return None
-    if role == "ts" and not best[0] and not any(c.name == best[2] and c.epoch is None for c in fits):
-        return None  # a number that could be a time, by chance
-    return best[2]
+    dated = role == "ts" and best.epoch is None  # whatever it is called; a number could be a time by chance
+    return best.name if dated or _matches(best.name, WORDS[role]) else None
 
 
 def _may_be(role: str, column: ColumnFacts) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from synthspark.evaluation.arms import MetricRow, metric_rows, paired_difference
-from synthspark.evaluation.gate import Difference, Verdict, together, verdict
+from synthspark.evaluation.gate import Difference, Verdict, depth, together, verdict
 from synthspark.lake import STAGES
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.likeness import likeness
@@ -55,7 +55,7 @@ def _decide(context: Context, results: list[Results]) -> Verdict:
     if not {"real", PRODUCT} <= set(results[0]):
         return Verdict(False, f"do not ship: the arms 'real' and {PRODUCT!r} were not both judged")
 
-    k = 20 if 20 in config.ks else max(config.ks)
+    k = depth(config.ks)
 
     def difference(name: str) -> Difference:
         sums: Mapping[str, list[Any]] = {a: [r[a][name].sums for r in results] for a in ("real", PRODUCT)}

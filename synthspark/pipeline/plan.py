@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.clean import classify_entities, classify_events
@@ -41,7 +42,7 @@ def plan(context: Context) -> Iterator[str]:
     rows["events"] = events.count()
     yield f"events: {rows['events']:,} rows of {config.source.events.path or config.source.events.table}"
     yield from _without(config)
-    yield from _types(context)
+    yield from _types(config, events)
     yield from _written(config)
     yield _duration(context, rows["events"])
 
@@ -56,9 +57,8 @@ def _without(config: Config) -> Iterator[str]:
         yield "nothing is declared of items: cold items cannot be told apart, and protocol cold_item shows no gain"
 
 
-def _types(context: Context) -> Iterator[str]:
+def _types(config: Config, events: DataFrame) -> Iterator[str]:
     """Types of events, with what becomes of them. Raises SourceError where all would be rejected."""
-    config = context.config
     column, weights = config.source.events.columns.get("event_type"), config.events.weights
     if column is None:
         if config.source.events.event_type not in weights:
@@ -66,7 +66,6 @@ def _types(context: Context) -> Iterator[str]:
                               f"would be rejected; add it to events.weights ({', '.join(weights)})")  # fmt: skip
         return
     kind = F.expr(column.expr) if isinstance(column, Expression) else F.col(quoted(column))
-    events = read_source(context.spark, config.source.events, "events")
     counts = events.groupBy(F.trim(kind.cast("string")).alias("t")).count().orderBy(F.desc("count"), "t")
     found = [(str(r["t"]), int(r["count"])) for r in counts.limit(MOST_TYPES).collect()]
     for name, count in found:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from pyspark.sql import functions as F
 
 from synthspark.config import public_yaml
-from synthspark.pipeline.context import Context
+from synthspark.pipeline.context import Context, side_name
+from synthspark.pipeline.featurize import attribute_kinds
 from synthspark.pipeline.train import ROLES
-from synthspark.report import Curve, Distribution, Example, Facts, Heat, page
+from synthspark.report import Curve, Distribution, Example, Facts, Heat
 from synthspark.report.distributions import Parts, by_class, by_reach, by_size, by_value
 from synthspark.report.nearest import nearest_rows
 from synthspark.schemas import quoted
@@ -20,6 +21,7 @@ ATTRIBUTES = 8
 """Of a table, the first declared: more pictures are not looked at."""
 EXAMPLES = 3
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+KEYS = ("item_id", "user_id")
 REAL, MADE = "real", "synthetic"
 
 
@@ -30,6 +32,8 @@ def report_path(context: Context) -> str:
 
 def write_report(context: Context) -> None:
     """Write the report beside metrics.json, which must be there."""
+    from synthspark.report.page import page  # what draws is no business of the stages before
+
     metrics = json.loads(context.lake.read_text(f"{context.lake.path('reports', context.run_id)}/metrics.json"))
     facts = Facts(
         run_id=context.run_id,
@@ -38,7 +42,7 @@ def write_report(context: Context) -> None:
         distributions=list(_distributions(context)),
         heats=_heats(metrics["fidelity"]),
         curves=list(_curves(context)),
-        examples=[e for side in ("items", "users") for e in _examples(context, side)],
+        examples=[e for key in KEYS for e in _examples(context, key)],
         rejects=_rejects(context),
         configuration=public_yaml(context.config),
     )
@@ -49,10 +53,10 @@ def _distributions(context: Context) -> Iterator[Distribution]:
     events = _parts(context, "events")
     if events is not None:
         yield from filter(None, _of_events(context, events))
-    for side in ("items", "users"):
-        parts = _parts(context, side, "origin like 'new_%'")
+    for key in KEYS:
+        parts = _parts(context, side_name(key), "origin like 'new_%'")
         if parts is not None:
-            yield from filter(None, _of_attributes(context, side, parts))
+            yield from filter(None, _of_attributes(context, key, parts))
 
 
 def _of_events(context: Context, events: Parts) -> Iterator[Distribution | None]:
@@ -69,9 +73,9 @@ def _of_events(context: Context, events: Parts) -> Iterator[Distribution | None]
     yield by_class(events, F.weekday(local), WEEKDAYS, "Day of the week")
 
 
-def _of_attributes(context: Context, side: str, parts: Parts) -> Iterator[Distribution | None]:
-    for name, kind in list(_attributes(context, side).items())[:ATTRIBUTES]:
-        title, column = f"{name}, {side}", F.col(quoted(name))
+def _of_attributes(context: Context, key: str, parts: Parts) -> Iterator[Distribution | None]:
+    for name, kind in list(attribute_kinds(context, key).items())[:ATTRIBUTES]:
+        title, column = f"{name}, {side_name(key)}", F.col(quoted(name))
         if kind == "multi":
             each = {n: df.select(F.explode(column).alias("v")) for n, df in parts.items()}
             yield by_value(each, F.col("v"), title)
@@ -88,17 +92,11 @@ def _parts(context: Context, table: str, condition: str = "true") -> Parts | Non
     return {REAL: context.read(f"clean/{table}"), MADE: made} if made.take(1) else None
 
 
-def _attributes(context: Context, side: str) -> Mapping[str, str]:
-    source = getattr(context.config.source, side)
-    return dict(source.attributes) if source is not None else {}
-
-
-def _examples(context: Context, side: str) -> Iterator[Example]:
+def _examples(context: Context, key: str) -> Iterator[Example]:
+    side, kinds = side_name(key), attribute_kinds(context, key)
     parts = _parts(context, side, "origin like 'new_%'")
     if parts is None:
         return
-    kinds = _attributes(context, side)
-    key = f"{side.removesuffix('s')}_id"
     made = [r.asDict() for r in parts[MADE].orderBy(key).limit(EXAMPLES).collect()]
     for new, real in zip(made, nearest_rows(parts[REAL], made, kinds), strict=True):
         yield Example(side, {name: (new[name], real[name]) for name in (key, *kinds)})

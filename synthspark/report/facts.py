@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 
@@ -62,4 +62,3 @@ class Facts:
     """`source`, `reason`, `rows`, and `raw`, one of them."""
     configuration: str = ""
     """YAML, without secrets."""
-    notes: Sequence[str] = field(default_factory=list)

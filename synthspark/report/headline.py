@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from synthspark.evaluation.gate import depth
+
 WHO = {
     "cold_item": "items that nobody has bought yet",
     "cold_user": "users of whom nothing is known but their profile",
@@ -21,7 +23,7 @@ def headline(metrics: Mapping[str, Any]) -> str:
     ask = "Use the synthetic events" if verdict["ship"] else "Do not use the synthetic events"
     if not rows:
         return f"{ask}."
-    protocol, k = rows[0]["protocol"], _depth(rows)
+    protocol, k = rows[0]["protocol"], depth({int(r["k"]) for r in rows})
     found = {(arm, part): mean(rows, protocol, arm, part, "ndcg", k)
              for arm in ("real", "real+synthetic") for part in ("cold", "warm")}  # fmt: skip
     before, after = found["real", "cold"], found["real+synthetic", "cold"]
@@ -44,11 +46,6 @@ def mean(rows: Sequence[Mapping[str, Any]], protocol: str, arm: str, part: str, 
     found = [r[field] for r in rows if (r["protocol"], r["arm"], r["slice"], r["metric"], r["k"]) == wanted]
     known = [v for v in found if v is not None]
     return sum(known) / len(known) if known else None
-
-
-def _depth(rows: Sequence[Mapping[str, Any]]) -> int:
-    ks = {int(r["k"]) for r in rows}
-    return 20 if 20 in ks else max(ks)
 
 
 def _times(before: float, after: float) -> str:

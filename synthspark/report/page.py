@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from synthspark import __version__
+from synthspark.evaluation.gate import depth
 from synthspark.report import pictures
 from synthspark.report.facts import Facts
 from synthspark.report.headline import headline, mean
@@ -68,8 +69,7 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _protocol(rows: Sequence[Mapping[str, Any]], protocol: str) -> dict[str, Any]:
     """Pictures by slice, and the table behind them."""
     mine = [r for r in rows if r["protocol"] == protocol]
-    ks = {int(r["k"]) for r in mine}
-    k = 20 if 20 in ks else max(ks)
+    k = depth({int(r["k"]) for r in mine})
     arms = list(dict.fromkeys(str(r["arm"]) for r in mine))
     parts = [s for s in SLICES if any(r["slice"] == s for r in mine)]
     figures = []

@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from synthspark.report import Curve, Distribution, Example, Facts, Heat, page
+from synthspark.report import Curve, Distribution, Example, Facts, Heat
 from synthspark.report.headline import headline
+from synthspark.report.page import page
 from synthspark.secrets import without_secrets
 
 NASTY = "<script>alert('$x_1^2$')</script>\n" + "長い" * 40
