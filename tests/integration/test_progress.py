@@ -1,8 +1,14 @@
+"""What is seen while a job is half done; no test here goes by a clock: the job waits until it has been seen."""
+
 from __future__ import annotations
 
 import io
 import logging
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -14,40 +20,64 @@ from synthspark.terminal import Terminal
 
 pytestmark = pytest.mark.spark
 
-
-def work(spark: SparkSession, seconds: float) -> None:
-    spark.sparkContext.parallelize(range(4), 4).map(lambda _: time.sleep(seconds)).count()
+PATIENCE = 120
 
 
-def test_tasks_are_counted_while_a_job_runs_and_not_when_it_is_over(spark: SparkSession) -> None:
+@contextmanager
+def half_done(spark: SparkSession, folder: Path) -> Iterator[None]:
+    """A job of four tasks of which two end at once and two when the block does."""
+    gate = str(folder / "gate")
+
+    def task(number: int) -> int:
+        while number >= 2 and not Path(gate).exists():
+            time.sleep(0.02)
+        return number
+
+    job = threading.Thread(target=lambda: spark.sparkContext.parallelize(range(4), 4).map(task).count())
+    job.start()
+    try:
+        yield
+    finally:
+        Path(gate).touch()
+        job.join(PATIENCE)
+    assert not job.is_alive()
+
+
+def until(seen: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not seen():
+        assert time.monotonic() < end, "not seen"
+        time.sleep(0.02)
+
+
+def test_tasks_are_counted_while_a_job_runs_and_no_more_once_stopped(spark: SparkSession, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     watch = SparkWatch(spark, 0.05, lambda done, tasks: seen.append((done, tasks)))
-    work(spark, 0.5)
-    time.sleep(0.3)
-    watch.stop()
-    assert seen and all(0 <= done <= tasks == 4 for done, tasks in seen)
-    assert max(done for done, _ in seen) >= 2, "two of four tasks are over when the other two begin"
-    before = len(seen)
-    work(spark, 0.2)
-    assert len(seen) == before
+    with half_done(spark, tmp_path):
+        until(lambda: (2, 4) in seen)
+        watch.stop()
+        before = len(seen)
+        time.sleep(0.3)
+    assert len(seen) == before, "who is stopped looks no more"
+    assert all(0 <= done <= tasks == 4 for done, tasks in seen)
 
 
 def test_without_a_terminal_progress_is_lines(
-    spark: SparkSession, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synthspark.terminal.LINE_SECONDS", 0.05)
     terminal = Terminal(Console(file=io.StringIO()))
     with caplog.at_level(logging.INFO, "synthspark"):
         terminal.before("clean", spark)
-        work(spark, 0.3)
+        with half_done(spark, tmp_path):
+            until(lambda: any(line.endswith("Spark has done 2 of 4 tasks") for line in caplog.messages))
         terminal.after("clean", StageReport())
-    assert any("clean: " in line and "of 4 tasks" in line for line in caplog.messages)
 
 
-def test_a_terminal_shows_a_bar(spark: SparkSession) -> None:
+def test_a_terminal_shows_a_bar(spark: SparkSession, tmp_path: Path) -> None:
     written = io.StringIO()
     terminal = Terminal(Console(file=written, force_terminal=True, width=100))
     terminal.before("clean", spark)
-    work(spark, 0.8)
+    with half_done(spark, tmp_path):
+        until(lambda: "2 of 4 tasks" in written.getvalue())
     terminal.close()
-    assert "of 4 tasks" in written.getvalue()
