@@ -55,10 +55,12 @@ def test_hours_without_times_have_no_picture(spark: SparkSession) -> None:
 def test_the_nearest_row_is_the_nearest_in_all_columns(spark: SparkSession) -> None:
     kinds = {"ka tegorie": "categorical", "p": "numeric", "tags": "multi"}
     real = spark.createDataFrame(
-        [("1", "x", 0.0, ["a"]), ("2", "y", 9.0, ["a", "b"]), ("3", None, 10.0, None)],
+        [("1", "x", 0.0, ["a"]), ("2", "y", 9.0, ["a", "b"]), ("3", None, 10.0, None), ("4", "x", 10.0, ["a"])],
         "id string, `ka tegorie` string, p double, tags array<string>",
     )
     new = [{"ka tegorie": "y", "p": 1.0, "tags": ["a"]}, {"ka tegorie": None, "p": None, "tags": None}]
     # the first: 1 + .1 + 0 to the first row, 0 + .8 + 1 to the second; a missing value is like a missing value
     assert [r["id"] for r in nearest_rows(real, new, kinds)] == ["1", "3"]
+    # the first and the fourth are equal but for the number
+    assert [r["id"] for r in nearest_rows(real, [{"ka tegorie": "x", "p": 9.5, "tags": ["a"]}], kinds)] == ["4"]
     assert nearest_rows(real, [], kinds) == []

@@ -72,6 +72,9 @@ def test_what_comes_from_data_is_text_and_every_picture_is_a_drawing() -> None:
         assert kind == "data:image/svg+xml;base64"
         assert ElementTree.fromstring(base64.b64decode(data)).tag.endswith("svg")
         assert b"<script" not in base64.b64decode(data)
+    drawn = [base64.b64decode(source.partition(",")[2]).decode() for source in tags.images]
+    gauges = [svg for svg in drawn if "membership inference AUC" in svg]
+    assert len(gauges) == 1 and "singled out by one attribute" in gauges[0] and "nearer to train" not in gauges[0]
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", html), "the page asks nobody for anything"
     assert "1,234" in html and "2,000" not in html
 
