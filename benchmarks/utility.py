@@ -1,15 +1,16 @@
 """The utility tables from raw data: `make benchmark-utility` (about an hour on 2 cores).
 
-Runs clean, featurize and evaluate on both shops with three split seeds and writes docs/utility.md and
-benchmarks/results/utility.json (rows as in metrics.json, with `shop` and `table`). `--shop ml-100k` does one shop
-only, and `--table time` one table; what is there of the others is kept.
+Runs clean, featurize and evaluate on both shops with three split seeds and writes docs/utility.md,
+benchmarks/results/utility.json (rows as in metrics.json, with `shop` and `table`) and verdicts.json beside it (what the
+gate said of each table). `--shop ml-100k` does one shop only, and `--table time` one table; what is there of the others
+is kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from synthspark.cli import run_job
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "utility.json"
+VERDICTS = RESULTS.with_name("verdicts.json")
 SEEDS = (0, 1, 2)
 K = 20
 AUTO = ("synthesize.budget=auto", "synthesize.weight=auto")  # chosen on each split's own training rows
@@ -40,7 +42,7 @@ ABLATIONS = {
 ALS_TRIED = ((32, 0.1, 1.0), (64, 0.1, 1.0), (96, 0.1, 1.0))
 """Rank, regularization and alpha, on real rows alone and a split that no table is of."""
 PLAIN, TUNED = (32, 0.1, 1.0), (64, 0.1, 1.0)
-"""What the tables are made with, and that of the table `tuned`: better by validation, and twice as dear."""
+"""What the tables are made with, and those of `tuned` and `gate`: better by validation, and twice as dear."""
 ALS_KEYS = ("rank", "regularization", "alpha")
 TUNING_SEED = 9
 TABLES: dict[str, list[str]] = {
@@ -49,6 +51,8 @@ TABLES: dict[str, list[str]] = {
     "cold_item": ["evaluate.protocols=[cold_item]", f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true"],
     "tuned": ["evaluate.protocols=[cold_item]", "evaluate.arms=[real, real+synthetic, permuted, knn, ridge]",
               "synthesize.budget=0.2", "synthesize.weight=0.5", "evaluate.profiles=false"],
+    "gate": ["evaluate.protocols=[cold_item]", "evaluate.arms=[real, real+synthetic]", "evaluate.als_seeds=2",
+             "synthesize.budget=0.2", "synthesize.weight=0.5", "evaluate.profiles=false"],
     "ablations": ["evaluate.protocols=[cold_item]", "evaluate.arms=[real, real+synthetic, no_judge]",
                   "synthesize.budget=0.1", "synthesize.weight=0.5",
                   f"evaluate.ablations={json.dumps(ABLATIONS)}"],
@@ -67,6 +71,7 @@ COLUMNS = {
 def main(shops: Sequence[str], tables: Sequence[str], seeds: Sequence[int]) -> None:
     """Run what is asked for and write both files."""
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    verdicts: dict[str, str] = json.loads(VERDICTS.read_text()) if VERDICTS.exists() else {}
     for shop in shops:
         lake = ROOT / "benchmarks" / "lake" / shop
         fixed = [f"lake.root={lake}", f"evaluate.seeds={list(seeds)}", "evaluate.als_seeds=1", *AUTO]
@@ -74,39 +79,44 @@ def main(shops: Sequence[str], tables: Sequence[str], seeds: Sequence[int]) -> N
             run_job(SHOPS[shop], stage, "utility", [*fixed, *_als(PLAIN)])
         for table in tables:
             new = []
-            for als in {"als": ALS_TRIED, "tuned": (TUNED,)}.get(table, (PLAIN,)):
+            for als in {"als": ALS_TRIED, "tuned": (TUNED,), "gate": (TUNED,)}.get(table, (PLAIN,)):
                 run_job(SHOPS[shop], "evaluate", "utility", [*fixed, *_als(als), *TABLES[table]])
                 metrics = json.loads((lake / "reports" / "utility" / "metrics.json").read_text())
                 new += [{"shop": shop, "table": table, "als": list(als), **row} for row in metrics["protocols"]]
             rows = [r for r in rows if (r["shop"], r["table"]) != (shop, table)] + new
+            verdicts[f"{shop} {table}"] = metrics["verdict"]["why"]
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps(rows, indent=0) + "\n")
-            (ROOT / "docs" / "utility.md").write_text(report(rows))
+            VERDICTS.write_text(json.dumps(verdicts, indent=0) + "\n")
+            (ROOT / "docs" / "utility.md").write_text(report(rows, verdicts))
 
 
 def _als(settings: tuple[int, float, float]) -> list[str]:
     return [f"recommend.{key}={value:g}" for key, value in zip(ALS_KEYS, settings, strict=True)]
 
 
-def report(rows: list[dict[str, Any]]) -> str:
-    """docs/utility.md: a table per shop and protocol."""
+def report(rows: list[dict[str, Any]], verdicts: Mapping[str, str]) -> str:
+    """docs/utility.md: a table per shop and protocol, and what the gate said of it where that was kept."""
     parts = [
         "# Utility",
         "Written by `make benchmark-utility`; protocols and arms are those of [evaluation](evaluation.md). Spark's "
-        f"ALS, the same settings for all arms, one start per split (two in time), k = {K}. Mean over the split seeds, "
-        "and in brackets the least and the greatest of them; with one split its 95 % interval over users.",
+        f"ALS, the same settings for all arms, one start per split (two in time and gate), k = {K}. "
+        "Mean over the split seeds, and in brackets the least and the greatest of them; with one split its 95 % "
+        "interval over users.",
     ]
     for key in dict.fromkeys((r["shop"], r["table"], r["protocol"]) for r in rows):
         mine = [r for r in rows if (r["shop"], r["table"], r["protocol"]) == key]
         shop, table, protocol = key
-        name = f"{table} ({protocol})" if table in ("ablations", "tuned") else protocol
-        if table == "tuned":
+        name = f"{table} ({protocol})" if table in ("ablations", "tuned", "gate") else protocol
+        if table in ("tuned", "gate"):
             name += ": ALS of rank 64, budget .2, weight .5"
         if table == "als":
             parts += [f"## {shop}, tuning of ALS, real rows alone, split {TUNING_SEED}", _tuning(mine)]
             continue
         parts.append(f"## {shop}, {name}, splits {', '.join(map(str, sorted({r['seed'] for r in mine})))}")
         parts.append(_table(mine, COLUMNS[protocol.partition("+")[0]]))
+        if table == "gate" and f"{shop} {table}" in verdicts:
+            parts.append(f"The gate, over all of them: {verdicts[f'{shop} {table}']}.")
     return "\n\n".join(parts) + "\n"
 
 
