@@ -52,12 +52,17 @@ def require_rows(df: DataFrame, table: str) -> None:
         raise SourceError(f"table {table}: it has no row; check its path, its format and its filter")
 
 
+BLANKS = " \t\n\x0b\f\r\u00a0"
+
+
 def as_id(column: Column, kind: T.DataType | None = None) -> Column:
     """An id as text: trimmed, null where nothing is left. Whole floats (pandas makes them of ids) lose their point."""
     if isinstance(kind, T.FractionalType):
         whole = (column == F.floor(column)) & (F.abs(column) < float(1 << 53))
         return F.when(whole, column.cast("decimal(20,0)").cast("string")).when(~F.isnan(column), column.cast("string"))
-    text = F.regexp_replace(column.cast("string"), r"^[\s\u00A0]+|[\s\u00A0]+$", "")
+    if isinstance(kind, T.IntegralType):
+        return column.cast("string")
+    text = F.btrim(column.cast("string"), F.lit(BLANKS))
     return F.when(text != "", text)
 
 

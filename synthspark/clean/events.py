@@ -37,6 +37,7 @@ REASONS = (
 )
 """In this order: a row is rejected for the first that applies."""
 
+DAY = "_day"
 Limits = tuple[float | None, float | None]
 
 
@@ -69,7 +70,9 @@ def classify_events(source: DataFrame, items: DataFrame | None, rules: EventRule
     _require_event_types(declared)
     typed = _typed(declared, rules)
     checked = typed.withColumn("reason", first_reason(_row_rules(rules, now)))
-    checked = checked.withColumn("raw", F.when(F.col("reason").isNotNull(), F.col("raw")))
+    sources = [F.col(f"_source_{name}").alias(source.label) for name, source in rules.columns.items()]
+    raw = F.when(F.col("reason").isNotNull(), F.to_json(F.struct(*sources)))
+    checked = checked.withColumn("raw", raw).drop(*[f"_source_{name}" for name in rules.columns])
     if items is not None:
         checked = _with_item_reason(checked, items, rules)
     if "ts" in rules.columns:
@@ -90,9 +93,8 @@ def _require_event_types(declared: DataFrame) -> None:
 
 
 def _typed(declared: DataFrame, rules: EventRules) -> DataFrame:
-    """The contract's columns, and the declared ones as JSON in `_raw` under their source names."""
+    """The contract's columns, and the declared ones as they came, named `_source_<name>`."""
     has = set(declared.columns)
-    named = [F.col(name).alias(source.label) for name, source in rules.columns.items()]
     nothing = F.lit(None)
     kind = F.trim("event_type") if "event_type" in has else F.lit(rules.event_type)
     instant = nothing.cast("timestamp")
@@ -108,7 +110,7 @@ def _typed(declared: DataFrame, rules: EventRules) -> DataFrame:
         *[(as_id(F.col(c)) if c in has else nothing.cast("string")).alias(c) for c in ("query", "session_id")],
         *[(_number(c, has).isNull() & F.col(c).isNotNull() if c in has else F.lit(False)).alias(f"_bad_{c}")
           for c in ("value", "price")],
-        F.to_json(F.struct(*named)).alias("raw"),
+        *[F.col(name).alias(f"_source_{name}") for name in rules.columns],
     )  # fmt: skip
 
 
@@ -155,13 +157,14 @@ def _by_owner(checked: DataFrame) -> DataFrame:
     """One exchange for all windows: by user, and rows already rejected (null users, say) spread over everything."""
     spread = F.concat(F.lit("\u0001"), F.xxhash64("raw").cast("string"))
     owner = F.when(F.col("reason").isNull(), F.col("user_id")).otherwise(spread)
-    return checked.withColumn("_owner", owner).repartition("_owner")
+    return checked.withColumn("_owner", owner).repartition("_owner").withColumn(DAY, F.to_date("ts"))
 
 
 def _with_duplicates(checked: DataFrame) -> DataFrame:
     """Keep one row of each user, item, type and instant, chosen by content: partitions must not matter."""
     content = F.xxhash64("value", "price", "query", "session_id")
-    key = Window.partitionBy("_owner", "item_id", "event_type", "ts").orderBy(content)
+    # The day says nothing that the instant does not; named first, it spares `_with_robots` a sort of its own.
+    key = Window.partitionBy("_owner", DAY, "item_id", "event_type", "ts").orderBy(content)
     place, before = F.row_number().over(key), F.lag(content).over(key)
     reason = F.when(place > 1, F.when(before == content, "duplicate").otherwise("duplicate_event"))
     return checked.withColumn("reason", F.coalesce("reason", reason))
@@ -169,6 +172,6 @@ def _with_duplicates(checked: DataFrame) -> DataFrame:
 
 def _with_robots(checked: DataFrame, limit: int) -> DataFrame:
     sound = F.col("reason").isNull()
-    day = Window.partitionBy("_owner", F.to_date("ts"))
+    day = Window.partitionBy("_owner", DAY)
     too_many = F.count(F.when(sound, 1)).over(day) > limit
     return checked.withColumn("reason", F.coalesce("reason", F.when(sound & too_many, "robot")))
