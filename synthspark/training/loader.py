@@ -1,17 +1,21 @@
-"""The feed: Petastorm reads this process's shard of a Parquet directory as batches of tensors.
+"""The feed: Petastorm reads this process's shard of a Parquet directory by row groups, which are cut into batches here.
 
-The only file that imports Petastorm. Why these settings and no others: docs/decisions/001-petastorm-pins.md.
+The only file that imports Petastorm. Its own loader shuffles row by row and costs four to seven times as much; rows of
+a feed lie in an order of hashes already, so that it is enough to shuffle the row groups and the rows within each. Why
+these settings and no others: docs/decisions/001-petastorm-pins.md.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import count
+from typing import Any
 
 import fsspec
+import numpy.typing as npt
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -22,9 +26,9 @@ from synthspark.training.storage import portable
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns of what it deprecates itself
     from petastorm import make_batch_reader
-    from petastorm.pytorch import BatchedDataLoader
 
-SHUFFLING_ROWS = 16_384
+Batch = dict[str, Tensor]
+"""Columns of as many rows each."""
 
 
 def check_feed(url: str, num_rows: int, processes: int) -> None:
@@ -57,24 +61,22 @@ def steps_per_epoch(num_rows: int, processes: int, batch_size: int) -> int:
 @contextmanager
 def feed(
     url: str, columns: list[str], batch_size: int, rank: int, processes: int, seed: int
-) -> Iterator[Iterator[dict[str, Tensor]]]:
+) -> Iterator[Iterator[Batch]]:
     """Batches of this process's shard, in an order that the seeds decide: one pass, or endless if shared.
 
     Several processes must not run dry before each other: their shards differ in size. So a shared feed starts over, and
     fills up the last batch of a pass from the next one.
     """
-    one_pass = partial(_one_pass, url, columns, batch_size, rank, processes)
-    batches = one_pass(seed) if processes == 1 else _endless(one_pass, batch_size, seed)
+    one_pass = partial(_row_groups, url, columns, rank, processes)
+    batches = _batches(one_pass(seed) if processes == 1 else _endless(one_pass, seed), batch_size)
     try:
         yield batches
     finally:
         batches.close()
 
 
-def _one_pass(
-    url: str, columns: list[str], batch_size: int, rank: int, processes: int, seed: int
-) -> Generator[dict[str, Tensor], None, None]:
-    """Every row of the shard once.
+def _row_groups(url: str, columns: list[str], rank: int, processes: int, seed: int) -> Generator[Batch, None, None]:
+    """Every row group of the shard once, its rows shuffled.
 
     One worker thread: more are faster, but their order cannot be reproduced. One epoch: at the start of a further one
     Petastorm draws the order again for as long as its queue is full, so that time decides it.
@@ -91,37 +93,59 @@ def _one_pass(
             seed=seed % (1 << 31) + 1,  # 0 would mean: not reproducible
             num_epochs=1,
         )
+    draws = torch.Generator().manual_seed(seed)
     try:
-        yield from BatchedDataLoader(
-            reader, batch_size=batch_size, shuffling_queue_capacity=max(SHUFFLING_ROWS, 2 * batch_size)
-        )
+        for group in reader:
+            values: dict[str, npt.NDArray[Any]] = group._asdict()
+            order = torch.randperm(len(next(iter(values.values()))), generator=draws).numpy()
+            # Column by column, which stays within the processor's cache; a copy, since what Arrow holds is read-only.
+            yield {name: torch.from_numpy(value[order]) for name, value in values.items()}
     finally:
         reader.stop()
         reader.join()
 
 
-def _endless(
-    one_pass: Callable[[int], Iterable[dict[str, Tensor]]], batch_size: int, seed: int
-) -> Generator[dict[str, Tensor], None, None]:
-    """Passes without end, each in an order of its own, as batches of exactly `batch_size`."""
-    held: dict[str, Tensor] = {}
+def _endless(one_pass: Callable[[int], Generator[Batch, None, None]], seed: int) -> Generator[Batch, None, None]:
+    """Passes without end, each in an order of its own."""
     for number in count():
         rows = 0
-        for batch in one_pass(seed + number):
-            rows += _rows(batch)
-            held = {name: torch.cat([held[name], value]) for name, value in batch.items()} if held else batch
-            while held and _rows(held) >= batch_size:
-                yield {name: value[:batch_size] for name, value in held.items()}
-                held = {name: value[batch_size:] for name, value in held.items()} if _rows(held) > batch_size else {}
+        with closing(one_pass(seed + number)) as groups:
+            for group in groups:
+                rows += _rows(group)
+                yield group
         if rows == 0:
             raise TrainingError("a process of training has no row of its feed; lower train.processes")
 
 
-def _rows(batch: dict[str, Tensor]) -> int:
+def _batches(groups: Generator[Batch, None, None], size: int) -> Generator[Batch, None, None]:
+    """The rows in batches of exactly `size`, but for the last. A batch is a view of its row group where it can be."""
+    held: Batch = {}
+    with closing(groups):
+        for group in groups:
+            start, rows = 0, _rows(group)
+            if held:
+                start = min(size - _rows(held), rows)
+                held = {name: torch.cat([value, group[name][:start]]) for name, value in held.items()}
+                if _rows(held) < size:
+                    continue
+                yield held
+            stop = start + (rows - start) // size * size
+            for first in range(start, stop, size):
+                yield _cut(group, first, first + size)
+            held = _cut(group, stop, rows) if stop < rows else {}
+        if held:
+            yield held
+
+
+def _cut(batch: Batch, start: int, stop: int) -> Batch:
+    return {name: value[start:stop] for name, value in batch.items()}
+
+
+def _rows(batch: Batch) -> int:
     return len(next(iter(batch.values())))
 
 
-def stacked(batch: dict[str, Tensor], columns: list[str], dtype: torch.dtype, device: torch.device) -> Tensor:
+def stacked(batch: Batch, columns: list[str], dtype: torch.dtype, device: torch.device) -> Tensor:
     """The named columns as one tensor, shape (B, columns)."""
     if not columns:
         return torch.zeros(_rows(batch), 0, dtype=dtype, device=device)

@@ -124,7 +124,8 @@ def _epoch(task: TrainingTask, trainer: Trainer, epoch: int, rank: int) -> dict[
     counts: dict[str, int] = {}
     with feed(task.feed_url, task.columns, rows, rank, processes(), seed) as batches:
         drawn = _full(batches, rows) if task.dp is None else poisson_batches(batches, rows)
-        for batch in islice(drawn, steps):
+        waited = Waited(drawn)
+        for batch in islice(waited, steps):
             for name, value in trainer.step(batch).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
                 counts[name] = counts.get(name, 0) + 1
@@ -138,7 +139,21 @@ def _epoch(task: TrainingTask, trainer: Trainer, epoch: int, rank: int) -> dict[
         **figures,
         "seconds": round(seconds, 3),
         "rows_per_second": round(speed),
+        "waiting_share": round(waited.seconds / seconds, 4),
     }
+
+
+class Waited(Iterator[dict[str, Tensor]]):
+    """Batches, and the seconds that they were waited for: what the feed costs on top of the steps."""
+
+    def __init__(self, batches: Iterator[dict[str, Tensor]]) -> None:
+        self._batches, self.seconds = batches, 0.0
+
+    def __next__(self) -> dict[str, Tensor]:
+        started = time.monotonic()
+        batch = next(self._batches)
+        self.seconds += time.monotonic() - started
+        return batch
 
 
 def _full(batches: Iterator[dict[str, Tensor]], rows: int) -> Iterator[dict[str, Tensor]]:
