@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster test-faults dist dist-env benchmark-utility benchmark-profiles benchmark-stability lint types doctor clean
+.PHONY: help demo test test-cluster test-faults dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -56,6 +56,9 @@ benchmark-profiles: $(VENV)/.installed  ## docs/profiles.md from raw data (more 
 
 benchmark-stability: $(VENV)/.installed data/complete_journey/products.parquet  ## docs/stability.md and its picture (about 12 minutes).
 	$(BIN)/python benchmarks/stability.py
+
+benchmark-scale: $(VENV)/.installed data/complete_journey/products.parquet  ## docs/scale.md: 10, 30 and 100 million events (hours).
+	$(BIN)/python benchmarks/scale.py
 
 lint: $(VENV)/.installed  ## ruff, format included.
 	$(BIN)/ruff check .

@@ -107,19 +107,36 @@ def drawn_rows(
     if given:
         # What cannot be met is said here, not by a lost task.
         _proposer(model, given).propose(LEAST_PROPOSALS, generator(seed, PROFILE))
-    per_block = max(1, int(PROPOSALS * model.rate))
-    blocks = math.ceil(count / per_block)
-    schema = T.StructType([T.StructField("id", T.LongType()), *_fields(encoding)])
+    blocks = num_blocks(model, count)
 
     def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for block in batch.column(0).to_pylist():
-                rows = min(per_block, count - block * per_block)
-                codes, uniform, limits = _block(model, rows, generator(seed, PROFILE, block), given)
-                numbers = pa.array(block * per_block + np.arange(rows), pa.int64())
-                yield _batch([numbers], codes, uniform, model.loaded()[1], limits, schema)
+                yield drawn_block(model, block, count, seed, given)
 
+    schema = T.StructType([T.StructField("id", T.LongType()), *_fields(encoding)])
     return spark.range(0, blocks, 1, max(1, min(blocks, 10_000))).mapInArrow(apply, schema)
+
+
+def num_blocks(model: ProfileModel, count: int) -> int:
+    """Blocks that `count` rows are made in."""
+    return math.ceil(count / _block_rows(model))
+
+
+def drawn_block(
+    model: ProfileModel, block: int, count: int, seed: int, given: tuple[Condition, ...] = ()
+) -> pa.RecordBatch:
+    """Block number `block` of the `drawn_rows` of these arguments."""
+    encoding, first = model.loaded()[1], block * _block_rows(model)
+    rows = min(_block_rows(model), count - first)
+    codes, uniform, limits = _block(model, rows, generator(seed, PROFILE, block), given)
+    numbers = pa.array(first + np.arange(rows), pa.int64())
+    schema = T.StructType([T.StructField("id", T.LongType()), *_fields(encoding)])
+    return _batch([numbers], codes, uniform, encoding, limits, schema)
+
+
+def _block_rows(model: ProfileModel) -> int:
+    return max(1, int(PROPOSALS * model.rate))
 
 
 def named(rows: DataFrame, key: str, model: ProfileModel, seed: int, first_index: int) -> DataFrame:

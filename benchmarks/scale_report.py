@@ -1,0 +1,74 @@
+"""docs/scale.md from what benchmarks/scale.py has measured."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+STAGES = ("clean", "featurize", "train", "synthesize")
+HEAD = """# Scale
+
+Written by `make benchmark-scale`. The grocer's households are drawn again under new names, with all their events, until
+the table has the size; the catalogue stays as it is. Every stage is a process of its own with 4 GB for Spark on two
+cores. The generators are trained for a few steps only: what training takes does not depend on the events. Seconds are
+the stages' own, CPU seconds those of all their processes (the JVM's start and compilers included), which other work on
+the machine moves less; memory is the most that all processes of a stage held at once.
+"""
+
+
+def document(sizes: Sequence[dict[str, Any]]) -> str:
+    """The page, of the sizes in order of their events."""
+    machine = f"{os.cpu_count()} cores, {platform.machine()}."
+    parts = [HEAD, machine, _stages(sizes)]
+    if len(sizes) > 1:
+        slopes = "; ".join(f"{name} {_exponent(sizes, name):.2f}" for name in STAGES)
+        parts.append(f"Exponent of CPU seconds over events (1 is linear): {slopes}.")
+    parts += ["## Against the least that could be done", _ratios(sizes), _words(sizes[-1])]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _stages(sizes: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        "| events | stage | seconds | CPU seconds | of it tasks | of it ALS | GiB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for size in sizes:
+        for name in STAGES:
+            s = size["stages"][name]
+            lines.append(f"| {size['events']:,} | {name} | {s['seconds']:.0f} | {s['cpu_seconds']:.0f} | "
+                         f"{s['tasks_cpu_seconds']:.0f} | {s['als_cpu_seconds']:.0f} | {s['gib']:.1f} |")  # fmt: skip
+    return "\n".join(lines)
+
+
+def _ratios(sizes: Sequence[dict[str, Any]]) -> str:
+    lines = ["| events | bare job, CPU s | clean + featurize : bare, CPU | the same without ALS | feed : bare scan | "
+             "Spark : plain loop |", "|---|---|---|---|---|---|"]  # fmt: skip
+    for size in sizes:
+        both = [size["stages"][name] for name in ("clean", "featurize")]
+        tasks, als = (sum(s[key] for s in both) for key in ("tasks_cpu_seconds", "als_cpu_seconds"))
+        least = size["bare"]["cpu_seconds"]
+        lines.append(f"| {size['events']:,} | {least:.1f} | {tasks / least:.1f} | {(tasks - als) / least:.1f} | "
+                     f"{size['feed']['share']:.0%} | {size['generator']['share']:.0%} |")  # fmt: skip
+    return "\n".join(lines)
+
+
+def _words(size: dict[str, Any]) -> str:
+    feed, made = size["feed"], size["generator"]
+    return (
+        "The bare job scans the events and sums up their quantities by user and item; its CPU seconds are those of a "
+        "warm JVM, and are compared with those of the stages' tasks. The feed is the largest one, read as batches of "
+        f"{feed['batch']} by one process ({feed['rows']:,} rows of {feed['columns']} columns, "
+        f"{feed['rows_per_s']:,.0f} rows/s), against pyarrow reading the same columns in one thread. The generator is "
+        f"that of the items ({made['rows']:,} rows, {made['rows_per_s']:,.0f} rows/s, written), against one plain "
+        "process per core that draws and writes the same blocks. Shares are medians of three, taken in turns."
+    )
+
+
+def _exponent(sizes: Sequence[dict[str, Any]], name: str) -> float:
+    x = [math.log(size["events"]) for size in sizes]
+    y = [math.log(size["stages"][name]["cpu_seconds"]) for size in sizes]
+    return statistics.linear_regression(x, y).slope
