@@ -21,11 +21,6 @@ class ColumnSource:
     name: str | None = None
     expr: str | None = None
 
-    @property
-    def label(self) -> str:
-        """The name under which raw rows show it."""
-        return self.name if self.name is not None else f"({self.expr})"
-
 
 def mapped(df: DataFrame, columns: Mapping[str, ColumnSource], table: str) -> DataFrame:
     """`df` with exactly the declared columns, under their contract names and still in the source's types.

@@ -51,7 +51,7 @@ def classify_entities(source: DataFrame, rules: EntityRules) -> DataFrame:
     columns = {**rules.columns, "_filtered": ColumnSource("_filtered")}
     declared = mapped(flagged, columns, rules.table)
     require_types(declared, {rules.key: ID_TYPES}, rules.table, "an id")
-    named = [F.col(quoted(name)).alias(source.label) for name, source in rules.columns.items()]
+    named = [F.col(quoted(name)).alias(source.name or name) for name, source in rules.columns.items()]
     typed = declared.select(
         as_id(F.col(rules.key), declared.schema[rules.key].dataType).alias(rules.key),
         *[_attribute(declared, name, kind, rules).alias(name) for name, kind in rules.attributes.items()],

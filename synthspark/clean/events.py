@@ -70,7 +70,7 @@ def classify_events(source: DataFrame, items: DataFrame | None, rules: EventRule
     _require_event_types(declared)
     typed = _typed(declared, rules)
     checked = typed.withColumn("reason", first_reason(_row_rules(rules, now)))
-    sources = [F.col(f"_source_{name}").alias(source.label) for name, source in rules.columns.items()]
+    sources = [F.col(f"_source_{name}").alias(source.name or name) for name, source in rules.columns.items()]
     raw = F.when(F.col("reason").isNotNull(), F.to_json(F.struct(*sources)))
     checked = checked.withColumn("raw", raw).drop(*[f"_source_{name}" for name in rules.columns])
     if items is not None:
@@ -79,7 +79,7 @@ def classify_events(source: DataFrame, items: DataFrame | None, rules: EventRule
         checked = _with_duplicates(_by_owner(checked))
         if rules.max_events_per_user_per_day is not None:
             checked = _with_robots(checked, rules.max_events_per_user_per_day)
-    named = [F.col(name).alias(source.label) for name, source in rules.columns.items()]
+    named = [F.col(name).alias(source.name or name) for name, source in rules.columns.items()]
     # Rows rejected late show their cleaned values: carrying every row's source through the shuffle would double it.
     late = F.when(F.col("reason").isNotNull(), F.to_json(F.struct(*named)))
     return checked.select(*schemas.EVENTS.names, "reason", F.coalesce("raw", late).alias("raw"))

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-MOSTLY = 0.95
-"""Share of the values that must fit before a column counts as numbers, dates or lists."""
+from synthspark.guess.texts import MOSTLY, read_numbers, read_times
+
 OLDEST, NEWEST = 631_152_000, 4_102_444_800
 """Epoch seconds that count as a time: 1990 to 2100."""
+SOME = 0.01
+"""Share of the values with leading zeros from which on they are no slip."""
+HOURS = 8
+"""Of a day with events in them, before the quietest tells anything."""
 SEPARATORS = ("|", ";", ",", "/")
 
 
@@ -26,11 +30,21 @@ class ColumnFacts:
     """Share of the rows."""
     distinct: int
     numbers: float
-    """Share that reads as a finite number."""
+    """Share that reads as a finite number, however it is written."""
+    rewriting: str | None
+    """Spark SQL that makes these numbers plain, `{}` for the column; None where they are."""
+    negative: float
+    """Share below 0."""
+    padded: bool
+    """Some have leading zeros, as only names made of digits have."""
     whole: bool
     """All numbers are whole."""
     dates: float
     """Share that reads as a date or a time; never of numbers."""
+    pattern: str | None
+    """Spark's pattern of these, None where they are as ISO 8601 has them."""
+    doubtful: bool
+    """Day and month of the pattern could be the other way round."""
     epoch: str | None
     """epoch_seconds or epoch_millis where numbers would be times of our days."""
     separator: str | None
@@ -59,10 +73,10 @@ def _facts(name: str, column: pd.Series[str], kind: str) -> ColumnFacts:
     text = column.dropna().str.strip()
     text = text[text != ""]
     values = frozenset(text.unique())
-    numbers = pd.to_numeric(text, errors="coerce")
-    numbers = numbers[numbers.abs() < float("inf")].dropna()
+    numbers, rewriting = read_numbers(text)
     share = len(numbers) / len(text) if len(text) else 0.0
-    times = pd.Series(dtype="datetime64[ns]") if share >= MOSTLY else _times(text)
+    numeric = share >= MOSTLY
+    times, pattern, doubtful = read_times(text[:0] if numeric else text)
     return ColumnFacts(
         name=name,
         type=kind,
@@ -70,20 +84,20 @@ def _facts(name: str, column: pd.Series[str], kind: str) -> ColumnFacts:
         missing=1 - len(text) / len(column) if len(column) else 1.0,
         distinct=len(values),
         numbers=share,
+        rewriting=rewriting if numeric else None,
+        negative=float((numbers < 0).mean()) if len(numbers) else 0.0,
+        padded=bool(text.str.fullmatch(r"0\d+").mean() > SOME) if len(text) else False,
         whole=bool((numbers % 1 == 0).all()) if len(numbers) else False,
         dates=len(times) / len(text) if len(text) else 0.0,
-        epoch=_epoch(numbers) if share >= MOSTLY else None,
-        separator=None if kind.startswith("array") or share >= MOSTLY or len(times) else _separator(text),
+        pattern=pattern,
+        doubtful=doubtful,
+        epoch=_epoch(numbers) if numeric else None,
+        separator=None if kind.startswith("array") or numeric or len(times) else _separator(text),
         words=float(text.str.split().str.len().mean()) if len(text) else 0.0,
-        quiet_hour=_quiet_hour(times if len(times) else _from_epoch(numbers) if share >= MOSTLY else times),
+        quiet_hour=_quiet_hour(_from_epoch(numbers) if numeric else times),
         values=values,
         example=str(text.iloc[0]) if len(text) else "",
     )
-
-
-def _times(text: pd.Series[str]) -> pd.Series[pd.Timestamp]:
-    dated = text[text.str.match(r"^\d{4}-\d{1,2}-\d{1,2}")]
-    return pd.to_datetime(dated, errors="coerce", utc=True, format="ISO8601").dropna()
 
 
 def _epoch(numbers: pd.Series[float]) -> str | None:
@@ -104,13 +118,17 @@ def _from_epoch(numbers: pd.Series[float]) -> pd.Series[pd.Timestamp]:
 
 
 def _quiet_hour(times: pd.Series[pd.Timestamp]) -> int | None:
+    """Midnight sharp is how a date without a time of day is read, and does not count."""
     if not len(times):
         return None
-    hours = times.dt.hour.value_counts().reindex(range(24), fill_value=0)
-    if (hours > 0).sum() < 12:  # dates without a time of day, or too few to tell
+    hours = times[times != times.dt.normalize()].dt.hour.value_counts().reindex(range(24), fill_value=0)
+    if (hours > 0).sum() < HOURS:
         return None
     three = [int(hours[h - 1 if h else 23] + hours[h] + hours[(h + 1) % 24]) for h in range(24)]
-    return three.index(min(three))
+    quiet = [n == min(three) for n in three]
+    runs = [next((n for n in range(24) if not quiet[(h + n) % 24]), 24) for h in range(24)]
+    longest = max(runs)  # a shop that is closed at night has many hours of which none is quieter
+    return (runs.index(longest) + (longest - 1) // 2) % 24
 
 
 def _separator(text: pd.Series[str]) -> str | None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from synthspark.errors import SourceError
-from synthspark.guess.columns import MOSTLY, ColumnFacts
+from synthspark.guess.columns import ColumnFacts
+from synthspark.guess.texts import MOSTLY
 
 WORDS = {
     "user_id": r"user|customer|client|household|member|visitor|account|buyer|reviewer|person|shopper|kund|cust",
     "item_id": r"item|product|sku|article|artikel|movie|film|book|asin|isbn|track|song|video|content|listing|offer|ad",
     "ts": r"time|date|ts|when|at|day|datum|zeit",
     "event_type": r"event|action|type|behavio|kind|activity",
-    "value": r"quantity|qty|rating|score|stars|amount|count|units|menge",
-    "price": r"price|cost|preis|unit_price",
+    "value": r"quantity|qty|rating|score|stars|amount|count|units|menge|anzahl|stuck|stk",
+    "price": r"price|cost|preis|unit_price|stuckpreis|einzelpreis",
     "query": r"query|search|keyword|q",
     "session_id": r"session|visit|basket|cart",
 }
+PIECES = r"quantity|qty|amount|count|units|menge|anzahl|stuck|stk"
+"""Values that are a number of pieces."""
+TOTALS = r"sales|revenue|turnover|umsatz|total|subtotal|gesamtpreis|amount|betrag|paid|spent|spend|extended"
+"""What was paid for all pieces together."""
 ID_WORDS = r"id|key|code|no|num|number|nr|uuid|guid|zip|plz|sku|asin|isbn|ean|upc"
 MOST_TYPES = 30
 FEW = 12
@@ -35,6 +41,8 @@ class EventGuess:
     """Of the column event_type; empty: there is none."""
     timestamp_format: str | None
     quiet_hour: int | None
+    total: str | None = None
+    """Column of what was paid for all pieces together, where no column has the price of one."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Column -> why."""
 
@@ -76,20 +84,30 @@ def guess_events(
             raise SourceError(
                 f"events: none of the columns ({names}) looks like a {role}; say which: --{option} COLUMN"
             )
+    return _event_guess(columns, events), keys["item_id"], keys["user_id"]
+
+
+def _event_guess(columns: dict[str, str], events: Sequence[ColumnFacts]) -> EventGuess:
     by_name = {c.name: c for c in events}
     ts = by_name.get(columns.get("ts", ""))
-    types = by_name[columns["event_type"]].values if "event_type" in columns else frozenset()
-    return (
-        EventGuess(
-            columns=columns,
-            event_types=tuple(sorted(types)),
-            timestamp_format=ts.epoch if ts is not None else None,
-            quiet_hour=ts.quiet_hour if ts is not None else None,
-            left_out={c.name: "not used by the job" for c in events if c.name not in columns.values()},
-        ),
-        keys["item_id"],
-        keys["user_id"],
+    total = _total(columns, events)
+    unused = [c for c in events if c.name not in (*columns.values(), total)]
+    return EventGuess(
+        columns=columns,
+        event_types=tuple(sorted(by_name[columns["event_type"]].values)) if "event_type" in columns else (),
+        timestamp_format=(ts.epoch or ts.pattern) if ts is not None else None,
+        quiet_hour=ts.quiet_hour if ts is not None else None,
+        total=total,
+        left_out={c.name: "not used by the job" if c.distinct else "no values" for c in unused},
     )
+
+
+def _total(columns: Mapping[str, str], events: Sequence[ColumnFacts]) -> str | None:
+    if "price" in columns or not _matches(columns.get("value", ""), PIECES):
+        return None
+    others = [c for c in events if c.name not in columns.values() and not _matches(c.name, ID_WORDS)]
+    best = max((c for c in others if _may_be("value", c)), key=lambda c: _matches(c.name, TOTALS), default=None)
+    return best.name if best is not None and _matches(best.name, TOTALS) else None
 
 
 def guess_entities(table: Sequence[ColumnFacts], key: str) -> EntityGuess:
@@ -123,7 +141,7 @@ def _kind(column: ColumnFacts) -> tuple[str | None, str]:
     if column.type == "boolean":
         return "categorical", ""
     named_id = _matches(column.name, ID_WORDS)
-    if column.numbers >= MOSTLY and not named_id:
+    if column.numbers >= MOSTLY and not named_id and not column.padded:
         return ("categorical", "") if column.whole and column.distinct <= FEW else ("numeric", "")
     if column.separator is not None:
         return "multi", ""
@@ -151,7 +169,7 @@ def _shared(events: Sequence[ColumnFacts], table: Sequence[ColumnFacts], role: s
 
 def _named(role: str, columns: Sequence[ColumnFacts]) -> str | None:
     fits = [c for c in columns if _may_be(role, c)]
-    best = max(fits, key=lambda c: _matches(c.name, WORDS[role]), default=None)
+    best = max(fits, key=lambda c: (_matches(c.name, WORDS[role]), -_matches(c.name, TOTALS)), default=None)
     if best is None:
         return None
     dated = role == "ts" and best.epoch is None  # whatever it is called; a number could be a time by chance
@@ -163,6 +181,8 @@ def _may_be(role: str, column: ColumnFacts) -> bool:
         return False
     if role == "ts":
         return column.type.startswith(("date", "timestamp")) or column.dates >= MOSTLY or column.epoch is not None
+    if role == "price" and _matches(column.name, r"total|subtotal|extended"):
+        return False  # total_price is no price of one piece
     if role in ("value", "price"):
         return column.numbers >= MOSTLY and column.epoch is None
     if role == "event_type":
@@ -174,7 +194,8 @@ def _may_be(role: str, column: ColumnFacts) -> bool:
 
 def _matches(name: str, words: str) -> float:
     """1 for a whole word of the name, .5 for a beginning of one, else 0."""
-    parts = [p for p in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()) if p]
+    bare = "".join(ch for ch in unicodedata.normalize("NFKD", name) if not unicodedata.combining(ch))  # Stück: Stuck
+    parts = [p for p in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", bare).lower()) if p]
     whole = re.compile(words)
     if any(whole.fullmatch(p) or (p.endswith("id") and whole.fullmatch(p[:-2])) for p in parts):
         return 1.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from synthspark.guess.columns import ColumnFacts
 from synthspark.guess.roles import EntityGuess, EventGuess
+from synthspark.schemas import quoted
 
 KNOWN_WEIGHTS = {
     "view": 1, "click": 1, "detail": 1, "impression": 1, "search": 1, "rating": 1, "wishlist": 2, "favorite": 3,
@@ -52,14 +53,23 @@ def _place(place: Place) -> list[str]:
 def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> list[str]:
     lines = ["  events:", *_place(place), "    columns:"]
     known = {c.name: c for c in seen}
-    lines += [f"      {role}: {_quoted(name)}{_seen(known[name])}" for role, name in guess.columns.items()]
+    lines += [f"      {role}: {_read(known[name], role)}{_seen(known[name])}" for role, name in guess.columns.items()]
+    if guess.total is not None:
+        lines.append(_price_of_one(known[guess.total], known[guess.columns["value"]]))
+    for role in ("value", "price"):
+        below = known[guess.columns[role]].negative if role in guess.columns else 0
+        if below:
+            keep = f"bounds: {{{role}: {{min: null}}}} keeps them"
+            lines.append(f"      # {below:.1%} of {role} are below 0 and will be rejected; {keep}")
     if "event_type" not in guess.columns:
         rated = "rat" in guess.columns.get("value", "").lower() or "star" in guess.columns.get("value", "").lower()
         lines.append(f"    event_type: {'rating' if rated else 'purchase'}   # no column says: what are these events?")
     if guess.timestamp_format:
-        lines.append(f"    timestamp_format: {guess.timestamp_format}")
+        lines.append(f"    timestamp_format: {_quoted(guess.timestamp_format)}{_doubt(known[guess.columns['ts']])}")
     if "ts" in guess.columns:
         lines.append(f"    timezone: UTC   # {_zone(guess.quiet_hour)}")
+    else:
+        lines.append("    # ts: no column looks like a time; name it above, and its timestamp_format, if there is one")
     lines += [f"    # {_one_line(name)}: {why}" for name, why in guess.left_out.items()]
     return lines
 
@@ -67,13 +77,44 @@ def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> lis
 def _entities(side: str, place: Place, guess: EntityGuess, seen: Sequence[ColumnFacts]) -> list[str]:
     known = {c.name: c for c in seen}
     own = f"{side.removesuffix('s')}_id"
-    lines = [f"  {side}:", *_place(place), f"    columns: {{{own}: {_quoted(guess.key)}}}"]
+    lines = [f"  {side}:", *_place(place), "    columns:", f"      {own}: {_quoted(guess.key)}"]
+    read = {name: _read(known[name], kind) for name, kind in guess.attributes.items()}
+    computed = {name: how for name, how in read.items() if how != _quoted(name)}
+    lines += [f"      {_quoted(name)}: {how}{_doubt(known[name])}" for name, how in computed.items()]
     lines.append("    attributes:" if guess.attributes else "    attributes: {}")
     lines += [f"      {_quoted(name)}: {kind}{_seen(known[name])}" for name, kind in guess.attributes.items()]
     lines += [f"      # {_one_line(name)}: left out, {why}" for name, why in guess.left_out.items()]
     if guess.separator not in (None, "|"):
         lines.append(f"    separator: {_quoted(guess.separator)}")
     return lines
+
+
+def _read(column: ColumnFacts, purpose: str) -> str:
+    """The column's name, or the expression that makes its numbers or times plain. purpose: a role or a kind."""
+    if purpose in ("value", "price", "numeric") and column.rewriting:
+        return _expression(column.rewriting.format(quoted(column.name)))
+    if purpose == "datetime" and column.pattern:
+        return _expression(f"try_to_timestamp({quoted(column.name)}, '{column.pattern}')")
+    return _quoted(column.name)
+
+
+def _price_of_one(total: ColumnFacts, pieces: ColumnFacts) -> str:
+    words = f"of one, if {_one_line(total.name)} is of all {_one_line(pieces.name)} together"
+    return f"      price: {_expression(f'try_divide({_number(total)}, {_number(pieces)})')}{_seen(total)}; {words}"
+
+
+def _number(column: ColumnFacts) -> str:
+    """Never fails, whatever a text is."""
+    plain = (column.rewriting or "{}").format(quoted(column.name))
+    return f"try_cast({plain} as double)" if column.type == "string" else plain
+
+
+def _expression(sql: str) -> str:
+    return f"{{expr: {json.dumps(sql, ensure_ascii=False)}}}"
+
+
+def _doubt(column: ColumnFacts) -> str:
+    return "   # day and month could be the other way round" if column.doubtful else ""
 
 
 def _weights(guess: EventGuess) -> list[str]:

@@ -38,7 +38,7 @@ def clean(context: Context) -> StageReport:
     held: list[DataFrame] = []
     rejects: list[DataFrame] = []
     with context.lake.publication(context.run_id, "clean") as staged:
-        item_status = None
+        status = None
         for key, frame in frames.items():
             source = sources[key]
             assert source is not None
@@ -46,10 +46,10 @@ def clean(context: Context) -> StageReport:
             held.append(classified)
             rejects.append(rejected(classified, side_name(key)))
             if key == "item_id":
-                item_status = _item_status(classified)
+                status = item_status(classified)
         counted, seen = _counted(events, "events")
         now = datetime.now(UTC).replace(tzinfo=None)
-        classified = classify_events(counted, item_status, event_rules(config), now).persist(STORAGE)
+        classified = classify_events(counted, status, event_rules(config), now).persist(STORAGE)
         held.append(classified)
         staged.write("clean/events", schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
         rejects.append(rejected(classified, "events"))
@@ -82,7 +82,7 @@ def _counted(source: DataFrame, name: str) -> tuple[DataFrame, Observation]:
     return source.observe(seen, F.count(F.lit(1)).alias("rows")), seen
 
 
-def _item_status(classified: DataFrame) -> DataFrame:
+def item_status(classified: DataFrame) -> DataFrame:
     """`item_id`, `filtered`: an item is filtered if no row of it was kept."""
     known = classified.where(F.col("item_id").isNotNull()).groupBy("item_id")
     return known.agg((~F.max(F.col("reason").isNull())).alias("filtered"))

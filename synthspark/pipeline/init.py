@@ -57,18 +57,39 @@ def first_configuration(
 
 
 def _place(spark: SparkSession, path: str, kind: str | None, name: str) -> Place:
-    kind = kind or FORMATS.get(_suffix(spark, path, name))
+    suffix = _suffix(spark, path, name)
+    kind = kind or FORMATS.get(suffix)
+    if suffix in (".xlsx", ".xls", ".ods"):
+        raise SourceError(f"table {name} ({path}): Spark reads no spreadsheets; save it as CSV (UTF-8)")
     if kind is None:
         raise SourceError(f"table {name} ({path}): its files' names do not say what they are; add --format "
                           f"{'|'.join(sorted(set(FORMATS.values())))}")  # fmt: skip
-    if kind != "csv":
-        return Place(path, kind, {})
-    lines = [r["value"] for r in spark.read.text(path).limit(20).collect()]
+    return Place(path, kind, _csv_options(spark, path, name) if kind == "csv" else {})
+
+
+def _csv_options(spark: SparkSession, path: str, name: str) -> dict[str, str]:
+    """What Spark must be told of these files: separator, and whether values go over several lines."""
     try:
-        sign = csv.Sniffer().sniff("\n".join(lines), delimiters=",;\t|").delimiter
+        lines = spark.read.text(path).limit(SAMPLE)
+        first = [r["value"] for r in lines.limit(20).collect()]
+    except AnalysisException as error:
+        raise SourceError(f"table {name} ({path}): there is nothing to read at that path") from error
+    try:
+        sign = csv.Sniffer().sniff("\n".join(first), delimiters=",;\t|").delimiter
     except csv.Error:
         sign = ","
-    return Place(path, kind, CSV if sign == "," else {**CSV, "sep": sign})
+    value = F.col("value")
+    odd_quotes = F.length(value) - F.length(F.replace(value, F.lit('"'), F.lit("")))
+    foreign, sound, broken = lines.agg(
+        F.count_if(~F.is_valid_utf8(value)),
+        F.count_if(F.is_valid_utf8(value) & (F.octet_length(value) > F.length(value))),
+        F.count_if(odd_quotes % 2 == 1),
+    ).collect()[0]
+    if foreign > sound:  # not one slip, but another encoding; of those that Spark knows none has a euro sign
+        raise SourceError(f"table {name} ({path}): it is not UTF-8; save it as UTF-8, or: "
+                          "iconv -f windows-1252 -t utf-8 OLD.csv > NEW.csv")  # fmt: skip
+    options = CSV if sign == "," else {**CSV, "sep": sign}
+    return {**options, "multiLine": "true"} if broken else options
 
 
 def _suffix(spark: SparkSession, path: str, name: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.clean import classify_entities, classify_events
+from synthspark.clean import attribute_findings, classify_entities, classify_events
 from synthspark.config import Config, Expression
 from synthspark.errors import SourceError, did_you_mean
+from synthspark.pipeline.clean import item_status
 from synthspark.pipeline.context import Context, side_name
 from synthspark.pipeline.sources import entity_rules, event_rules, read_source
 from synthspark.schemas import quoted
@@ -19,32 +20,57 @@ from synthspark.session import task_slots
 FIXED_SECONDS, SECONDS_PER_MILLION = 150.0, 350.0
 """The demo's on 2 cores (1.47 million events, one split): what Spark needs however small a shop is, and the rest."""
 MOST_TYPES = 20
+LOOKED = 1_000_000
+"""Rows of a table of which it is found out beforehand what would be rejected."""
+MOST_SHOWN = 160
+"""Characters of a rejected row."""
 
 
 def plan(context: Context) -> Iterator[str]:
     """Lines to read. Raises what the run would of a table, a column, a type, a zone or a lake that cannot be used."""
     config = context.config
     context.lake.check_writable()
-    rows = {}
+    known = None
     for key, source in (("item_id", config.source.items), ("user_id", config.source.users)):
         side = side_name(key)
         if source is None:
             yield f"{side}: no table; done without attributes of {side}, and no new {side} are made"
             continue
         frame = read_source(context.spark, source, side)
-        classify_entities(frame, entity_rules(source, key))
-        rows[side] = frame.count()
+        rules = entity_rules(source, key)
+        rows = frame.count()
         kinds = ", ".join(f"{name} ({kind})" for name, kind in source.attributes.items()) or "none"
-        yield f"{side}: {rows[side]:,} rows of {source.path or source.table}; attributes: {kinds}"
+        yield f"{side}: {rows:,} rows of {source.path or source.table}; attributes: {kinds}"
+        looked = classify_entities(frame.limit(LOOKED), rules)
+        yield from _rejected(looked, rows)
+        yield from _unreadable(looked, rules.attributes)
+        if key == "item_id":
+            known = item_status(classify_entities(frame, rules))
     events = read_source(context.spark, config.source.events, "events")
     now = datetime.now(UTC).replace(tzinfo=None)
-    classify_events(events, None, event_rules(config), now)
-    rows["events"] = events.count()
-    yield f"events: {rows['events']:,} rows of {config.source.events.path or config.source.events.table}"
+    rows = events.count()
+    yield f"events: {rows:,} rows of {config.source.events.path or config.source.events.table}"
+    yield from _rejected(classify_events(events.limit(LOOKED), known, event_rules(config), now), rows)
     yield from _without(config)
     yield from _types(config, events)
     yield from _written(config)
-    yield _duration(context, rows["events"])
+    yield _duration(context, rows)
+
+
+def _rejected(classified: DataFrame, rows: int) -> Iterator[str]:
+    """Reasons with one row each. classified: the first LOOKED of all `rows`."""
+    reasons = classified.where("reason is not null").groupBy("reason")
+    found = reasons.agg(F.count(F.lit(1)).alias("n"), F.min("raw").alias("raw")).orderBy(F.desc("n"), "reason")
+    among = f" of the first {LOOKED:,}" if rows > LOOKED else ""
+    for row in found.collect():
+        raw = row["raw"] if len(row["raw"]) <= MOST_SHOWN else row["raw"][: MOST_SHOWN - 1] + "…"
+        yield f"    rejected: {row['n']:,}{among}, {row['reason']}, e.g. {raw}"
+
+
+def _unreadable(classified: DataFrame, attributes: Mapping[str, str]) -> Iterator[str]:
+    for name, found in attribute_findings(classified, attributes).items():
+        if found["unreadable"]:
+            yield f"    {name}: {found['unreadable']:,} values cannot be read as {attributes[name]}, and become null"
 
 
 def _without(config: Config) -> Iterator[str]:

@@ -55,6 +55,62 @@ def test_two_files_become_a_configuration_a_plan_and_clean_tables(
     assert context.read("clean/events").count() == 299 and context.read("clean/rejects").count() == 1  # n/a
 
 
+@pytest.fixture(scope="module")
+def german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """As a spreadsheet writes them there: a BOM, semicolons, decimal commas, days first; and dirt."""
+    folder = tmp_path_factory.mktemp("german")
+    sales, goods = folder / "verkäufe.csv", folder / "artikel.csv"
+    rows = [
+        [f"{i % 20:04d}", f"{i % 30:05d}", f"{1 + i % 28:02d}.01.2026 10:{i % 60:02d}", (n := 1 + i % 3), f"{n},50", ""]
+        for i in range(300)
+    ]
+    rows[3][3], rows[4][2], rows[5][0], rows[6][1] = -1, "n/a", "", "99999"
+    rows.append(rows[8])
+    with sales.open("w", encoding="utf-8-sig", newline="") as out:
+        csv.writer(out, delimiter=";").writerows(
+            [["Kunden.Nr", "Artikel Nr", "Verkauft am", "Menge `Stk`", "Umsatz €", "leer"], *rows]
+        )
+    with goods.open("w", encoding="utf-8-sig", newline="") as out:
+        lines = csv.writer(out, delimiter=";")
+        lines.writerow(["Artikel Nr", "Bezeichnung", "Preis €", "seit"])
+        for i in range(35):
+            name = f"Nr. {i};\nin zwei Zeilen" if i == 3 else f"ein gutes Ding {i}"
+            lines.writerow([f"{i:05d}", name, "auf Anfrage" if i == 9 else f"{i},95", f"{1 + i % 28:02d}.02.2025"])
+    return {"events": str(sales), "items": str(goods)}
+
+
+def test_files_of_a_spreadsheet_are_read_as_they_are_meant(
+    spark: SparkSession, german: dict[str, str], tmp_path: Path
+) -> None:
+    config = parse_text(first_configuration(spark, german, str(tmp_path / "lake")), "t")
+    context = Context(spark, Lake(spark, config.lake.root), config, "first")
+    said = list(plan(context))
+    rejected = {line.split(", ")[1] for line in said if line.startswith("    rejected: 1, ")}
+    assert rejected == {"null_key", "unparsable_timestamp", "value_below_min", "unknown_item", "duplicate"}
+    assert "    Preis €: 1 values cannot be read as numeric, and become null" in said
+    assert any('"price":' in line for line in said), "of an expression the contract's name is shown"
+    run_stage(context, "clean")
+    assert context.record("clean")["rows_rejected"] == 5, "the plan has foretold it"
+    first = context.read("clean/events").where("user_id = '0001' and item_id = '00001'").orderBy("ts").first()
+    assert first is not None
+    assert (str(first["ts"]), first["value"], first["price"]) == ("2026-01-02 10:01:00", 2.0, 1.25)
+    item = context.read("clean/items").where("item_id = '00003'").collect()[0].asDict()
+    assert (item["Bezeichnung"], item["Preis €"]) == ("Nr. 3;\nin zwei Zeilen", 3.95)
+    assert str(item["seit"]).startswith("2025-02-04")
+
+
+def test_what_is_no_csv_in_utf8_is_refused_with_the_way_out(
+    spark: SparkSession, german: dict[str, str], tmp_path: Path
+) -> None:
+    old, sheet = tmp_path / "old.csv", tmp_path / "sales.xlsx"
+    old.write_bytes(Path(german["events"]).read_text(encoding="utf-8-sig").encode("windows-1252"))
+    sheet.write_bytes(b"PK")
+    gone = tmp_path / "gone.csv"
+    for path, words in ((old, "not UTF-8.*iconv"), (sheet, "no spreadsheets"), (gone, "nothing to read")):
+        with pytest.raises(SourceError, match=words):
+            first_configuration(spark, {"events": str(path)}, "lake")
+
+
 def test_what_a_run_would_refuse_the_plan_refuses(spark: SparkSession, files: dict[str, str], tmp_path: Path) -> None:
     text = first_configuration(spark, files, str(tmp_path / "lake"))
 

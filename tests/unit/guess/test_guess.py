@@ -8,6 +8,7 @@ import pytest
 from synthspark.config import parse_text
 from synthspark.errors import SourceError
 from synthspark.guess import ColumnFacts, configuration_text, facts, guess_entities, guess_events
+from synthspark.guess.texts import read_numbers, read_times
 from synthspark.guess.words import Place
 
 N = 2_000
@@ -83,6 +84,91 @@ def test_kinds_follow_what_is_in_a_column() -> None:
 def test_the_quiet_hour_tells_local_times_from_utc(hour: int, words: str) -> None:
     text, _ = written(sales(hour))
     assert words in text
+
+
+def test_a_shop_that_is_closed_at_night_has_its_quietest_hour_in_the_middle_of_it() -> None:
+    days = [f"2026-03-{1 + i % 28:02d}" for i in range(N)]
+    open_hours = [f"{day} {9 + i % 12:02d}:30:00" if i % 9 else day for i, day in enumerate(days)]
+    (column,) = seen({"when": open_hours})
+    assert column.quiet_hour == 2  # nothing from 21 h to 8 h, and dates without a time are no midnights
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers", "sql"),
+    [
+        (["1", "2.5", "-3e2"], [1, 2.5, -300], None),
+        (["1", "2,50", "-1.234,5"], [1, 2.5, -1234.5], "translate({}, ',.', '.')"),
+        (["3,50 €", "12 €"], [3.5, 12], "translate({}, ',. €', '.')"),
+        (["1,234.50", "$12", "7"], [1234.5, 12, 7], "translate({}, ',$', '')"),
+        (["1,234", "12,345"], [1234, 12345], "translate({}, ',', '')"),
+        (["0,234", "2,345"], [0.234, 2.345], "translate({}, ',.', '.')"),
+        (["a", "b 1"], [], None),
+    ],
+)
+def test_numbers_are_read_as_they_are_written(texts: list[str], numbers: list[float], sql: str | None) -> None:
+    found = read_numbers(pd.Series(texts))
+    assert list(found.values) == numbers and found.rewriting == sql
+
+
+@pytest.mark.parametrize(
+    ("texts", "pattern", "doubtful"),
+    [
+        (["2026-01-31", "2026-01-31 10:00:00", "2026-01-31T10:00:00Z"], None, False),
+        (["31.1.2026", "01.02.2026 9:05", "01.02.2026 19:05:07"], "d.M.yyyy[ H:m[:s]]", False),
+        (["31.01.26", "01.02.26"], "d.M.yy[ H:m[:s]]", False),
+        (["1/31/2026 8:39 AM", "2/1/2026 12:00 PM"], "M/d/yyyy[ h:m[:s] a]", False),
+        (["31/01/2026", "01/02/2026"], "d/M/yyyy[ H:m[:s]]", False),
+        (["03/04/2026", "01/02/2026"], "M/d/yyyy[ H:m[:s]]", True),
+        (["2026/01/31 10:00"], "yyyy/M/d[ H:m[:s]]", False),
+    ],
+)
+def test_times_get_the_pattern_that_they_are_written_by(texts: list[str], pattern: str | None, doubtful: bool) -> None:
+    found = read_times(pd.Series(texts))
+    assert len(found.values) == len(texts)
+    assert (found.pattern, found.doubtful) == (pattern, doubtful)
+
+
+def test_words_are_no_times() -> None:
+    assert not len(read_times(pd.Series(["31.02.2026", "soon", "9"])).values)
+
+
+def test_what_was_paid_for_all_pieces_becomes_the_price_of_one() -> None:
+    table = {**sales(), "Umsatz `netto` €": [f"{3 * (i % 3 + 1)},5" for i in range(N)],
+             "Umsatz Nr": [i % 50 for i in range(N)]}  # fmt: skip
+    table["Stück"] = [i % 3 + (1 if i % 50 else -1) for i in range(N)]
+    text, _ = written(table)
+    price = parse_text(text, "t").source.events.columns["price"]
+    assert not isinstance(price, str)
+    assert price.expr == ("try_divide(try_cast(translate(`Umsatz ``netto`` €`, ',.', '.') as double), "
+                          "try_cast(`Stück` as double))")  # fmt: skip
+    assert "# 0.7% of value are below 0 and will be rejected" in text
+    priced, _ = written({**table, "unit_price": [1.5] * N})
+    assert parse_text(priced, "t").source.events.columns["price"] == "unit_price"
+
+
+def test_a_total_is_neither_a_number_of_pieces_nor_a_price() -> None:
+    total = {"user": ["a", "b"], "item": [1, 2], "amount": [3.5, 4.0], "total_price": [7, 8], "quantity": [2, 2]}
+    guess, _, _ = guess_events(seen(total), (), (), {})
+    assert guess.columns["value"] == "quantity" and "price" not in guess.columns and guess.total == "amount"
+
+
+def test_attributes_that_are_not_written_plainly_are_computed() -> None:
+    table = {**catalogue(), "Preis €": [f"{i},{i % 10}9" for i in range(400)],
+             "seit": [f"{1 + i % 28:02d}.01.20{10 + i % 10}" for i in range(400)],
+             "code8": [f"{i % 40:05d}" for i in range(400)]}  # fmt: skip
+    tables = {"events": seen(sales()), "items": seen(table)}
+    guess, key, _ = guess_events(tables["events"], tables["items"], (), {"user_id": "Kd-Nr"})
+    assert key is not None
+    entities = {"items": guess_entities(tables["items"], key)}
+    text = configuration_text("lake", {n: Place(n, "csv", {}) for n in tables}, guess, tables, entities)
+    items = parse_text(text, "t").source.items
+    assert items is not None
+    assert (items.attributes["Preis €"], items.attributes["seit"], items.attributes["code8"]) == (
+        "numeric", "datetime", "categorical",
+    )  # fmt: skip
+    computed = {name: c.expr for name, c in items.columns.items() if not isinstance(c, str)}
+    assert computed == {"Preis €": "translate(`Preis €`, ',.', '.')",
+                        "seit": "try_to_timestamp(`seit`, 'd.M.yyyy[ H:m[:s]]')"}  # fmt: skip
 
 
 def written(events: dict[str, Sequence[object]]) -> tuple[str, dict[str, list[ColumnFacts]]]:

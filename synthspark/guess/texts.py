@@ -1,0 +1,90 @@
+"""Numbers and times as people and spreadsheets write them, and how Spark is told to read them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+MOSTLY = 0.95
+"""Share of the values that must fit before a column counts as numbers, dates or lists."""
+AROUND = " \u00a0€$£"
+"""What may stand around a number."""
+FORMS = (
+    (r"-?(?:\d+|[1-9]\d{0,2}(?:,\d{3})+)(?:\.\d+)?", "translate({}, ',%s', '')"),
+    (r"-?(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+)(?:,\d+)?", "translate({}, ',.%s', '.')"),
+)
+"""Of numbers: with commas between thousands, and with a decimal comma; how Spark makes either plain."""
+DATES = (
+    ("d.M.yyyy", "%d.%m.%Y", r"\d{1,2}\.\d{1,2}\.\d{4}"),
+    ("d.M.yy", "%d.%m.%y", r"\d{1,2}\.\d{1,2}\.\d{2}(?!\d)"),
+    ("M/d/yyyy", "%m/%d/%Y", r"\d{1,2}/\d{1,2}/\d{4}"),
+    ("d/M/yyyy", "%d/%m/%Y", r"\d{1,2}/\d{1,2}/\d{4}"),
+    ("d-M-yyyy", "%d-%m-%Y", r"\d{1,2}-\d{1,2}-\d{4}"),
+    ("yyyy/M/d", "%Y/%m/%d", r"\d{4}/\d{1,2}/\d{1,2}"),
+)
+"""Spark's pattern, Python's, and what a text looks like that is worth a try. Of equals the first is taken."""
+CLOCKS = (("[ H:m[:s]]", ("", " %H:%M", " %H:%M:%S")), ("[ h:m[:s] a]", ("", " %I:%M %p", " %I:%M:%S %p")))
+
+
+class Numbers(NamedTuple):
+    """The finite numbers of a column."""
+
+    values: pd.Series[float]
+    rewriting: str | None
+    """Spark SQL that makes them plain, `{}` for the column; None where they are."""
+
+
+class Times(NamedTuple):
+    """The times of a column."""
+
+    values: pd.Series[pd.Timestamp]
+    pattern: str | None
+    """Spark's, None where they are as ISO 8601 has them."""
+    doubtful: bool
+    """Day and month could be the other way round."""
+
+
+def read_numbers(text: pd.Series[str]) -> Numbers:
+    """text: what is there, trimmed. The way of writing that most values fit is taken."""
+    best = Numbers(_finite(text), None)
+    if len(best.values) == len(text):
+        return best
+    bare = text.str.replace(f"[{AROUND}]", "", regex=True)
+    for (form, rewriting), plain in zip(FORMS, (_without_commas, _with_point), strict=True):
+        found = _finite(plain(bare[bare.str.fullmatch(form)]))
+        if len(found) > len(best.values):
+            signs = "".join(sign for sign in AROUND if text.str.contains(sign, regex=False).any())
+            best = Numbers(found, rewriting % signs)
+    return best
+
+
+def read_times(text: pd.Series[str]) -> Times:
+    """text: what is there, trimmed. ISO 8601 before all others."""
+    dated = text[text.str.match(r"^\d{4}-\d{1,2}-\d{1,2}")]
+    found = [Times(pd.to_datetime(dated, errors="coerce", utc=True, format="ISO8601").dropna(), None, False)]
+    if len(dated) < MOSTLY * len(text):
+        for pattern, date, shape in DATES:
+            if text.str.match(shape).sum() >= MOSTLY * len(text):
+                found += [Times(_parsed(text, date, clocks), pattern + clock, False) for clock, clocks in CLOCKS]
+    best = max(found, key=lambda times: len(times.values))
+    equals = {t.pattern.partition("[")[0] for t in found if t.pattern and len(t.values) == len(best.values)}
+    return best._replace(doubtful={"M/d/yyyy", "d/M/yyyy"} <= equals)
+
+
+def _parsed(text: pd.Series[str], date: str, clocks: tuple[str, ...]) -> pd.Series[pd.Timestamp]:
+    tried = [pd.to_datetime(text, errors="coerce", utc=True, format=date + clock).dropna() for clock in clocks]
+    return pd.concat([t for t in tried if len(t)] or tried[:1])
+
+
+def _finite(text: pd.Series[str]) -> pd.Series[float]:
+    numbers = pd.to_numeric(text, errors="coerce")
+    return numbers[numbers.abs() < float("inf")].dropna()
+
+
+def _without_commas(text: pd.Series[str]) -> pd.Series[str]:
+    return text.str.replace(",", "", regex=False)
+
+
+def _with_point(text: pd.Series[str]) -> pd.Series[str]:
+    return text.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
