@@ -9,13 +9,17 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from synthspark.config import public_yaml
-from synthspark.pipeline.context import Context, side_name
+from synthspark.pipeline.context import Context, read_encoding, side_name
 from synthspark.pipeline.featurize import attribute_kinds
+from synthspark.pipeline.synthesize import model_meta
 from synthspark.pipeline.train import ROLES
-from synthspark.report import Curve, Distribution, Example, Facts, Heat
+from synthspark.report import Curve, Distribution, Example, Facts, Heat, Traversal
+from synthspark.report.codes import traversals
 from synthspark.report.distributions import Parts, by_class, by_reach, by_size, by_value
 from synthspark.report.nearest import nearest_rows
 from synthspark.schemas import quoted
+from synthspark.training.artifacts import load_generator
+from synthspark_models import InfoGanGenerator
 
 ATTRIBUTES = 8
 """Of a table, the first declared: more pictures are not looked at."""
@@ -42,6 +46,7 @@ def write_report(context: Context) -> None:
         distributions=list(_distributions(context)),
         heats=_heats(metrics["fidelity"]),
         curves=list(_curves(context)),
+        traversals=[t for key in KEYS for t in _traversals(context, key)],
         examples=[e for key in KEYS for e in _examples(context, key)],
         rejects=_rejects(context),
         configuration=public_yaml(context.config),
@@ -112,6 +117,17 @@ def _curves(context: Context) -> Iterator[Curve]:
         known = {k.removesuffix("_loss"): [r[k] for r in records] for k in losses if all(k in r for r in records)}
         if known:
             yield Curve(name, known)
+
+
+def _traversals(context: Context, key: str) -> list[Traversal]:
+    """Of the profile generator of one side, where it has codes."""
+    side = side_name(key)
+    meta = model_meta(context, f"profile_{side}")
+    if meta is None or meta["network"] != "infogan":
+        return []
+    network, _ = load_generator(context.lake.path(f"models/profile_{side}", context.run_id))
+    assert isinstance(network, InfoGanGenerator)
+    return traversals(network, read_encoding(context, side), side, context.config.synthesize.seed)
 
 
 def _heats(figures: list[dict[str, Any]]) -> list[Heat]:

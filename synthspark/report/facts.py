@@ -38,6 +38,27 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """One attribute of the rows that were generated at each value of a code."""
+
+    attribute: str
+    shares: Mapping[str, Sequence[float]]
+    """Class -> its share at each value."""
+    ordered: bool
+    """The classes are ranges of a number, from the lowest."""
+
+
+@dataclass(frozen=True)
+class Traversal:
+    """What a latent code moves."""
+
+    title: str
+    values: Sequence[str]
+    """Of the code."""
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
 class Example:
     """A new row and the real row that is nearest to it: attribute -> (new, real)."""
 
@@ -57,6 +78,7 @@ class Facts:
     distributions: Sequence[Distribution] = ()
     heats: Sequence[Heat] = ()
     curves: Sequence[Curve] = ()
+    traversals: Sequence[Traversal] = ()
     examples: Sequence[Example] = ()
     rejects: Sequence[Mapping[str, Any]] = ()
     """`source`, `reason`, `rows`, and `raw`, one of them."""

@@ -52,6 +52,7 @@ def page(facts: Facts) -> str:
         distributions=[_figure(d.title, pictures.distribution(d)) for d in facts.distributions],
         heats=[_figure(h.title, pictures.heat(h)) for h in facts.heats if h.pairs],
         curves=[_figure(c.title, pictures.curve(c)) for c in facts.curves],
+        traversals=[_figure(t.title, pictures.traversal(t)) for t in facts.traversals if t.panels],
         gauges=_gauges(metrics["privacy"]),
         fidelity=_plain(metrics["fidelity"]),
         privacy=_plain(metrics["privacy"]),

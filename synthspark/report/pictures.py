@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from synthspark.report.facts import Curve, Distribution, Heat
+from synthspark.report.facts import Curve, Distribution, Heat, Panel, Traversal
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 """Okabe and Ito's: told apart by the colour-blind, too."""
@@ -111,6 +111,30 @@ def curve(facts: Curve) -> str:
     return _svg(draw, (4.6, 3.0))
 
 
+def traversal(facts: Traversal) -> str:
+    """A panel per attribute: its classes as one bar at each value of the code."""
+
+    def draw(figure: Figure) -> None:
+        for axes, panel in zip(figure.subplots(1, len(facts.panels), squeeze=False)[0], facts.panels, strict=True):
+            _stacked(axes, facts.values, panel)
+
+    return _drawn(draw, (3.4 * len(facts.panels), 2.6))
+
+
+def _stacked(axes: Axes, values: Sequence[str], panel: Panel) -> None:
+    below = [0.0] * len(values)
+    number = len(panel.shares)
+    for i, (name, shares) in enumerate(panel.shares.items()):
+        plain = mpl.colormaps["Blues"]((i + 1) / number) if panel.ordered else COLOURS[i % len(COLOURS)]
+        colour = "#dddddd" if name.startswith("(") else plain
+        axes.bar(range(len(values)), list(shares), 0.8, below, label=shortened(name), color=colour)
+        below = [b + s for b, s in zip(below, shares, strict=True)]
+    axes.set_xticks(range(len(values)), list(values))
+    axes.set_ylim(0, 1)
+    axes.set_title(shortened(panel.attribute))
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
+
+
 def gauges(rows: Sequence[tuple[str, float, float]]) -> str:
     """Figures between 0 and 1, (name, value, what is best), and how far each is from it."""
 
@@ -135,10 +159,14 @@ def shortened(text: str) -> str:
 
 
 def _svg(draw: Callable[[Axes], Any], size: tuple[float, float]) -> str:
+    return _drawn(lambda figure: draw(figure.add_subplot()), size)
+
+
+def _drawn(draw: Callable[[Figure], Any], size: tuple[float, float]) -> str:
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the reader's browser has the fonts that count
         figure = Figure(figsize=size, layout="constrained")
-        draw(figure.add_subplot())
+        draw(figure)
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata={"Date": None})
     return written.getvalue()

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from synthspark.report import Curve, Distribution, Example, Facts, Heat
+from synthspark.report import Curve, Distribution, Example, Facts, Heat, Panel, Traversal
 from synthspark.report.headline import headline
 from synthspark.report.page import page
 from synthspark.secrets import without_secrets
@@ -43,6 +43,11 @@ def full() -> Facts:
         ],
         heats=[Heat("pairs", ["a", NASTY], [("a", NASTY, 0.3)])],
         curves=[Curve("c", {"generator": [3.0, 2.0], NASTY: [1.0, float("nan")]})],
+        traversals=[
+            Traversal(NASTY, ["1", "2"], [Panel(NASTY, {NASTY: [0.9, 0.1], "(others)": [0.1, 0.9]}, False),
+                                          Panel("price", {"up to 3": [0.9, 0.1], "above 3": [0.1, 0.9]}, True)]),
+            Traversal("nothing to show", ["1", "2"], []),
+        ],
         examples=[Example("items", {NASTY: (NASTY, None)})],
         rejects=[{"source": "items", "reason": NASTY, "rows": 1234, "raw": NASTY}],
         configuration="lake:\n  root: " + NASTY,
@@ -66,7 +71,7 @@ def test_what_comes_from_data_is_text_and_every_picture_is_a_drawing() -> None:
     html = page(full())
     tags = Tags(html)
     assert "script" not in tags.names and html.count("&lt;script&gt;") >= 6
-    assert len(tags.images) == 2 + 3 + 1 + 1 + 1  # cold and warm, distributions, pairs, curves, privacy
+    assert len(tags.images) == 2 + 3 + 1 + 1 + 1 + 1  # cold and warm, distributions, pairs, curves, codes, privacy
     for source in tags.images:
         kind, _, data = source.partition(",")
         assert kind == "data:image/svg+xml;base64"
@@ -88,6 +93,7 @@ def test_a_run_that_only_judged_the_real_rows_has_a_page() -> None:
             "verdict": {"ship": False, "why": "not judged"}}  # fmt: skip
     html = page(Facts("r", bare, []))
     assert "Do not use the synthetic events." in html and len(Tags(html).images) == 1
+    assert "codes of infogan" in page(full()) and "codes of infogan" not in html
 
 
 @pytest.mark.parametrize(
