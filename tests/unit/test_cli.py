@@ -1,36 +1,81 @@
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from synthspark import errors
 from synthspark.cli import STAGES, cli
 from synthspark.config import ARMS, load
+from synthspark.examples import EXAMPLES, EXIT_CODES
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_help_needs_neither_spark_nor_torch() -> None:
+HEAVY = ("pyspark", "torch", "petastorm", "pandas", "numpy", "matplotlib", "pyarrow", "pydantic")
+
+
+def without_what_is_heavy(setup: str, call: str) -> str:
+    """What a fresh process says on `call`; fails if it has imported what takes time."""
     code = (
-        "import sys; from synthspark.cli import cli\n"
-        "try: cli(['--help'])\n"
-        "except SystemExit: pass\n"
-        "bad = {'pyspark', 'torch', 'petastorm', 'pandas'} & set(sys.modules)\n"
+        f"import sys, os; {setup}\n"
+        "from synthspark.cli import cli\n"
+        f"for words in {call}:\n"
+        "    try: cli(words, prog_name='synthspark')\n"
+        "    except SystemExit as end: assert not end.code, (words, end.code)\n"
+        f"bad = set({HEAVY!r}) & set(sys.modules)\n"
         "assert not bad, bad"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "synthesize" in done.stdout
+    return done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", *STAGES])
-def test_every_command_explains_itself(command: str) -> None:
+def test_help_of_every_command_needs_neither_spark_nor_torch() -> None:
+    said = without_what_is_heavy("pass", "[['--help'], ['-h'], *([name, '--help'] for name in cli.commands)]")
+    assert said.count("Examples:") == len(cli.commands)
+    assert "\\b" not in said and "\b" not in said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_works_and_is_light(shell: str) -> None:
+    switch = f"os.environ['_SYNTHSPARK_COMPLETE'] = '{shell}_"
+    script = without_what_is_heavy(switch + "source'", "[[]]")
+    assert f"_SYNTHSPARK_COMPLETE={shell}_complete" in script
+    assert f"_SYNTHSPARK_COMPLETE={shell}_source synthspark" in cli.get_help(click.Context(cli)), "and --help says how"
+    words = "os.environ.update(COMP_WORDS='synthspark ev', COMP_CWORD='1'); "
+    assert "evaluate" in without_what_is_heavy(words + switch + "complete'", "[[]]")
+    words = "os.environ.update(COMP_WORDS='synthspark evaluate --pro', COMP_CWORD='2'); "
+    assert "--protocol" in without_what_is_heavy(words + switch + "complete'", "[[]]")
+    for before in ("plan --config", "init --events", "init --output"):
+        words = f"os.environ.update(COMP_WORDS='synthspark {before} my', COMP_CWORD='3'); "
+        assert "file" in without_what_is_heavy(words + switch + "complete'", "[[]]"), "the shell looks for files"
+
+
+@pytest.mark.parametrize("command", list(cli.commands))
+def test_every_command_explains_itself_by_examples_that_are_understood(command: str) -> None:
     result = CliRunner().invoke(cli, [command, "--help"])
     assert result.exit_code == 0
-    assert "--config" in result.output
+    for example in EXAMPLES[command]:
+        assert f"  {example}\n" in result.output, "unbroken, to be copied"
+        name, *words = shlex.split(example)[1:]
+        assert name == command
+        assert cli.commands[name].make_context(name, words).params
+
+
+def test_every_exit_code_is_explained() -> None:
+    kinds = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.SynthSparkError)]
+    assert {e.exit_code for e in kinds} | {0, 130} == set(EXIT_CODES)
+    shown = cli.get_help(click.Context(cli))
+    for code, words in EXIT_CODES.items():
+        assert f"  {code:<5}{words}\n" in shown
+        if code:
+            assert f"{code} " in (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
 
 def test_errors_of_the_configuration_are_one_line_and_exit_2(tmp_path: Path) -> None:
