@@ -15,7 +15,7 @@ from synthspark.pipeline.synthesize import model_meta
 from synthspark.pipeline.train import ROLES
 from synthspark.report import Curve, Distribution, Example, Facts, Heat, Traversal
 from synthspark.report.codes import traversals
-from synthspark.report.distributions import Parts, by_class, by_reach, by_size, by_value
+from synthspark.report.distributions import Parts, by_class, by_reach, by_size, by_value, by_year
 from synthspark.report.nearest import nearest_rows
 from synthspark.schemas import quoted
 from synthspark.training.artifacts import load_generator
@@ -86,8 +86,10 @@ def _of_attributes(context: Context, key: str, parts: Parts) -> Iterator[Distrib
             yield by_value(each, F.col("v"), title)
         elif kind == "categorical":
             yield by_value(parts, column, title)
-        elif kind in ("numeric", "datetime"):
-            yield by_size(parts, F.year(column) if kind == "datetime" else column, title)
+        elif kind == "numeric":
+            yield by_size(parts, column, title)
+        elif kind == "datetime":
+            yield by_year(parts, column, title)
 
 
 def _parts(context: Context, table: str, condition: str = "true") -> Parts | None:

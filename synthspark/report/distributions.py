@@ -49,6 +49,19 @@ def by_class(parts: Parts, column: Column, names: list[str], title: str) -> Dist
     return Distribution(title, names, series, "bars")
 
 
+def by_year(parts: Parts, column: Column, title: str) -> Distribution | None:
+    """Shares of years, from the first to the last of the bulk of the real ones; what is beyond counts to these."""
+    years = {name: df.select(F.year(column).alias("v")) for name, df in parts.items()}
+    real = next(iter(years.values()))
+    ends = real.agg(F.percentile_approx("v", list(ENDS), 1000).alias("q")).collect()[0]["q"]
+    if ends is None or ends[0] == ends[1]:
+        return None
+    low, high = ends
+    bounded = F.least(F.greatest(F.col("v"), F.lit(low)), F.lit(high))
+    since = F.when(F.col("v").isNotNull(), bounded - low)  # least and greatest would make a year of none
+    return by_class(years, since, [str(year) for year in range(low, high + 1)], title)
+
+
 def by_size(parts: Parts, column: Column, title: str) -> Distribution | None:
     """A histogram of a number, in bins over the bulk of the real values. Nulls and NaN are left out."""
     number = F.when(~F.isnan(column.cast("double")), column.cast("double"))

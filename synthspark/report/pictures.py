@@ -46,7 +46,7 @@ def distribution(facts: Distribution) -> str:
                     side.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
                     side.set_minor_formatter(NullFormatter())
         axes.set_ylabel("share that reaches it" if facts.form == "tail" else "share")
-        axes.legend()
+        _legend(axes)
 
     return _svg(draw, (4.6, 3.0))
 
@@ -106,7 +106,7 @@ def curve(facts: Curve) -> str:
         for (name, losses), colour in zip(facts.losses.items(), COLOURS, strict=False):
             axes.plot(range(1, len(losses) + 1), list(losses), "o-", ms=2, label=shortened(name), color=colour)
         axes.set_xlabel("epoch")
-        axes.legend()
+        _legend(axes)
 
     return _svg(draw, (4.6, 3.0))
 
@@ -150,6 +150,11 @@ def gauges(rows: Sequence[tuple[str, float, float]]) -> str:
         axes.set_ylim(0.4, len(rows) + 0.6)
 
     return _svg(draw, (4.6, 0.6 + 0.32 * len(rows)))
+
+
+def _legend(axes: Axes) -> None:
+    """Above the drawing, where it hides nothing."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, handlelength=1.2, columnspacing=1)
 
 
 def shortened(text: str) -> str:

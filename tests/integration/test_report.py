@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from synthspark.report.distributions import MISSING, OTHERS, Parts, by_class, by_reach, by_size, by_value
+from synthspark.report.distributions import MISSING, OTHERS, Parts, by_class, by_reach, by_size, by_value, by_year
 from synthspark.report.nearest import nearest_rows
 
 pytestmark = pytest.mark.spark
@@ -50,6 +50,16 @@ def test_hours_without_times_have_no_picture(spark: SparkSession) -> None:
     found = by_class(parts(spark, at, at, "timestamp"), F.hour("x"), hours, "t")
     assert found is not None and found.series["real"][5] == 1
     assert by_class(parts(spark, at, [None], "timestamp"), F.hour("x"), hours, "t") is None
+
+
+def test_years_are_classes_and_what_is_beyond_counts_to_the_outer_ones(spark: SparkSession) -> None:
+    at = {year: datetime(year, 6, 1, tzinfo=UTC) for year in (1900, 2022, 2023, 2025, 2099)}
+    real = [at[2022]] * 300 + [at[2023]] * 300 + [at[2025]] * 300 + [at[1900], at[2099], None]
+    found = by_year(parts(spark, real, [at[1900], at[2023], at[2023], at[2099]], "timestamp"), F.col("x"), "t")
+    assert found is not None and list(found.classes) == ["2022", "2023", "2024", "2025"]
+    assert found.series["synthetic"] == [0.25, 0.5, 0, 0.25]
+    assert found.series["real"] == pytest.approx([301 / 902, 300 / 902, 0, 301 / 902])
+    assert by_year(parts(spark, [at[2022]], [at[2023]], "timestamp"), F.col("x"), "t") is None
 
 
 def test_the_nearest_row_is_the_nearest_in_all_columns(spark: SparkSession) -> None:

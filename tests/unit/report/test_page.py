@@ -1,7 +1,9 @@
 import base64
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from synthspark.report import Curve, Distribution, Example, Facts, Heat, Panel, 
 from synthspark.report.headline import headline
 from synthspark.report.page import page
 from synthspark.secrets import without_secrets
+from tests.browser import printed
 
 NASTY = "<script>alert('$x_1^2$')</script>\n" + "長い" * 40
 
@@ -82,6 +85,14 @@ def test_what_comes_from_data_is_text_and_every_picture_is_a_drawing() -> None:
     assert len(gauges) == 1 and "singled out by one attribute" in gauges[0] and "nearer to train" not in gauges[0]
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", html), "the page asks nobody for anything"
     assert "1,234" in html and "2,000" not in html
+
+
+def test_on_paper_pictures_stand_in_two_columns_and_the_configuration_in_four(tmp_path: Path) -> None:
+    bars = [Distribution(f"d{i}", ["a", "b"], {"real": [0.5, 0.5], "synthetic": [0.4, 0.6]}, "bars") for i in range(12)]
+    long = "\n".join(f"key_{i}: {i}" for i in range(240))
+    target = tmp_path / "page.html"
+    target.write_text(page(replace(full(), distributions=bars, configuration=long)), encoding="utf-8")
+    assert 4 <= printed(target, tmp_path / "page.pdf") <= 7  # in one column each: 12
 
 
 def test_the_same_facts_give_the_same_bytes() -> None:
