@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from synthspark.errors import SourceError
 from synthspark.guess.columns import ColumnFacts
@@ -43,6 +43,8 @@ class EventGuess:
     quiet_hour: int | None
     total: str | None = None
     """Column of what was paid for all pieces together, where no column has the price of one."""
+    widths: dict[str, int] = field(default_factory=dict)
+    """Contract name of an id -> digits that the other table writes, where a spreadsheet took its leading zeros here."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Column -> why."""
 
@@ -52,6 +54,8 @@ class EntityGuess:
     """Key, attributes by kind, and what was left out and why."""
 
     key: str
+    key_width: int | None
+    """Digits that the events write, where a spreadsheet took the key's leading zeros here."""
     attributes: dict[str, str]
     separator: str | None
     left_out: dict[str, str] = field(default_factory=dict)
@@ -69,7 +73,8 @@ def guess_events(
     for role, table in (("item_id", items), ("user_id", users)):
         mine = columns.get(role)
         open_columns = [c for c in events if c.name == mine or (mine is None and c.name not in columns.values())]
-        pair = _shared(open_columns, table, role)
+        bare = [[_without_zeros(c) for c in cs] for cs in (open_columns, table)]
+        pair = _shared([*open_columns, *bare[0]], [*table, *bare[1]], role)
         if pair is not None:
             columns[role], keys[role] = pair
     for role in ("user_id", "item_id", "ts", "session_id", "event_type", "query", "price", "value"):
@@ -84,10 +89,32 @@ def guess_events(
             raise SourceError(
                 f"events: none of the columns ({names}) looks like a {role}; say which: --{option} COLUMN"
             )
-    return _event_guess(columns, events), keys["item_id"], keys["user_id"]
+    widths = {}
+    for role, table in (("item_id", items), ("user_id", users)):
+        width = missing_digits(_by_name(events, columns[role]), _by_name(table, keys[role]))
+        if width is not None:
+            widths[role] = width
+    return _event_guess(columns, events, widths), keys["item_id"], keys["user_id"]
 
 
-def _event_guess(columns: dict[str, str], events: Sequence[ColumnFacts]) -> EventGuess:
+def missing_digits(column: ColumnFacts | None, other: ColumnFacts | None) -> int | None:
+    """Digits to which `column` must be filled up with zeros to be written as `other`; None where it need not."""
+    if column is None or other is None or column.padded or not other.padded:
+        return None
+    widths = {len(value) for value in other.values}
+    return widths.pop() if len(widths) == 1 else None
+
+
+def _by_name(table: Sequence[ColumnFacts], name: str | None) -> ColumnFacts | None:
+    return next((c for c in table if c.name == name), None)
+
+
+def _without_zeros(column: ColumnFacts) -> ColumnFacts:
+    """As a spreadsheet leaves it."""
+    return replace(column, values=frozenset(value.lstrip("0") or "0" for value in column.values))
+
+
+def _event_guess(columns: dict[str, str], events: Sequence[ColumnFacts], widths: dict[str, int]) -> EventGuess:
     by_name = {c.name: c for c in events}
     ts = by_name.get(columns.get("ts", ""))
     total = _total(columns, events)
@@ -98,6 +125,7 @@ def _event_guess(columns: dict[str, str], events: Sequence[ColumnFacts]) -> Even
         timestamp_format=(ts.epoch or ts.pattern) if ts is not None else None,
         quiet_hour=ts.quiet_hour if ts is not None else None,
         total=total,
+        widths=widths,
         left_out={c.name: "not used by the job" if c.distinct else "no values" for c in unused},
     )
 
@@ -110,8 +138,8 @@ def _total(columns: Mapping[str, str], events: Sequence[ColumnFacts]) -> str | N
     return best.name if best is not None and _matches(best.name, TOTALS) else None
 
 
-def guess_entities(table: Sequence[ColumnFacts], key: str) -> EntityGuess:
-    """Kinds of the attributes of items or users, by what is in them."""
+def guess_entities(table: Sequence[ColumnFacts], key: str, own: ColumnFacts | None = None) -> EntityGuess:
+    """Kinds of the attributes of items or users, by what is in them. own: the events' column that has their ids."""
     attributes, left_out, separator = {}, {}, None
     for column in table:
         if column.name == key:
@@ -126,7 +154,8 @@ def guess_entities(table: Sequence[ColumnFacts], key: str) -> EntityGuess:
             left_out[column.name] = why
         else:
             attributes[column.name] = kind
-    return EntityGuess(key, attributes, separator, left_out)
+    width = missing_digits(_by_name(table, key), own)
+    return EntityGuess(key, width, attributes, separator, left_out)
 
 
 def _kind(column: ColumnFacts) -> tuple[str | None, str]:
@@ -161,7 +190,8 @@ def _shared(events: Sequence[ColumnFacts], table: Sequence[ColumnFacts], role: s
                 continue
             common = len(mine.values & key.values) / len(mine.values)
             named = _matches(mine.name, WORDS[role]) + _matches(key.name, WORDS[role]) + (mine.name == key.name)
-            score = common * (1 + named) * key.unique
+            covered = len(mine.values & key.values) / len(key.values)  # quantities look like small ids: but like few
+            score = common * (1 + named) * key.unique * (1 + covered)
             if common > 0.02 and score > best:
                 best, found = score, (mine.name, key.name)
     return found

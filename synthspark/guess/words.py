@@ -53,7 +53,9 @@ def _place(place: Place) -> list[str]:
 def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> list[str]:
     lines = ["  events:", *_place(place), "    columns:"]
     known = {c.name: c for c in seen}
-    lines += [f"      {role}: {_read(known[name], role)}{_seen(known[name])}" for role, name in guess.columns.items()]
+    for role, name in guess.columns.items():
+        how = _filled(name, guess.widths[role]) if role in guess.widths else _read(known[name], role)
+        lines.append(f"      {role}: {how}{_seen(known[name])}")
     if guess.total is not None:
         lines.append(_price_of_one(known[guess.total], known[guess.columns["value"]]))
     for role in ("value", "price"):
@@ -77,7 +79,8 @@ def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> lis
 def _entities(side: str, place: Place, guess: EntityGuess, seen: Sequence[ColumnFacts]) -> list[str]:
     known = {c.name: c for c in seen}
     own = f"{side.removesuffix('s')}_id"
-    lines = [f"  {side}:", *_place(place), "    columns:", f"      {own}: {_quoted(guess.key)}"]
+    key = _quoted(guess.key) if guess.key_width is None else _filled(guess.key, guess.key_width)
+    lines = [f"  {side}:", *_place(place), "    columns:", f"      {own}: {key}"]
     read = {name: _read(known[name], kind) for name, kind in guess.attributes.items()}
     computed = {name: how for name, how in read.items() if how != _quoted(name)}
     lines += [f"      {_quoted(name)}: {how}{_doubt(known[name])}" for name, how in computed.items()]
@@ -107,6 +110,11 @@ def _number(column: ColumnFacts) -> str:
     """Never fails, whatever a text is."""
     plain = (column.rewriting or "{}").format(quoted(column.name))
     return f"try_cast({plain} as double)" if column.type == "string" else plain
+
+
+def _filled(name: str, width: int) -> str:
+    """Of an id: with the zeros that the other table has, and what is longer as it is."""
+    return _expression(f"lpad({quoted(name)}, greatest({width}, length({quoted(name)})), '0')")
 
 
 def _expression(sql: str) -> str:

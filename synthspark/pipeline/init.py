@@ -50,9 +50,11 @@ def first_configuration(
             if key is None:
                 raise SourceError(
                     f"table {side} ({paths[side]}): no column shares values with one of the events' columns; is it the "
-                    f"right table? If ids are written differently there, say which column of the events is the {role}"
+                    f"right table? If ids are written differently there, leave --{side} out, and add the table to the "
+                    "configuration by hand, with an {expr: ...} that writes them as the events do"
                 )
-            entities[side] = guess_entities(seen[side], key)
+            own = next(c for c in seen["events"] if c.name == events.columns[role])
+            entities[side] = guess_entities(seen[side], key, own)
     return configuration_text(lake, places, events, seen, entities)
 
 

@@ -99,6 +99,18 @@ def test_files_of_a_spreadsheet_are_read_as_they_are_meant(
     assert str(item["seit"]).startswith("2025-02-04")
 
 
+def test_ids_that_have_lost_their_zeros_meet_again(spark: SparkSession, tmp_path: Path) -> None:
+    sales, goods = tmp_path / "sales.csv", tmp_path / "goods.csv"
+    sales.write_text("customer,sku,qty\n" + "\n".join(f"c{i % 9},{i % 30},{1 + i % 2}" for i in range(90)))
+    goods.write_text("code,colour\n" + "\n".join(f"{i:06d},{'red' if i % 2 else 'blue'}" for i in range(40)))
+    files = {"events": str(sales), "items": str(goods)}
+    config = parse_text(first_configuration(spark, files, str(tmp_path / "lake")), "t")
+    context = Context(spark, Lake(spark, config.lake.root), config, "first")
+    assert not [line for line in plan(context) if "rejected" in line]
+    run_stage(context, "clean")
+    assert {r["item_id"] for r in context.read("clean/events").collect()} == {f"{i:06d}" for i in range(30)}
+
+
 def test_what_is_no_csv_in_utf8_is_refused_with_the_way_out(
     spark: SparkSession, german: dict[str, str], tmp_path: Path
 ) -> None:

@@ -152,6 +152,24 @@ def test_a_total_is_neither_a_number_of_pieces_nor_a_price() -> None:
     assert guess.columns["value"] == "quantity" and "price" not in guess.columns and guess.total == "amount"
 
 
+@pytest.mark.parametrize("eaten", ["events", "items"])
+def test_leading_zeros_that_one_of_two_files_has_lost_are_given_back(eaten: str) -> None:
+    sold, stock = sales(), catalogue()
+    if eaten == "events":
+        sold["Art. Nr"] = [str(i % 301) for i in range(N)]
+    else:
+        stock["nr"] = [str(i) for i in range(400)]
+    text, _ = written(sold, stock)
+    config = parse_text(text, "t")
+    assert config.source.items is not None
+    ids = {"events": config.source.events.columns["item_id"], "items": config.source.items.columns["item_id"]}
+    expression = ids.pop(eaten)
+    name = {"events": "Art. Nr", "items": "nr"}[eaten]
+    assert not isinstance(expression, str)
+    assert expression.expr == f"lpad(`{name}`, greatest(5, length(`{name}`)), '0')"
+    assert all(isinstance(column, str) for column in ids.values())
+
+
 def test_attributes_that_are_not_written_plainly_are_computed() -> None:
     table = {**catalogue(), "Preis €": [f"{i},{i % 10}9" for i in range(400)],
              "seit": [f"{1 + i % 28:02d}.01.20{10 + i % 10}" for i in range(400)],
@@ -171,14 +189,16 @@ def test_attributes_that_are_not_written_plainly_are_computed() -> None:
                         "seit": "try_to_timestamp(`seit`, 'd.M.yyyy[ H:m[:s]]')"}  # fmt: skip
 
 
-def written(events: dict[str, Sequence[object]]) -> tuple[str, dict[str, list[ColumnFacts]]]:
-    tables = {"events": seen(events), "items": seen(catalogue())}
+def written(
+    events: dict[str, Sequence[object]], items: dict[str, Sequence[object]] | None = None
+) -> tuple[str, dict[str, list[ColumnFacts]]]:
+    tables = {"events": seen(events), "items": seen(items or catalogue())}
     guess, item_key, _ = guess_events(tables["events"], tables["items"], (), {"user_id": "Kd-Nr"})
     assert item_key is not None
     places = {n: Place(f"/a b/{n}: #1.csv", "csv", {"sep": ";"}) for n in tables}
-    return configuration_text(
-        "./lake", places, guess, tables, {"items": guess_entities(tables["items"], item_key)}
-    ), tables
+    own = next(c for c in tables["events"] if c.name == guess.columns["item_id"])
+    entities = {"items": guess_entities(tables["items"], item_key, own)}
+    return configuration_text("./lake", places, guess, tables, entities), tables
 
 
 def test_what_is_written_is_a_configuration_whatever_is_in_the_names() -> None:
