@@ -119,4 +119,6 @@ def _duration(context: Context, events: int) -> str:
     seconds = FIXED_SECONDS + SECONDS_PER_MILLION * events / 1e6 * 2 / task_slots(context.spark)
     minutes, cores = seconds * (1 + splits) / 2 / 60, task_slots(context.spark)
     least, most = max(1, round(minutes / 2)), max(2, round(minutes * 2))
-    return f"about {least} to {most} minutes on the {cores} cores here, by the pace of the demo"
+    return (
+        f"about {least} to {most} minutes on the {cores} cores here if they have nothing else to do, as the demo took"
+    )
