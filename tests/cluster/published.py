@@ -9,8 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 TABLES = ("clean/users", "clean/items", "clean/events", "clean/rejects", "features/interactions", "features/users",
-          "features/items", "factors/users", "factors/items", "synthetic/users", "synthetic/items",
-          "synthetic/events", "recommendations")  # fmt: skip
+          "features/items", "factors/users", "factors/items", "item_factors/users", "item_factors/items",
+          "feeds/profile_items", "feeds/profile_items_validation", "feeds/profile_users", "feeds/behaviour_items",
+          "feeds/behaviour_users", "synthetic/users", "synthetic/items", "synthetic/events",
+          "recommendations")  # fmt: skip
 
 
 def recorded(lake: Path, run_id: str, stage: str) -> bool:
@@ -32,7 +34,8 @@ def contents(lake: Path, run_id: str) -> dict[str, str]:
             found[f"{about.parent.parent.name}/{about.name}"] = digest
     report = lake / "reports" / run_id / "metrics.json"
     if report.exists():
-        found["reports/metrics.json"] = _digest([json.dumps(json.loads(report.read_text())["protocols"])])
+        metrics = json.loads(report.read_text())
+        found["reports/metrics.json"] = _digest([json.dumps([metrics[part] for part in ("protocols", "verdict")])])
     return found
 
 

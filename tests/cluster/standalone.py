@@ -20,7 +20,8 @@ import psutil
 ROOT = Path(__file__).parents[2]
 OWN = re.compile(r"_?synthspark[-_.\w]*")
 T = TypeVar("T")
-MEMORY = "1536m"
+MEMORY_MB = 1536
+"""Of a worker, for each executor."""
 GPUS = ("3", "5")
 """What each worker reports. No program here can use them: what is tested is who is given which."""
 STARTED_SECONDS = 60
@@ -45,10 +46,13 @@ def _die_with_parent() -> None:
 
 
 class Cluster:
-    """A master and workers of one core each. Nothing of it outlives `close`, nor the process that made it."""
+    """A master and two workers. Nothing of it outlives `close`, nor the process that made it.
 
-    def __init__(self, folder: Path, python: Path) -> None:
-        self.folder, self.python = folder, python
+    executors: how many (of one core each) a worker has room for.
+    """
+
+    def __init__(self, folder: Path, python: Path, executors: int = 1) -> None:
+        self.folder, self.python, self._room = folder, python, executors
         site = next(python.parents[1].glob("lib/python*/site-packages"))
         self.home = site / "pyspark"
         self._logs: list[IO[bytes]] = []
@@ -63,8 +67,9 @@ class Cluster:
         script = self.folder / f"gpu-{number}.sh"
         script.write_text(f"""#!/bin/sh\necho '{{"name": "gpu", "addresses": ["{gpu}"]}}'\n""")
         script.chmod(0o755)
-        arguments = ["Worker", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0", "--cores", "1",
-                     "--memory", MEMORY, "--work-dir", str(self.folder / f"work-{number}"), self.url]  # fmt: skip
+        arguments = ["Worker", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0", "--cores", str(self._room),
+                     "--memory", f"{self._room * MEMORY_MB}m", "--work-dir", str(self.folder / f"work-{number}"),
+                     self.url]  # fmt: skip
         options = "-Dspark.worker.resource.gpu.amount=1 -Dspark.worker.resource.gpu.discoveryScript="
         self._start(f"worker-{number}", arguments, r"(Successfully registered with master)",
                     SPARK_WORKER_OPTS=f"{options}{script}")  # fmt: skip

@@ -1,0 +1,198 @@
+"""docs/faults.md: kill -9 of what runs, in every stage and between them: `make benchmark-faults` (about an hour).
+
+A standalone Spark cluster is started on loopback. One run is left alone; each of the others is struck in one stage
+after the other, and is gone on with by `--resume` where the job itself has ended. Then two runs go at once on the one
+lake. `--runs` does some only, and what is there of the others is kept; `--folder` keeps lake and shop for another
+call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "cluster")]
+
+from fault_report import Outcome, compared, left_over, write_page  # noqa: E402
+from faults import kill_driver, kill_executor, kill_python_worker, kill_torch_child  # noqa: E402
+from planted import small  # noqa: E402
+from published import recorded  # noqa: E402
+from standalone import Cluster, Submission, bare_python, wait_for  # noqa: E402
+
+from scripts.dist import build  # noqa: E402
+from synthspark.lake import STAGES  # noqa: E402
+from tests.integration.test_pipeline import write_shop  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
+PATIENCE_SECONDS = 3600
+"""Of every wait: the machine may be busy."""
+TWO_CORES = {"spark.cores.max": "2"}
+"""Of a run: an executor on each worker; the workers have room for those of two runs."""
+MIDDLE = {"clean": "clean/events", "featurize": "scratch/*/warm", "synthesize": "scratch/*/judge",
+          "recommend": "recommendations", "evaluate": "scratch/*/added"}  # fmt: skip
+"""What a stage has begun to write in its middle."""
+CHECKPOINT = "behaviour_items/checkpoint.json"
+"""What training has in its middle: two generators are done, the third has an epoch behind it."""
+KILLS: dict[str, Callable[[Cluster, Submission], str]] = {
+    "driver": kill_driver,
+    "executor": kill_executor,
+    "Python worker": kill_python_worker,
+    "torch child": kill_torch_child,
+}
+
+
+@dataclass(frozen=True)
+class Strike:
+    """One kill -9."""
+
+    victim: str
+    """A key of KILLS."""
+    moment: str
+    """`middle` of the stage, or `end`: it has just been published."""
+    stage: str
+
+    def has_come(self, lake: Path, run_id: str) -> bool:
+        """Whether it is time."""
+        if recorded(lake, run_id, self.stage) or self.moment == "end":
+            return recorded(lake, run_id, self.stage)
+        if self.victim == "torch child":  # there are none for most of a stage: the first is waited for
+            return any(lake.glob(f"_checkpoints/{run_id}/**/checkpoint.json"))
+        if self.stage == "train":
+            return (lake / "_checkpoints" / run_id / CHECKPOINT).exists()
+        return any(lake.glob(f"_staging/{run_id}-{self.stage}-*/{MIDDLE[self.stage]}"))
+
+    def got_over(self, lake: Path, run_id: str) -> bool:
+        """Whether the stage that was struck has been published: that after the moment."""
+        following = STAGES[STAGES.index(self.stage) + (self.moment == "end") :]
+        return bool(following) and recorded(lake, run_id, following[0])
+
+
+def _each(victim: str, moment: str, stages: Sequence[str] = STAGES) -> dict[str, Strike]:
+    return {stage: Strike(victim, moment, stage) for stage in stages}
+
+
+def _in_turn(middle: dict[str, Strike], end: dict[str, Strike]) -> list[Strike]:
+    return [strikes[stage] for stage in STAGES for strikes in (middle, end) if stage in strikes]
+
+
+RUNS = {
+    "drivers": _in_turn(_each("driver", "middle"), _each("torch child", "middle", ("train", "evaluate"))),
+    "executors": _in_turn(_each("executor", "middle"), _each("driver", "end")),
+    "workers": _in_turn(_each("Python worker", "middle"), _each("executor", "end")),
+    "idle": _in_turn({}, _each("Python worker", "end")),
+}
+"""Of each run, what it is struck by, in this order."""
+UNDISTURBED, AT_ONCE = "undisturbed", ("at-once-1", "at-once-2")
+
+
+class Bench:
+    """The cluster, the shop, and the runs on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = folder / "small.yaml"
+        if not self.config.exists():
+            write_shop(folder)
+            self.config.write_text(yaml.safe_dump(small(folder)))
+        self.lake = Path(yaml.safe_load(self.config.read_text())["lake"]["root"])
+        work = Path(tempfile.mkdtemp(prefix="cluster-", dir=folder))
+        self.archive = build(work)
+        self.cluster = Cluster(work, bare_python(work / "python"), executors=2)
+
+    def submit(self, run_id: str) -> Submission:
+        """The whole job; it goes on where it is."""
+        words = ["--config", str(self.config), "--resume", run_id]
+        return self.cluster.submit(ROOT / "jobs" / "pipeline_job.py", words, self.archive, TWO_CORES)
+
+    def alone(self, run_id: str) -> None:
+        """A run that nobody disturbs; nothing happens if it has been done."""
+        if not recorded(self.lake, run_id, STAGES[-1]):
+            _finish(self.submit(run_id))
+
+    def at_once(self) -> None:
+        """Two runs at the same time."""
+        for driver in [self.submit(run_id) for run_id in AT_ONCE]:
+            _finish(driver)
+
+    def struck(self, run_id: str, strikes: Sequence[Strike]) -> list[Outcome]:
+        """Run the job, strike, and resume it whenever it has ended; says what happened."""
+        found = []
+        driver = self.submit(run_id)
+        for strike in strikes:
+            wait_for(lambda: strike.has_come(self.lake, run_id) or not driver.running(), str(strike), PATIENCE_SECONDS)  # noqa: B023
+            if not self._kill(strike, run_id, driver):
+                found.append(Outcome(**asdict(strike), run=run_id, happened="there was none"))
+                continue
+            wait_for(lambda: not driver.running() or strike.got_over(self.lake, run_id), str(strike), PATIENCE_SECONDS)  # noqa: B023
+            outcome = Outcome(**asdict(strike), run=run_id, happened="the job went on by itself")
+            if not driver.running() and driver.wait() != 0:
+                said = "" if strike.victim == "driver" else _last_words(driver)
+                outcome = replace(outcome, happened="the job ended; `--resume` went on", said=said)
+                doomed = self.cluster.executors()
+                driver = self.submit(run_id)
+                # What is struck next must be of the run as it goes on.
+                wait_for(lambda: not any(p.is_running() for p in doomed), "the executors to go", PATIENCE_SECONDS)  # noqa: B023
+            found.append(outcome)
+        _finish(driver)
+        return found
+
+    def _kill(self, strike: Strike, run_id: str, driver: Submission) -> str:
+        """Strike once there is something to strike, while the stage lasts."""
+        while driver.running():
+            if killed := KILLS[strike.victim](self.cluster, driver):
+                return killed
+            if strike.moment == "end" or recorded(self.lake, run_id, strike.stage):
+                break
+            time.sleep(0.1)
+        return ""
+
+
+def _finish(driver: Submission) -> None:
+    if driver.wait(PATIENCE_SECONDS) != 0:
+        raise SystemExit(driver.words)
+
+
+def _last_words(driver: Submission) -> str:
+    return driver.words.strip().splitlines()[-1][:200]
+
+
+def main(folder: Path, runs: Sequence[str]) -> None:
+    """Do what is asked for; write both files after every run."""
+    outcomes = [Outcome(**row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+    bench = Bench(folder)
+    try:
+        bench.alone(UNDISTURBED)
+        for run in runs:
+            if run in RUNS:
+                made = bench.struck(run, RUNS[run])
+            else:
+                bench.at_once()
+                made = [Outcome("nobody", "two runs at once", s, run_id, "both ended") for run_id in AT_ONCE
+                        for s in STAGES]  # fmt: skip
+            made = [compared(bench.lake, UNDISTURBED, outcome) for outcome in made]
+            for run_id in {outcome.run for outcome in made}:
+                left = left_over(bench.lake, run_id)
+                made = [replace(o, left=left) if o.run == run_id else o for o in made]
+            outcomes = [o for o in outcomes if o.run not in {m.run for m in made}] + made
+            RESULTS.write_text(json.dumps([asdict(o) for o in outcomes], indent=1) + "\n")
+            write_page(outcomes)
+    finally:
+        bench.cluster.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", nargs="+", choices=[*RUNS, "at-once"], default=[*RUNS, "at-once"])
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="synthspark-faults-") as temporary:
+        (arguments.folder or Path(temporary)).mkdir(exist_ok=True)
+        main(arguments.folder or Path(temporary), arguments.runs)

@@ -1,0 +1,108 @@
+"""The fault matrix: what a run that was struck has published, held against one that was not, and the page of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from published import contents, doubled, rows
+
+from synthspark.lake import STAGES
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "faults.md"
+PUBLISHED = {
+    "clean": ("clean/",),
+    "featurize": ("features/", "factors/", "item_factors/", "feeds/"),
+    "train": ("profile_", "behaviour_", "judge_"),
+    "synthesize": ("synthetic/",),
+    "recommend": ("recommendations",),
+    "evaluate": ("reports/",),
+}
+"""What the names of a stage's tables and models begin with."""
+INTRODUCTION = """# Faults
+
+`make benchmark-faults` writes this page and `benchmarks/results/faults.json`. The planted shop of the tests (60
+users, 160 items, 1,803 events, three epochs, two processes of training) on a standalone Spark cluster on loopback: a
+master, two workers, an executor of one core on each. What is killed is killed by `kill -9`: the driver (its JVM, its
+Python), an executor's JVM, a Python worker, a process of torch. "In the middle" is a moment at which the stage has
+staged some tables and not others, in training one at which the third generator has a checkpoint; "at the end" is as
+soon as the stage's record is there. Whenever the job has ended, it is started again at once with `--resume`.
+
+Everything that a stage has published is compared with that of a run that nobody disturbed: all rows of its tables,
+sorted, every bit of every number; the weights of its models; the figures of its report. Rows lost and doubled are
+counted over the tables. A stage that is struck at its end is compared itself, and all that follows it is compared in
+its own rows.
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A strike, what happened, and how the stage's results compare with the undisturbed run's."""
+
+    victim: str
+    moment: str
+    stage: str
+    run: str
+    happened: str
+    said: str = ""
+    """The last line of a job that ended without being killed itself."""
+    names: int = 0
+    """Tables and models that were compared."""
+    rows: int = 0
+    """Rows in these tables, undisturbed."""
+    lost: int = 0
+    doubled: int = 0
+    differ: list[str] = field(default_factory=list)
+    """Tables and models that are not the same to the byte."""
+    left: list[str] = field(default_factory=list)
+    """What the run has left in the lake that is neither published nor a record, when all was over."""
+
+
+def compared(lake: Path, expected: str, outcome: Outcome) -> Outcome:
+    """The outcome with what the comparison of its run with run `expected` has found in its stage."""
+    wanted, found = contents(lake, expected), contents(lake, outcome.run)
+    names = sorted(n for n in {*wanted, *found} if n.startswith(PUBLISHED[outcome.stage]))
+    assert names, f"{expected} has published nothing in {outcome.stage}"
+    tables = [n for n in names if n in wanted and not n.endswith(".json")]
+    before = {t: rows(lake, expected, t) for t in tables}
+    after = {t: rows(lake, outcome.run, t) if t in found else [] for t in tables}
+    return replace(
+        outcome,
+        names=len(names),
+        rows=sum(map(len, before.values())),
+        lost=sum(max(0, len(before[t]) - len(after[t])) for t in tables),
+        doubled=sum(_repeated(after[t]) - doubled(lake, expected, t) for t in tables),
+        differ=[n for n in names if wanted.get(n) != found.get(n)],
+    )
+
+
+def left_over(lake: Path, run_id: str) -> list[str]:
+    """Staged tables, checkpoints and half-written files of a run, below the root."""
+    patterns = (f"_staging/{run_id}-*", f"_checkpoints/{run_id}", f"runs/{run_id}/*.part", f"reports/{run_id}/*.part")
+    return sorted(str(p.relative_to(lake)) for pattern in patterns for p in lake.glob(pattern))
+
+
+def write_page(outcomes: Sequence[Outcome]) -> None:
+    """docs/faults.md."""
+    PAGE.write_text("\n".join([INTRODUCTION, *_lines(outcomes), ""]))
+
+
+def _lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    yield "| killed | when | stage | what happened | rows lost | rows doubled | same bytes |"
+    yield "|---|---|---|---|---|---|---|"
+    for o in sorted(outcomes, key=lambda o: (o.victim, o.moment, STAGES.index(o.stage), o.run)):
+        moment = {"middle": "in the middle", "end": "at the end"}.get(o.moment, o.moment)
+        if o.happened == "there was none":
+            yield f"| {o.victim} | {moment} | {o.stage} | no such process was there | | | |"
+            continue
+        same = "yes" if not o.differ else f"**no**: {', '.join(o.differ)}"
+        yield f"| {o.victim} | {moment} | {o.stage} | {o.happened} | {o.lost:,} of {o.rows:,} | {o.doubled} | {same} |"
+    left = sorted({name for o in outcomes for name in o.left})
+    yield ""
+    yield f"Left in the lake when all was over: {', '.join(left) if left else 'nothing half-written'}."
+
+
+def _repeated(found: Sequence[str]) -> int:
+    return sum(n - 1 for n in Counter(found).values())
