@@ -14,8 +14,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -36,10 +38,13 @@ RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
 PATIENCE_SECONDS = 3600
 """Of every wait: the machine may be busy."""
 TWO_CORES = {"spark.cores.max": "2"}
-"""Of a run: an executor on each worker; the workers have room for those of two runs."""
+"""Of a run: an executor on each worker."""
+AT_ONCE = 2
+"""Runs that the workers have room for."""
 MIDDLE = {"clean": "clean/events", "featurize": "scratch/*/warm", "synthesize": "scratch/*/judge",
           "recommend": "recommendations", "evaluate": "scratch/*/added"}  # fmt: skip
 """What a stage has begun to write in its middle."""
+TRAINING = ("train", "evaluate")
 CHECKPOINT = "behaviour_items/checkpoint.json"
 """What training has in its middle: two generators are done, the third has an epoch behind it."""
 KILLS: dict[str, Callable[[Cluster, Submission], str]] = {
@@ -80,18 +85,26 @@ def _each(victim: str, moment: str, stages: Sequence[str] = STAGES) -> dict[str,
     return {stage: Strike(victim, moment, stage) for stage in stages}
 
 
-def _in_turn(middle: dict[str, Strike], end: dict[str, Strike]) -> list[Strike]:
-    return [strikes[stage] for stage in STAGES for strikes in (middle, end) if stage in strikes]
+def _in_turn(*kinds: dict[str, Strike]) -> list[Strike]:
+    return [strikes[stage] for stage in STAGES for strikes in kinds if stage in strikes]
 
 
 RUNS = {
-    "drivers": _in_turn(_each("driver", "middle"), _each("torch child", "middle", ("train", "evaluate"))),
+    "drivers": _in_turn(
+        _each("driver", "middle"), _each("torch child", "middle", TRAINING), _each("Python worker", "end")
+    ),
     "executors": _in_turn(_each("executor", "middle"), _each("driver", "end")),
     "workers": _in_turn(_each("Python worker", "middle"), _each("executor", "end")),
-    "idle": _in_turn({}, _each("Python worker", "end")),
 }
 """Of each run, what it is struck by, in this order."""
-UNDISTURBED, AT_ONCE = "undisturbed", ("at-once-1", "at-once-2")
+UNDISTURBED, TOGETHER, TWINS = "undisturbed", "together", ("at-once-1", "at-once-2")
+
+
+def smallest(folder: Path) -> dict[str, Any]:
+    """The tests' job without the trials of ALS that choose a weight: they are half of its time."""
+    data = small(folder)
+    data["synthesize"]["weight"] = 0.5
+    return data
 
 
 class Bench:
@@ -101,11 +114,11 @@ class Bench:
         self.config = folder / "small.yaml"
         if not self.config.exists():
             write_shop(folder)
-            self.config.write_text(yaml.safe_dump(small(folder)))
+            self.config.write_text(yaml.safe_dump(smallest(folder)))
         self.lake = Path(yaml.safe_load(self.config.read_text())["lake"]["root"])
         work = Path(tempfile.mkdtemp(prefix="cluster-", dir=folder))
         self.archive = build(work)
-        self.cluster = Cluster(work, bare_python(work / "python"), executors=2)
+        self.cluster = Cluster(work, bare_python(work / "python"), executors=AT_ONCE)
 
     def submit(self, run_id: str) -> Submission:
         """The whole job; it goes on where it is."""
@@ -119,7 +132,7 @@ class Bench:
 
     def at_once(self) -> None:
         """Two runs at the same time."""
-        for driver in [self.submit(run_id) for run_id in AT_ONCE]:
+        for driver in [self.submit(run_id) for run_id in TWINS]:
             _finish(driver)
 
     def struck(self, run_id: str, strikes: Sequence[Strike]) -> list[Outcome]:
@@ -136,10 +149,7 @@ class Bench:
             if not driver.running() and driver.wait() != 0:
                 said = "" if strike.victim == "driver" else _last_words(driver)
                 outcome = replace(outcome, happened="the job ended; `--resume` went on", said=said)
-                doomed = self.cluster.executors()
                 driver = self.submit(run_id)
-                # What is struck next must be of the run as it goes on.
-                wait_for(lambda: not any(p.is_running() for p in doomed), "the executors to go", PATIENCE_SECONDS)  # noqa: B023
             found.append(outcome)
         _finish(driver)
         return found
@@ -164,33 +174,43 @@ def _last_words(driver: Submission) -> str:
     return driver.words.strip().splitlines()[-1][:200]
 
 
+def measured(bench: Bench, run: str) -> list[Outcome]:
+    """Do one run, or the two at once, and compare it with the undisturbed one."""
+    if run in RUNS:
+        made = bench.struck(run, RUNS[run])
+    else:
+        bench.at_once()
+        made = [Outcome("nobody", "two runs at once", s, run_id, "both ended") for run_id in TWINS for s in STAGES]
+    made = [compared(bench.lake, UNDISTURBED, outcome) for outcome in made]
+    return [replace(o, left=left_over(bench.lake, o.run)) for o in made]
+
+
 def main(folder: Path, runs: Sequence[str]) -> None:
     """Do what is asked for; write both files after every run."""
     outcomes = [Outcome(**row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
     bench = Bench(folder)
     try:
         bench.alone(UNDISTURBED)
-        for run in runs:
-            if run in RUNS:
-                made = bench.struck(run, RUNS[run])
-            else:
-                bench.at_once()
-                made = [Outcome("nobody", "two runs at once", s, run_id, "both ended") for run_id in AT_ONCE
-                        for s in STAGES]  # fmt: skip
-            made = [compared(bench.lake, UNDISTURBED, outcome) for outcome in made]
-            for run_id in {outcome.run for outcome in made}:
-                left = left_over(bench.lake, run_id)
-                made = [replace(o, left=left) if o.run == run_id else o for o in made]
-            outcomes = [o for o in outcomes if o.run not in {m.run for m in made}] + made
-            RESULTS.write_text(json.dumps([asdict(o) for o in outcomes], indent=1) + "\n")
-            write_page(outcomes)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            struck = [pool.submit(measured, bench, run) for run in runs if run in RUNS]
+            for done in as_completed(struck):
+                outcomes = _kept(outcomes, done.result())
+        if TOGETHER in runs:
+            _kept(outcomes, measured(bench, TOGETHER))
     finally:
         bench.cluster.close()
 
 
+def _kept(outcomes: Sequence[Outcome], made: Sequence[Outcome]) -> list[Outcome]:
+    found = [*(o for o in outcomes if o.run not in {m.run for m in made}), *made]
+    RESULTS.write_text(json.dumps([asdict(o) for o in found], indent=1) + "\n")
+    write_page(found)
+    return found
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", nargs="+", choices=[*RUNS, "at-once"], default=[*RUNS, "at-once"])
+    parser.add_argument("--runs", nargs="+", choices=[*RUNS, TOGETHER], default=[*RUNS, TOGETHER])
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="synthspark-faults-") as temporary:

@@ -21,6 +21,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.errors import LakeError, did_you_mean
+from synthspark.memory import PeakMemory
 
 STAGES = ("clean", "featurize", "train", "synthesize", "recommend", "evaluate")
 TABLE_DEPTH = 3
@@ -172,14 +173,19 @@ class Lake:
 
     @contextmanager
     def publication(self, run_id: str, stage: str) -> Iterator[Publication]:
-        """Everything written in the block is published when it ends, or nothing if it raises."""
+        """Everything written in the block is published when it ends, or nothing if it raises.
+
+        The record tells the peak memory of the block, too: it is written once, so that there is no moment without it.
+        """
         if not RUN_ID.fullmatch(run_id):
             raise LakeError(
                 f"run id {run_id!r}: use letters, digits, '.', '_' and '-', at most 100, none of them first"
             )
         staged = Publication(self, run_id, stage)
         try:
-            yield staged
+            with PeakMemory() as memory:
+                yield staged
+            staged.details["peak_bytes"] = memory.peak_bytes
             staged.commit()
         except BaseException:
             staged.abandon()
@@ -195,12 +201,6 @@ class Lake:
         """What a stage recorded when it was published; None if it was not."""
         path = self.record_path(run_id, stage)
         return dict(json.loads(self.read_text(path))) if self.exists(path) else None
-
-    def amend_record(self, run_id: str, stage: str, **details: Any) -> None:
-        """Add to the record of a published stage what is known only afterwards."""
-        record = self.record(run_id, stage)
-        assert record is not None, f"stage {stage} was published before"
-        self.write_text(self.record_path(run_id, stage), json.dumps({**record, **details}, indent=1))
 
     def records(self, run_id: str) -> dict[str, dict[str, Any]]:
         """What every published stage of a run recorded, by stage, in order."""

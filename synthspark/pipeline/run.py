@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from synthspark.errors import ConfigError
 from synthspark.lake import STAGES
-from synthspark.memory import PeakMemory
 from synthspark.pipeline.clean import clean
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.evaluate import evaluate
@@ -50,12 +49,10 @@ def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport
     else:
         context.lake.delete(checkpoints(context))
     try:
-        with PeakMemory() as memory:
-            report = FUNCTIONS[stage](context)
+        report = FUNCTIONS[stage](context)
     finally:
         context.spark.catalog.clearCache()
-    report.peak_bytes = memory.peak_bytes
-    context.lake.amend_record(context.run_id, stage, peak_bytes=memory.peak_bytes)
+    report.peak_bytes = context.record(stage)["peak_bytes"]
     if stage == STAGES[-1]:
         write_report(context)
     return report
@@ -64,13 +61,14 @@ def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport
 def _same_configuration(context: Context, resume: bool) -> None:
     """A run that goes on must be configured as it began: its tables would not fit together. Raises ConfigError."""
     path, now = context.lake.record_path(context.run_id, "configuration"), context.config.fingerprint()
-    if resume and context.lake.exists(path):
-        began = json.loads(context.lake.read_text(path))["fingerprint"]
-        if began != now:
-            raise ConfigError(
-                f"run {context.run_id!r} began with another configuration (fingerprint {began}, now {now}): undo the "
-                "change, or start a new run by leaving out --resume and --run-id"
-            )
+    began = json.loads(context.lake.read_text(path))["fingerprint"] if context.lake.exists(path) else None
+    if began == now:  # not written again: there would be a moment without it
+        return
+    if resume and began is not None:
+        raise ConfigError(
+            f"run {context.run_id!r} began with another configuration (fingerprint {began}, now {now}): undo the "
+            "change, or start a new run by leaving out --resume and --run-id"
+        )
     context.lake.write_text(path, json.dumps({"fingerprint": now}))
 
 

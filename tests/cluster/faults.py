@@ -54,18 +54,18 @@ def kill_driver(cluster: Cluster, driver: Submission) -> str:
 
 def kill_executor(cluster: Cluster, driver: Submission) -> str:
     """One executor's JVM; its Python workers find their pipe closed."""
-    return _killed(cluster.executors(), "executor")
+    return _killed(cluster.executors(driver), "executor")
 
 
 def kill_python_worker(cluster: Cluster, driver: Submission) -> str:
     """A Python worker: a fork of the daemon that an executor has started."""
-    daemons = [p for e in cluster.executors() for p in e.children() if _says(p, "pyspark.daemon")]
+    daemons = [p for e in cluster.executors(driver) for p in e.children() if _says(p, "pyspark.daemon")]
     return _killed([w for d in daemons for w in _children(d)], "python worker")
 
 
 def kill_torch_child(cluster: Cluster, driver: Submission) -> str:
     """One process of training itself, not the launcher above it."""
-    found = [p for e in cluster.executors() for p in processes(e, "train.py")]
+    found = [p for e in cluster.executors(driver) for p in processes(e, "train.py")]
     return _killed([p for p in found if not _says(p, "torch")], "torch child")
 
 

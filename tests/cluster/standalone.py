@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -22,6 +23,7 @@ OWN = re.compile(r"_?synthspark[-_.\w]*")
 T = TypeVar("T")
 MEMORY_MB = 1536
 """Of a worker, for each executor."""
+DRIVER_URL = re.compile(r"--driver-url spark://CoarseGrainedScheduler@[^:]+:(\d+)")
 GPUS = ("3", "5")
 """What each worker reports. No program here can use them: what is tested is who is given which."""
 STARTED_SECONDS = 60
@@ -118,10 +120,11 @@ class Cluster:
         log = self.folder / f"driver-{time.monotonic_ns()}.log"
         return Submission([*command, str(script), *arguments], self.folder, self.environment(), log)
 
-    def executors(self) -> list[psutil.Process]:
-        """The executors of every running application."""
-        found = [c for d in self._daemons for c in _children(d.pid)]
-        return [p for p in found if "CoarseGrainedExecutorBackend" in " ".join(_command(p))]
+    def executors(self, driver: Submission) -> list[psutil.Process]:
+        """The executors of a driver: what the workers have started to talk to a port of its."""
+        found = [(c, " ".join(_command(c))) for d in self._daemons for c in _children(d.pid)]
+        ports = driver.ports()
+        return [p for p, said in found if (url := DRIVER_URL.search(said)) and int(url[1]) in ports]
 
     def close(self) -> None:
         """Kill everything."""
@@ -151,6 +154,14 @@ class Submission:
     def running(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None
+
+    def ports(self) -> set[int]:
+        """The ports that its processes listen on; none once it has ended."""
+        found: set[int] = set()
+        for process in [psutil.Process(self._process.pid), *_children(self._process.pid)] if self.running() else []:
+            with contextlib.suppress(psutil.Error):
+                found |= {c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        return found
 
     def wait(self, seconds: float = 1800) -> int:
         """Its exit status; it is killed, and TimeoutExpired raised, if it takes longer."""

@@ -108,6 +108,31 @@ def test_whoever_is_killed_while_publishing_again_leaves_no_record_of_a_mixture(
     assert [s for s in STAGES if lake.record("a", s)] == ["clean"]
 
 
+def test_a_record_is_written_once_so_that_there_is_no_moment_without_it(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "events.csv").write_text("user_id,item_id,ts\nu,i,2024-01-01\n")
+    source = {"events": {"path": str(tmp_path / "events.csv"), "format": "csv", "options": {"header": "true"},
+                         "columns": {"user_id": "user_id", "item_id": "item_id", "ts": "ts"},
+                         "event_type": "purchase"}}  # fmt: skip
+    context = Context(lake.spark, lake, parse({"lake": {"root": lake.root}, "source": source}), "a")
+    deleted: list[str] = []
+
+    def delete(path: str, whole: object = lake.delete) -> None:
+        deleted.extend([path] if lake.exists(path) else [])
+        assert callable(whole)
+        whole(path)
+
+    monkeypatch.setattr(lake, "delete", delete)
+    for resume in (False, True):
+        report = run_stage(context, "clean", resume)
+        record = lake.record("a", "clean")
+        assert record is not None
+        assert record["peak_bytes"] == report.peak_bytes
+        assert (lake.record_path("a", "clean") in deleted) == resume  # that of the time before, before it is replaced
+        assert lake.record_path("a", "configuration") not in deleted
+
+
 def test_what_a_killed_stage_left_is_swept_away_and_nothing_else(lake: Lake) -> None:
     mine, other = "a-featurize-0123abcd", "a-b-featurize-0123abcd"
     for folder in (mine, other):
