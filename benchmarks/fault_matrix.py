@@ -167,7 +167,7 @@ class Bench:
 
 def _finish(driver: Submission) -> None:
     if driver.wait(PATIENCE_SECONDS) != 0:
-        raise SystemExit(driver.words)
+        raise RuntimeError(driver.words)
 
 
 def _last_words(driver: Submission) -> str:
@@ -194,7 +194,9 @@ def main(folder: Path, runs: Sequence[str]) -> None:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             struck = [pool.submit(measured, bench, run) for run in runs if run in RUNS]
             for done in as_completed(struck):
-                outcomes = _kept(outcomes, done.result())
+                outcomes = outcomes if done.exception() else _kept(outcomes, done.result())
+        for done in struck:
+            done.result()  # raises what ended a run; the others are kept by now
         if TOGETHER in runs:
             _kept(outcomes, measured(bench, TOGETHER))
     finally:
