@@ -156,12 +156,12 @@ class Bench:
 
     def _kill(self, strike: Strike, run_id: str, driver: Submission) -> str:
         """Strike once there is something to strike, while the stage lasts."""
-        while driver.running():
+        in_time = strike.moment == "end" or not recorded(self.lake, run_id, strike.stage)
+        while driver.running() and in_time:
             if killed := KILLS[strike.victim](self.cluster, driver):
                 return killed
-            if strike.moment == "end" or recorded(self.lake, run_id, strike.stage):
-                break
             time.sleep(0.1)
+            in_time = strike.moment != "end" and not recorded(self.lake, run_id, strike.stage)
         return ""
 
 
