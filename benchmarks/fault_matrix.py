@@ -24,7 +24,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "cluster")]
 
-from fault_report import Outcome, compared, left_over, write_page  # noqa: E402
+from fault_report import MISSING, NOBODY, Outcome, compared, left_over, write_page  # noqa: E402
 from faults import kill_driver, kill_executor, kill_python_worker, kill_torch_child  # noqa: E402
 from planted import small  # noqa: E402
 from published import recorded  # noqa: E402
@@ -142,7 +142,7 @@ class Bench:
         for strike in strikes:
             wait_for(lambda: strike.has_come(self.lake, run_id) or not driver.running(), str(strike), PATIENCE_SECONDS)  # noqa: B023
             if not self._kill(strike, run_id, driver):
-                found.append(Outcome(**asdict(strike), run=run_id, happened="there was none"))
+                found.append(Outcome(**asdict(strike), run=run_id, happened=NOBODY))
                 continue
             wait_for(lambda: not driver.running() or strike.got_over(self.lake, run_id), str(strike), PATIENCE_SECONDS)  # noqa: B023
             outcome = Outcome(**asdict(strike), run=run_id, happened="the job went on by itself")
@@ -174,13 +174,17 @@ def _last_words(driver: Submission) -> str:
     return driver.words.strip().splitlines()[-1][:200]
 
 
+def _twins(happened: str) -> list[Outcome]:
+    return [Outcome("nobody", "two runs at once", s, run_id, happened) for run_id in TWINS for s in STAGES]
+
+
 def measured(bench: Bench, run: str) -> list[Outcome]:
     """Do one run, or the two at once, and compare it with the undisturbed one."""
     if run in RUNS:
         made = bench.struck(run, RUNS[run])
     else:
         bench.at_once()
-        made = [Outcome("nobody", "two runs at once", s, run_id, "both ended") for run_id in TWINS for s in STAGES]
+        made = _twins("both ended")
     made = [compared(bench.lake, UNDISTURBED, outcome) for outcome in made]
     return [replace(o, left=left_over(bench.lake, o.run)) for o in made]
 
@@ -206,14 +210,15 @@ def main(folder: Path, runs: Sequence[str]) -> None:
 def _kept(outcomes: Sequence[Outcome], made: Sequence[Outcome]) -> list[Outcome]:
     found = [*(o for o in outcomes if o.run not in {m.run for m in made}), *made]
     RESULTS.write_text(json.dumps([asdict(o) for o in found], indent=1) + "\n")
-    write_page(found)
+    struck = [Outcome(**asdict(s), run=run, happened=MISSING) for run, strikes in RUNS.items() for s in strikes]
+    write_page(found, [*struck, *_twins(MISSING)])
     return found
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", nargs="+", choices=[*RUNS, TOGETHER], default=[*RUNS, TOGETHER])
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=Path, help="kept, unlike a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="synthspark-faults-") as temporary:
         (arguments.folder or Path(temporary)).mkdir(exist_ok=True)

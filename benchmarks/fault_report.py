@@ -21,6 +21,8 @@ PUBLISHED = {
     "evaluate": ("reports/",),
 }
 """What the names of a stage's tables and models begin with."""
+NOBODY, MISSING = "no such process was there", "not measured"
+"""What happened where nothing was killed."""
 INTRODUCTION = """# Faults
 
 `make benchmark-faults` writes this page and `benchmarks/results/faults.json`. The planted shop of the tests (60
@@ -84,18 +86,24 @@ def left_over(lake: Path, run_id: str) -> list[str]:
     return sorted(str(p.relative_to(lake)) for pattern in patterns for p in lake.glob(pattern))
 
 
-def write_page(outcomes: Sequence[Outcome]) -> None:
-    """docs/faults.md."""
-    PAGE.write_text("\n".join([INTRODUCTION, *_lines(outcomes), ""]))
+def write_page(outcomes: Sequence[Outcome], wanted: Sequence[Outcome]) -> None:
+    """docs/faults.md: a line for everything that is wanted, measured or not."""
+    measured = {_place(o) for o in outcomes}
+    missing = [o for o in wanted if _place(o) not in measured]
+    PAGE.write_text("\n".join([INTRODUCTION, *_lines([*outcomes, *missing]), ""]))
+
+
+def _place(o: Outcome) -> tuple[str, str, int, str]:
+    return o.victim, o.moment, STAGES.index(o.stage), o.run
 
 
 def _lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield "| killed | when | stage | what happened | rows lost | rows doubled | same bytes |"
     yield "|---|---|---|---|---|---|---|"
-    for o in sorted(outcomes, key=lambda o: (o.victim, o.moment, STAGES.index(o.stage), o.run)):
+    for o in sorted(outcomes, key=_place):
         moment = {"middle": "in the middle", "end": "at the end"}.get(o.moment, o.moment)
-        if o.happened == "there was none":
-            yield f"| {o.victim} | {moment} | {o.stage} | no such process was there | | | |"
+        if o.happened in (NOBODY, MISSING):
+            yield f"| {o.victim} | {moment} | {o.stage} | {o.happened} | | | |"
             continue
         same = "yes" if not o.differ else f"**no**: {', '.join(o.differ)}"
         yield f"| {o.victim} | {moment} | {o.stage} | {o.happened} | {o.lost:,} of {o.rows:,} | {o.doubled} | {same} |"
