@@ -75,6 +75,10 @@ class Strike:
             return (lake / "_checkpoints" / run_id / CHECKPOINT).exists()
         return any(lake.glob(f"_staging/{run_id}-{self.stage}-*/{MIDDLE[self.stage]}"))
 
+    def is_late(self, lake: Path, run_id: str) -> bool:
+        """Whether the stage is over in whose middle it should be."""
+        return self.moment == "middle" and recorded(lake, run_id, self.stage)
+
     def got_over(self, lake: Path, run_id: str) -> bool:
         """Whether the stage that was struck has been published: that after the moment."""
         following = STAGES[STAGES.index(self.stage) + (self.moment == "end") :]
@@ -139,30 +143,43 @@ class Bench:
         """Run the job, strike, and resume it whenever it has ended; says what happened."""
         found = []
         driver = self.submit(run_id)
-        for strike in strikes:
-            wait_for(lambda: strike.has_come(self.lake, run_id) or not driver.running(), str(strike), PATIENCE_SECONDS)  # noqa: B023
-            if not self._kill(strike, run_id, driver):
-                found.append(Outcome(**asdict(strike), run=run_id, happened=NOBODY))
-                continue
-            wait_for(lambda: not driver.running() or strike.got_over(self.lake, run_id), str(strike), PATIENCE_SECONDS)  # noqa: B023
-            outcome = Outcome(**asdict(strike), run=run_id, happened="the job went on by itself")
-            if not driver.running() and driver.wait() != 0:
-                said = "" if strike.victim == "driver" else _last_words(driver)
-                outcome = replace(outcome, happened="the job ended; `--resume` went on", said=said)
+        for strike, after in zip(strikes, [*strikes[1:], None], strict=True):
+            outcome = self._strike(strike, after, run_id, driver)
+            if outcome.happened != NOBODY and not driver.running() and driver.wait() != 0:
+                if outcome.happened != MISSING:
+                    said = "" if strike.victim == "driver" else _last_words(driver)
+                    outcome = replace(outcome, happened="the job ended; `--resume` went on", said=said)
                 driver = self.submit(run_id)
             found.append(outcome)
         _finish(driver)
         return found
 
+    def _strike(self, strike: Strike, after: Strike | None, run_id: str, driver: Submission) -> Outcome:
+        """Wait for the moment, kill, and see whether the job gets over it."""
+
+        def due() -> bool:  # what is struck next may be in the stage behind this one: that is not waited for
+            return after is not None and after.stage != strike.stage and after.has_come(self.lake, run_id)
+
+        def seen(moment: Callable[[], bool]) -> None:
+            wait_for(lambda: not driver.running() or moment(), str(strike), PATIENCE_SECONDS)
+
+        seen(lambda: strike.has_come(self.lake, run_id))
+        happened = self._kill(strike, run_id, driver)
+        if happened != NOBODY:
+            seen(lambda: strike.got_over(self.lake, run_id) or due())
+        return Outcome(**asdict(strike), run=run_id, happened=happened)
+
     def _kill(self, strike: Strike, run_id: str, driver: Submission) -> str:
-        """Strike once there is something to strike, while the stage lasts."""
-        in_time = strike.moment == "end" or not recorded(self.lake, run_id, strike.stage)
-        while driver.running() and in_time:
-            if killed := KILLS[strike.victim](self.cluster, driver):
-                return killed
+        """Strike once there is something to strike, while the stage lasts; says whether it has been in time."""
+        found = MISSING
+        while driver.running() and not strike.is_late(self.lake, run_id):
+            found = NOBODY
+            if KILLS[strike.victim](self.cluster, driver):
+                return MISSING if strike.is_late(self.lake, run_id) else "the job went on by itself"
+            if strike.moment == "end":
+                break
             time.sleep(0.1)
-            in_time = strike.moment != "end" and not recorded(self.lake, run_id, strike.stage)
-        return ""
+        return found
 
 
 def _finish(driver: Submission) -> None:

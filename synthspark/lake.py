@@ -31,6 +31,8 @@ IMMOVABLE = frozenset({"iceberg"})
 MISSING_FORMAT = "DATA_SOURCE_NOT_FOUND"
 STORAGE_SIGNS = ("java.io", "java.nio", "hadoop.fs", MISSING_FORMAT)
 """What the reason of an error has that is the storage's, not ours."""
+PART = re.compile(r"\.[0-9a-f]{8}\.part$")
+"""A text file that has not been renamed yet."""
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -239,6 +241,10 @@ class Lake:
         for path in self._listed(f"{self.root}/_staging"):
             if left.fullmatch(path.getName()):
                 self.delete(path.toString())
+        for folder in ("runs", "reports"):
+            for path in self._files(f"{self.root}/{folder}/{run_id}"):
+                if PART.search(path.getName()):
+                    self.delete(path.toString())
 
     def drop(self, run_id: str) -> list[str]:
         """Take a run back and return what was removed, below the root; other runs are not touched.
@@ -274,10 +280,15 @@ class Lake:
 
     def _listed(self, folder: str) -> list[Any]:
         """The folders in a folder; none if it is not there."""
+        return [s.getPath() for s in self._statuses(folder) if s.isDirectory()]
+
+    def _files(self, folder: str) -> list[Any]:
+        """The files in a folder; none if it is not there."""
+        return [s.getPath() for s in self._statuses(folder) if s.isFile()]
+
+    def _statuses(self, folder: str) -> list[Any]:
         path = self._path(folder)
-        if not self._fs.exists(path):
-            return []
-        return [s.getPath() for s in self._fs.listStatus(path) if s.isDirectory()]
+        return list(self._fs.listStatus(path)) if self._fs.exists(path) else []
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder."""

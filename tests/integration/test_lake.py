@@ -137,8 +137,15 @@ def test_what_a_killed_stage_left_is_swept_away_and_nothing_else(lake: Lake) -> 
     mine, other = "a-featurize-0123abcd", "a-b-featurize-0123abcd"
     for folder in (mine, other):
         lake.write_text(f"{lake.root}/_staging/{folder}/part", "half")
+    for run_id in ("a", "a-b"):
+        for text in (f"runs/{run_id}/clean.json", f"reports/{run_id}/report.html"):
+            lake.write_text(f"{lake.root}/{text}", "whole")
+            lake.write_text(f"{lake.root}/{text}.0123abcd.part", "half")
     lake.sweep("a")
-    assert list(files(lake)) == [f"_staging/{other}/part"]
+    kept = [f"_staging/{other}/part"]
+    for text in ("runs/{}/clean.json", "reports/{}/report.html"):
+        kept += [text.format("a"), text.format("a-b"), text.format("a-b") + ".0123abcd.part"]
+    assert sorted(files(lake)) == sorted(kept)
 
 
 def test_tables_that_cannot_be_moved_are_written_in_their_place_and_taken_away_if_the_stage_fails(
