@@ -13,10 +13,11 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import yaml
@@ -139,9 +140,8 @@ class Bench:
         for driver in [self.submit(run_id) for run_id in TWINS]:
             _finish(driver)
 
-    def struck(self, run_id: str, strikes: Sequence[Strike]) -> list[Outcome]:
-        """Run the job, strike, and resume it whenever it has ended; says what happened."""
-        found = []
+    def struck(self, run_id: str, strikes: Sequence[Strike]) -> Iterator[Outcome]:
+        """Run the job, strike, and resume it whenever it has ended; says what happened as it happens."""
         driver = self.submit(run_id)
         for strike, after in zip(strikes, [*strikes[1:], None], strict=True):
             outcome = self._strike(strike, after, run_id, driver)
@@ -150,9 +150,8 @@ class Bench:
                     said = "" if strike.victim == "driver" else _last_words(driver)
                     outcome = replace(outcome, happened="the job ended; `--resume` went on", said=said)
                 driver = self.submit(run_id)
-            found.append(outcome)
+            yield outcome
         _finish(driver)
-        return found
 
     def _strike(self, strike: Strike, after: Strike | None, run_id: str, driver: Submission) -> Outcome:
         """Wait for the moment, kill, and see whether the job gets over it."""
@@ -195,41 +194,54 @@ def _twins(happened: str) -> list[Outcome]:
     return [Outcome("nobody", "two runs at once", s, run_id, happened) for run_id in TWINS for s in STAGES]
 
 
-def measured(bench: Bench, run: str) -> list[Outcome]:
+class Results:
+    """What has been measured, in both files at once: a call that is broken off has them as far as it came."""
+
+    def __init__(self) -> None:
+        self._found = [Outcome(**row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+        self._writing = Lock()
+
+    def keep(self, *made: Outcome) -> None:
+        """Write outcomes, instead of what was known of the same."""
+        places = {o.place for o in made}
+        wanted = [Outcome(**asdict(s), run=run, happened=MISSING) for run, strikes in RUNS.items() for s in strikes]
+        with self._writing:
+            self._found = [*(o for o in self._found if o.place not in places), *made]
+            RESULTS.write_text(json.dumps([asdict(o) for o in self._found], indent=1) + "\n")
+            write_page(self._found, [*wanted, *_twins(MISSING)])
+
+
+def measure(bench: Bench, run: str, results: Results) -> None:
     """Do one run, or the two at once, and compare it with the undisturbed one."""
+    made = []
     if run in RUNS:
-        made = bench.struck(run, RUNS[run])
+        for outcome in bench.struck(run, RUNS[run]):
+            made.append(outcome)
+            results.keep(*(_compared(bench, o) for o in made if recorded(bench.lake, run, o.stage)))
     else:
         bench.at_once()
         made = _twins("both ended")
-    made = [compared(bench.lake, UNDISTURBED, outcome) for outcome in made]
-    return [replace(o, left=left_over(bench.lake, o.run)) for o in made]
+    results.keep(*(_compared(bench, o, ended=True) for o in made))
+
+
+def _compared(bench: Bench, outcome: Outcome, ended: bool = False) -> Outcome:
+    left = left_over(bench.lake, outcome.run) if ended else []
+    return replace(compared(bench.lake, UNDISTURBED, outcome), ended=ended, left=left)
 
 
 def main(folder: Path, runs: Sequence[str]) -> None:
-    """Do what is asked for; write both files after every run."""
-    outcomes = [Outcome(**row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
-    bench = Bench(folder)
+    """Do what is asked for; what has been measured is written as it comes."""
+    bench, results = Bench(folder), Results()
     try:
         bench.alone(UNDISTURBED)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            struck = [pool.submit(measured, bench, run) for run in runs if run in RUNS]
-            for done in as_completed(struck):
-                outcomes = outcomes if done.exception() else _kept(outcomes, done.result())
+            struck = [pool.submit(measure, bench, run, results) for run in runs if run in RUNS]
         for done in struck:
-            done.result()  # raises what ended a run; the others are kept by now
+            done.result()  # raises what ended a run, once the others are done
         if TOGETHER in runs:
-            _kept(outcomes, measured(bench, TOGETHER))
+            measure(bench, TOGETHER, results)
     finally:
         bench.cluster.close()
-
-
-def _kept(outcomes: Sequence[Outcome], made: Sequence[Outcome]) -> list[Outcome]:
-    found = [*(o for o in outcomes if o.run not in {m.run for m in made}), *made]
-    RESULTS.write_text(json.dumps([asdict(o) for o in found], indent=1) + "\n")
-    struck = [Outcome(**asdict(s), run=run, happened=MISSING) for run, strikes in RUNS.items() for s in strikes]
-    write_page(found, [*struck, *_twins(MISSING)])
-    return found
 
 
 if __name__ == "__main__":

@@ -58,8 +58,15 @@ class Outcome:
     doubled: int = 0
     differ: list[str] = field(default_factory=list)
     """Tables and models that are not the same to the byte."""
+    ended: bool = False
+    """Whether the run has been gone on with to its end, and compared then."""
     left: list[str] = field(default_factory=list)
-    """What the run has left in the lake that is neither published nor a record, when all was over."""
+    """What the run has left in the lake that is neither published nor a record, when it had ended."""
+
+    @property
+    def place(self) -> tuple[str, str, int, str]:
+        """Where it belongs in the table."""
+        return self.victim, self.moment, STAGES.index(self.stage), self.run
 
 
 def compared(lake: Path, expected: str, outcome: Outcome) -> Outcome:
@@ -88,19 +95,15 @@ def left_over(lake: Path, run_id: str) -> list[str]:
 
 def write_page(outcomes: Sequence[Outcome], wanted: Sequence[Outcome]) -> None:
     """docs/faults.md: a line for everything that is wanted, measured or not."""
-    measured = {_place(o) for o in outcomes}
-    missing = [o for o in wanted if _place(o) not in measured]
+    measured = {o.place for o in outcomes}
+    missing = [o for o in wanted if o.place not in measured]
     PAGE.write_text("\n".join([INTRODUCTION, *_lines([*outcomes, *missing]), ""]))
-
-
-def _place(o: Outcome) -> tuple[str, str, int, str]:
-    return o.victim, o.moment, STAGES.index(o.stage), o.run
 
 
 def _lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield "| killed | when | stage | what happened | rows lost | rows doubled | same bytes |"
     yield "|---|---|---|---|---|---|---|"
-    for o in sorted(outcomes, key=_place):
+    for o in sorted(outcomes, key=lambda o: o.place):
         moment = {"middle": "in the middle", "end": "at the end"}.get(o.moment, o.moment)
         if o.happened in (NOBODY, MISSING):
             yield f"| {o.victim} | {moment} | {o.stage} | {o.happened} | | | |"
@@ -110,6 +113,8 @@ def _lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
     left = sorted({name for o in outcomes for name in o.left})
     yield ""
     yield f"Left in the lake when all was over: {', '.join(left) if left else 'nothing half-written'}."
+    if open_ended := sorted({o.run for o in outcomes if not o.ended and o.happened != MISSING}):
+        yield f"Not gone on with to their end when this was written: the runs {', '.join(open_ended)}."
 
 
 def _repeated(found: Sequence[str]) -> int:

@@ -76,9 +76,12 @@ def run_all(
     context: Context, resume: bool, before: Callable[[str], None], after: Callable[[str, StageReport | None], None]
 ) -> None:
     """Every stage in order. With `resume`, those that this run has published are skipped (their report is None)."""
+    if resume:  # here, too: where all is published no stage would
+        context.lake.sweep(context.run_id)
     for stage in STAGES:
         before(stage)
         published = resume and context.lake.record(context.run_id, stage) is not None
         after(stage, None if published else run_stage(context, stage, resume))
     if not context.lake.exists(report_path(context)):  # stopped between the last stage and its report
         write_report(context)
+    context.lake.delete(checkpoints(context))  # there still if the last stage was killed as soon as it was published

@@ -15,7 +15,7 @@ from synthspark.config import parse
 from synthspark.errors import LakeError, SourceError
 from synthspark.lake import STAGES, Lake
 from synthspark.pipeline.context import Context
-from synthspark.pipeline.run import run_stage
+from synthspark.pipeline.run import run_all, run_stage
 from synthspark.pipeline.sources import read_source
 
 pytestmark = pytest.mark.spark
@@ -146,6 +146,18 @@ def test_what_a_killed_stage_left_is_swept_away_and_nothing_else(lake: Lake) -> 
     for text in ("runs/{}/clean.json", "reports/{}/report.html"):
         kept += [text.format("a"), text.format("a-b"), text.format("a-b") + ".0123abcd.part"]
     assert sorted(files(lake)) == sorted(kept)
+
+
+def test_what_is_left_of_a_stage_killed_once_it_was_published_goes_although_there_is_nothing_to_do(lake: Lake) -> None:
+    source = {"events": {"path": "none.parquet", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "purchase"}}
+    publish(lake, "a")
+    lake.write_text(f"{lake.root}/reports/a/report.html", "the report")
+    before = files(lake)
+    for place in ("_staging/a-evaluate-0123abcd/scratch/part", "_checkpoints/a/cold_item-0/items/checkpoint.json"):
+        lake.write_text(f"{lake.root}/{place}", "left")
+    context = Context(lake.spark, lake, parse({"lake": {"root": lake.root}, "source": source}), "a")
+    run_all(context, True, lambda _: None, lambda _, report: pytest.fail("done again") if report else None)
+    assert files(lake) == before
 
 
 def test_tables_that_cannot_be_moved_are_written_in_their_place_and_taken_away_if_the_stage_fails(
