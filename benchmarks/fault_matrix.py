@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -137,11 +138,14 @@ class Bench:
 
     def at_once(self) -> None:
         """Two runs at the same time."""
+        for run_id in TWINS:
+            self._forget(run_id)
         for driver in [self.submit(run_id) for run_id in TWINS]:
             _finish(driver)
 
     def struck(self, run_id: str, strikes: Sequence[Strike]) -> Iterator[Outcome]:
         """Run the job, strike, and resume it whenever it has ended; says what happened as it happens."""
+        self._forget(run_id)
         driver = self.submit(run_id)
         for strike, after in zip(strikes, [*strikes[1:], None], strict=True):
             outcome = self._strike(strike, after, run_id, driver)
@@ -152,6 +156,13 @@ class Bench:
                 driver = self.submit(run_id)
             yield outcome
         _finish(driver)
+
+    def _forget(self, run_id: str) -> None:
+        """Remove what a call before has left of a run."""
+        patterns = (f"**/run_id={run_id}", f"_staging/{run_id}-*")
+        found = [p for pattern in patterns for p in self.lake.glob(pattern)]
+        for folder in [*found, *(self.lake / name / run_id for name in ("runs", "reports", "_checkpoints"))]:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _strike(self, strike: Strike, after: Strike | None, run_id: str, driver: Submission) -> Outcome:
         """Wait for the moment, kill, and see whether the job gets over it."""

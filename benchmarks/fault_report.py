@@ -34,8 +34,8 @@ soon as the stage's record is there. Whenever the job has ended, it is started a
 
 Everything that a stage has published is compared with that of a run that nobody disturbed: all rows of its tables,
 sorted, every bit of every number; the weights of its models; the figures of its report. Rows lost and doubled are
-counted over the tables. A stage that is struck at its end is compared itself, and all that follows it is compared in
-its own rows.
+counted over the tables. A stage that is struck at its end is compared itself; what
+follows it is compared in its own lines.
 """
 
 
@@ -109,7 +109,8 @@ def _lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
             yield f"| {o.victim} | {moment} | {o.stage} | {o.happened} | | | |"
             continue
         same = "yes" if not o.differ else f"**no**: {', '.join(o.differ)}"
-        yield f"| {o.victim} | {moment} | {o.stage} | {o.happened} | {o.lost:,} of {o.rows:,} | {o.doubled} | {same} |"
+        lost = f"{o.lost:,} of {o.rows:,}" if o.rows else "no table"
+        yield f"| {o.victim} | {moment} | {o.stage} | {o.happened} | {lost} | {o.doubled} | {same} |"
     left = sorted({name for o in outcomes for name in o.left})
     yield ""
     yield f"Left in the lake when all was over: {', '.join(left) if left else 'nothing half-written'}."
