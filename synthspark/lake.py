@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.errors import LakeError, did_you_mean
+from synthspark.files import PART, Files
 from synthspark.memory import PeakMemory
 
 STAGES = ("clean", "featurize", "train", "synthesize", "recommend", "evaluate")
@@ -28,11 +27,6 @@ TABLE_DEPTH = 3
 """Folders from the root to `run_id=`, that one included, at most: a/b/run_id=R."""
 IMMOVABLE = frozenset({"iceberg"})
 """Formats whose tables hold their own place: after a rename they could not be read."""
-MISSING_FORMAT = "DATA_SOURCE_NOT_FOUND"
-STORAGE_SIGNS = ("java.io", "java.nio", "hadoop.fs", MISSING_FORMAT)
-"""What the reason of an error has that is the storage's, not ours."""
-PART = re.compile(r"\.[0-9a-f]{8}\.part$")
-"""A text file that has not been renamed yet."""
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -144,26 +138,12 @@ class Publication:
         self._lake.delete(self._staging)
 
 
-class Lake:
-    """Tables and files below one root on any Hadoop file system."""
+class Lake(Files):
+    """A run's tables and what it recorded, below one root."""
 
     def __init__(self, spark: SparkSession, root: str, format: str = "parquet") -> None:
-        self.spark, self.format = spark, format
-        jvm = spark._jvm
-        assert jvm is not None, "the job needs a classic Spark session, not Spark Connect"
-        self._jvm: Any = jvm
-        try:
-            path = self._jvm.org.apache.hadoop.fs.Path(root)
-            self._fs = path.getFileSystem(spark._jsc.hadoopConfiguration())
-            self.root = str(self._fs.makeQualified(path)).rstrip("/")
-        except Py4JError as error:
-            raise LakeError(f"lake {root!r}: {_reason(error)}; is the scheme's jar on Spark's path?") from error
-
-    def check_writable(self) -> None:
-        """Raises LakeError before any work is done if nothing can be written below the root."""
-        probe = f"{self.root}/_staging/probe-{uuid.uuid4().hex[:8]}"
-        self.write_text(probe, "")
-        self.delete(probe)
+        super().__init__(spark, root)
+        self.format = format
 
     def path(self, name: str, run_id: str) -> str:
         """Where a run's table or folder is published, as a full URL: reports are no table, so theirs is plain."""
@@ -222,10 +202,7 @@ class Lake:
 
     def runs(self) -> list[str]:
         """Ids of the runs that have published anything, the newest last."""
-        base = self._path(f"{self.root}/runs")
-        if not self._fs.exists(base):
-            return []
-        found = sorted((s.getModificationTime(), s.getPath().getName()) for s in self._fs.listStatus(base))
+        found = sorted((s.getModificationTime(), s.getPath().getName()) for s in self.statuses(f"{self.root}/runs"))
         return [str(name) for _, name in found]
 
     def latest_run(self, stage: str) -> str:
@@ -238,11 +215,11 @@ class Lake:
     def sweep(self, run_id: str) -> None:
         """Remove what killed stages of a run have left half-written; none of it was ever visible."""
         left = re.compile(rf"{re.escape(run_id)}-({'|'.join(STAGES)})-[0-9a-f]{{8}}")
-        for path in self._listed(f"{self.root}/_staging"):
+        for path in self.folders(f"{self.root}/_staging"):
             if left.fullmatch(path.getName()):
                 self.delete(path.toString())
         for folder in ("runs", "reports"):
-            for path in self._files(f"{self.root}/{folder}/{run_id}"):
+            for path in self.files(f"{self.root}/{folder}/{run_id}"):
                 if PART.search(path.getName()):
                     self.delete(path.toString())
 
@@ -273,95 +250,7 @@ class Lake:
         found = [name for name in folders if self.exists(f"{self.root}/{name}")]
         tables = [""]
         for _ in range(TABLE_DEPTH):
-            below = [f"{t}/{p.getName()}" for t in tables for p in self._listed(f"{self.root}{t}")]
+            below = [f"{t}/{p.getName()}" for t in tables for p in self.folders(f"{self.root}{t}")]
             tables = [n for n in below if not re.search(r"/(_|\.|run_id=|runs$|reports$)", n)]
             found += [n.removeprefix("/") for n in below if n.endswith(f"/run_id={run_id}")]
         return sorted(found)
-
-    def _listed(self, folder: str) -> list[Any]:
-        """The folders in a folder; none if it is not there."""
-        return [s.getPath() for s in self._statuses(folder) if s.isDirectory()]
-
-    def _files(self, folder: str) -> list[Any]:
-        """The files in a folder; none if it is not there."""
-        return [s.getPath() for s in self._statuses(folder) if s.isFile()]
-
-    def _statuses(self, folder: str) -> list[Any]:
-        path = self._path(folder)
-        return list(self._fs.listStatus(path)) if self._fs.exists(path) else []
-
-    def exists(self, path: str) -> bool:
-        """Whether there is a file or folder."""
-        with self.guarded("looking up a path"):
-            return bool(self._fs.exists(self._path(path)))
-
-    def read_text(self, path: str) -> str:
-        """A small text file, as UTF-8."""
-        with self.guarded(f"reading {path}"):
-            stream = self._fs.open(self._path(path))
-            try:
-                return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
-            finally:
-                stream.close()
-
-    def write_text(self, path: str, text: str) -> None:
-        """A small text file, whole: written beside its place, then renamed."""
-        part = f"{path}.{uuid.uuid4().hex[:8]}.part"
-        with self.guarded(f"writing {path}"):
-            stream = self._fs.create(self._path(part), True)
-            try:
-                stream.write(bytearray(text.encode("utf-8")))
-            finally:
-                stream.close()
-            self.delete(path)
-            self.rename(part, path)
-
-    def rename(self, source: str, target: str) -> None:
-        """Move a file or folder; the target's parents are made, the target must not exist."""
-        self._fs.mkdirs(self._path(target).getParent())
-        if not self._fs.rename(self._path(source), self._path(target)):
-            raise LakeError(f"lake {self.root}: could not rename {source} to {target}")
-
-    def copy(self, source: str, target: str) -> None:
-        """Copy a folder within the lake."""
-        files = self._jvm.org.apache.hadoop.fs.FileUtil
-        conf = self.spark._jsc.hadoopConfiguration()
-        with self.guarded(f"copying {source}"):
-            self._fs.mkdirs(self._path(target).getParent())
-            files.copy(self._fs, self._path(source), self._fs, self._path(target), False, conf)
-
-    def delete(self, path: str) -> None:
-        """Remove a file or folder with all that is in it; nothing happens if it is not there."""
-        self._fs.delete(self._path(path), True)
-
-    def _path(self, path: str) -> Any:
-        return self._jvm.org.apache.hadoop.fs.Path(path)
-
-    @contextmanager
-    def guarded(self, doing: str) -> Iterator[None]:
-        """Turn what Spark and Hadoop raise about storage into a LakeError that says what was being done."""
-        try:
-            yield
-        except (Py4JJavaError, PySparkException) as error:
-            reason = _reason(error)
-            if any(sign in reason for sign in STORAGE_SIGNS):
-                raise LakeError(f"lake {self.root}: {doing} failed: {reason}{_advice(reason)}") from error
-            raise
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, Py4JJavaError):
-        cause = error.java_exception
-        # Spark names the format that it lacks; what lies below is a class that nobody knows.
-        while cause.getCause() is not None and MISSING_FORMAT not in str(cause.toString()):
-            cause = cause.getCause()
-        return str(cause.toString()).splitlines()[0]
-    return str(error).splitlines()[0]
-
-
-def _advice(reason: str) -> str:
-    if "Permission denied" in reason or "Mkdirs failed" in reason or "Read-only" in reason:
-        return " (the lake must be writable: check its permissions, or set lake.root elsewhere)"
-    if MISSING_FORMAT in reason or "ClassNotFound" in reason:
-        return " (add the format's package to spark.jars.packages)"
-    return ""
