@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 import fsspec
+import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 import torch
@@ -27,6 +28,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns of what it deprecates itself
     from petastorm import make_batch_reader
 
+SHUFFLED_ROWS = 16_384
+"""That are drawn from at once, at least: of a small feed all."""
 Batch = dict[str, Tensor]
 """Columns of as many rows each."""
 
@@ -76,7 +79,7 @@ def feed(
 
 
 def _row_groups(url: str, columns: list[str], rank: int, processes: int, seed: int) -> Generator[Batch, None, None]:
-    """Every row group of the shard once, its rows shuffled.
+    """The rows of the shard once, a row group at a time, or several that are small: shuffled together.
 
     One worker thread: more are faster, but their order cannot be reproduced. One epoch: at the start of a further one
     Petastorm draws the order again for as long as its queue is full, so that time decides it.
@@ -94,15 +97,28 @@ def _row_groups(url: str, columns: list[str], rank: int, processes: int, seed: i
             num_epochs=1,
         )
     draws = torch.Generator().manual_seed(seed)
+    held: list[dict[str, npt.NDArray[Any]]] = []
+    rows = 0
     try:
         for group in reader:
-            values: dict[str, npt.NDArray[Any]] = group._asdict()
-            order = torch.randperm(len(next(iter(values.values()))), generator=draws).numpy()
-            # Column by column, which stays within the processor's cache; a copy, since what Arrow holds is read-only.
-            yield {name: torch.from_numpy(value[order]) for name, value in values.items()}
+            held.append(group._asdict())
+            rows += len(group[0])
+            if rows >= SHUFFLED_ROWS:
+                yield _shuffled(held, draws)
+                held, rows = [], 0
+        if held:
+            yield _shuffled(held, draws)
     finally:
         reader.stop()
         reader.join()
+
+
+def _shuffled(groups: list[dict[str, npt.NDArray[Any]]], draws: torch.Generator) -> Batch:
+    """Their rows in one drawn order. Column by column, which stays within the processor's cache."""
+    columns = {name: [group[name] for group in groups] for name in groups[0]}
+    joined = {name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in columns.items()}
+    order = torch.randperm(len(next(iter(joined.values()))), generator=draws).numpy()
+    return {name: torch.from_numpy(value[order]) for name, value in joined.items()}  # a copy: Arrow's is read-only
 
 
 def _endless(one_pass: Callable[[int], Generator[Batch, None, None]], seed: int) -> Generator[Batch, None, None]:
