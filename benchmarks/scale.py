@@ -1,10 +1,7 @@
 """docs/scale.md: how time and memory of the stages grow with the events. `--millions 10 30` names the sizes.
 
-The grocer's households are drawn again under new names, with all their events, until the table has the size. Every
-stage is a process of its own with 4 GB for Spark on two cores. The generators are trained for a few steps only: what
-training takes does not depend on the events. Seconds are the stages' own, CPU seconds those of all their processes
-(the JVM's start and compilers included), which other work on the machine moves less; memory is the most that all
-processes of a stage held at once. Sizes that are not named are kept in benchmarks/results/scale.json.
+How it is measured stands at the head of that page (benchmarks/scale_report.py). Sizes that are not named are kept in
+benchmarks/results/scale.json.
 """
 
 from __future__ import annotations
@@ -22,8 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +30,7 @@ import torch
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from scale_report import document
+from scale_report import STAGES, document
 
 from synthspark.session import session
 from synthspark.synthesis.profiles import ProfileModel, drawn_block, drawn_rows, num_blocks
@@ -44,19 +40,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SHOP = ROOT / "data" / "complete_journey"
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 REAL = 1_469_307
-STAGES = ("clean", "featurize", "train", "synthesize")
 TIMES = 3
 CORES = 2
 MACHINE = {"spark.master": f"local[{CORES}]", "spark.driver.memory": "4g", "spark.ui.enabled": "false"}
 DRAWN_ROWS = 200_000
 FEED_BATCH = 4096
 PR_SET_CHILD_SUBREAPER = 36
-
-
-@contextmanager
-def spark() -> Iterator[SparkSession]:
-    with session("scale", MACHINE) as running:
-        yield running
 
 
 def resampled(running: SparkSession, millions: float, folder: Path) -> int:
@@ -221,13 +210,13 @@ def measured(millions: float) -> dict[str, Any]:
     """Everything of one size."""
     folder = Path(tempfile.mkdtemp(prefix="synthspark-scale-", dir=os.environ.get("SCALE_TMP")))
     try:
-        with spark() as running:
+        with session("scale", MACHINE) as running:
             events = resampled(running, millions, folder)
             found: dict[str, Any] = {"events": events, "bare": bare(running, folder)}
         config = configuration(folder)
         found["stages"] = {name: stage(name, config) for name in STAGES}
         found["feed"] = feed_share(folder)
-        with spark() as running:
+        with session("scale", MACHINE) as running:
             found["generator"] = generated(running, folder)
         return found
     finally:

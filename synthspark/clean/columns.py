@@ -13,6 +13,9 @@ from pyspark.sql import types as T
 from synthspark.errors import SourceError, did_you_mean
 from synthspark.schemas import quoted
 
+BLANKS = " \t\n\x0b\f\r\u00a0"
+"""Around an id, that are not of it; the no-break space comes from web pages."""
+
 
 @dataclass(frozen=True)
 class ColumnSource:
@@ -45,9 +48,6 @@ def require_rows(df: DataFrame, table: str) -> None:
     """Raises SourceError if the table is empty."""
     if not df.take(1):
         raise SourceError(f"table {table}: it has no row; check its path, its format and its filter")
-
-
-BLANKS = " \t\n\x0b\f\r\u00a0"
 
 
 def as_id(column: Column, kind: T.DataType | None = None) -> Column:

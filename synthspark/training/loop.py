@@ -123,8 +123,7 @@ def _epoch(task: TrainingTask, trainer: Trainer, epoch: int, rank: int) -> dict[
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
     with feed(task.feed_url, task.columns, rows, rank, processes(), seed) as batches:
-        drawn = _full(batches, rows) if task.dp is None else poisson_batches(batches, rows)
-        waited = Waited(drawn)
+        waited = Waited(batches if task.dp is None else poisson_batches(batches, rows))
         for batch in islice(waited, steps):
             for name, value in trainer.step(batch).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
@@ -154,11 +153,6 @@ class Waited(Iterator[dict[str, Tensor]]):
         batch = next(self._batches)
         self.seconds += time.monotonic() - started
         return batch
-
-
-def _full(batches: Iterator[dict[str, Tensor]], rows: int) -> Iterator[dict[str, Tensor]]:
-    """Only whole batches: the loader cuts a short one where the feed starts over."""
-    return (b for b in batches if len(next(iter(b.values()))) == rows)
 
 
 def _seed(task: TrainingTask, what: str) -> int:
