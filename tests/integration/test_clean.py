@@ -60,7 +60,7 @@ DIRTY = [
     event(kind="lend"),
     event(item="filtered"),
     event(item="nowhere"),
-    event(user=" Ünïcode ☃ ", item="b"),
+    event(user="\u00a0 Ünïcode ☃ \t\u00a0", item="b"),
     *[event(user="robot", when=f"2024-03-02 10:00:{i:02d}") for i in range(4)],
     event(user="robot", when="2024-03-03 10:00:00"),  # another day: no robot
     event(qty=None, price=None, when="2024-03-04T10:00:00+02:00"),

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 from synthspark.errors import TrainingError
 from synthspark.profiles.tokens import CategoryTokens, TokenEncoding
-from synthspark.training import TrainingTask, load_generator, train_all
+from synthspark.training import TrainingTask, load_generator, loader, train_all
 from synthspark.training.artifacts import save_tokens
 from synthspark.training.loader import check_feed, feed, steps_per_epoch
 from synthspark_models import BehaviourGenerator, RowGenerator
@@ -94,6 +94,7 @@ def test_the_planted_structure_is_learned(spark: SparkSession, task: TrainingTas
     assert seen == list(range(1, task.epochs + 1))
     assert meta["history"][-1]["generator_loss"] < meta["history"][0]["generator_loss"]
     assert planted_correlation(task) > 0.9
+    assert all(0 < record["waiting_share"] < 1 for record in meta["history"])
 
 
 def test_the_classics_train_through_the_same_feed(spark: SparkSession, task: TrainingTask) -> None:
@@ -171,6 +172,22 @@ def test_feeds_are_reproducible_and_sharded(task: TrainingTask) -> None:
     assert steps_per_epoch(1000, 3, 100) == 3
     with pytest.raises(TrainingError, match="4 row groups cannot be shared by 5 processes"):
         check_feed(task.feed_url, ROWS, 5)
+
+
+@pytest.mark.parametrize(("shuffled", "size"), [(1, 7), (50, 25), (100, 250), (10_000, 24)])
+def test_every_row_is_in_one_batch_however_many_are_shuffled_at_once(
+    task: TrainingTask, monkeypatch: pytest.MonkeyPatch, shuffled: int, size: int
+) -> None:
+    monkeypatch.setattr(loader, "SHUFFLED_ROWS", shuffled)
+    with feed(task.feed_url, task.columns, size, 0, 1, 7) as batches:
+        found = [list(zip(*(b[c].tolist() for c in task.factor_columns), strict=True)) for b in batches]
+    assert [len(batch) for batch in found[:-1]] == [size] * (ROWS // size - (ROWS % size == 0))
+    read = [row for batch in found for row in batch]
+    assert len(read) == len(set(read)) == ROWS
+    files = [pq.read_table(f).to_pandas()[task.factor_columns] for f in sorted(Path(task.feed_url[7:]).glob("*"))]
+    lying = [[tuple(float(v) for v in row) for row in part.to_numpy()] for part in files]
+    assert set(read) == {row for part in lying for row in part}
+    assert not any(read[i : i + len(part)] == part for part in lying for i in range(0, ROWS, len(part)))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
