@@ -34,7 +34,7 @@ from scale_report import STAGES, document
 
 from synthspark.session import session
 from synthspark.synthesis.profiles import ProfileModel, drawn_block, drawn_rows, num_blocks
-from synthspark.training.loader import feed
+from synthspark.training.loader import Shard
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOP = ROOT / "data" / "complete_journey"
@@ -161,7 +161,7 @@ def feed_share(folder: Path) -> dict[str, float]:
         scanned = sum(len(batch) for batch in scan.to_batches(columns=columns, use_threads=False))
         bare_seconds = time.monotonic() - started
         started = time.monotonic()
-        with feed(f"file://{place}", columns, FEED_BATCH, 0, 1, 0) as batches:
+        with Shard(f"file://{place}", columns, rows).batches(FEED_BATCH, 0) as batches:
             fed = sum(len(next(iter(b.values()))) for b in batches)
         seconds = time.monotonic() - started
         assert fed == scanned == rows, (fed, scanned, rows)

@@ -75,11 +75,11 @@ def _petastorm() -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from synthspark.training.loader import feed
+    from synthspark.training.loader import Shard
 
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(pa.table({"x": pa.array([1.0, 2.0], pa.float32())}), f"{folder}/a.parquet")
-        with feed(f"file://{folder}", ["x"], 2, 0, 1, seed=0) as batches:
+        with Shard(f"file://{folder}", ["x"], 2).batches(2, seed=0) as batches:
             assert float(next(batches)["x"].sum()) == 3.0
     return f"{version('petastorm')} (pyarrow {version('pyarrow')}), reads"
 

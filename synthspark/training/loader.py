@@ -10,7 +10,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -29,7 +30,10 @@ with warnings.catch_warnings():
     from petastorm import make_batch_reader
 
 SHUFFLED_ROWS = 16_384
-"""That are drawn from at once, at least: of a small feed all."""
+"""That are drawn from at once, at least, of a feed that is not held."""
+HELD_BYTES = 1 << 28
+"""A feed of at most so many stays in memory between its passes: starting a reader takes longer than a pass over it."""
+BYTES_PER_VALUE = 8
 Batch = dict[str, Tensor]
 """Columns of as many rows each."""
 
@@ -61,56 +65,78 @@ def steps_per_epoch(num_rows: int, processes: int, batch_size: int) -> int:
     return max(1, num_rows // processes // batch_rows(num_rows, processes, batch_size))
 
 
-@contextmanager
-def feed(
-    url: str, columns: list[str], batch_size: int, rank: int, processes: int, seed: int
-) -> Iterator[Iterator[Batch]]:
-    """Batches of this process's shard, in an order that the seeds decide: one pass, or endless if shared.
+@dataclass(frozen=True)
+class Shard:
+    """What one process reads of a feed, for as many passes as it is asked for."""
 
-    Several processes must not run dry before each other: their shards differ in size. So a shared feed starts over, and
-    fills up the last batch of a pass from the next one.
-    """
-    one_pass = partial(_row_groups, url, columns, rank, processes)
-    batches = _batches(one_pass(seed) if processes == 1 else _endless(one_pass, seed), batch_size)
-    try:
-        yield batches
-    finally:
-        batches.close()
+    url: str
+    columns: list[str]
+    num_rows: int
+    """Of the whole feed."""
+    rank: int = 0
+    processes: int = 1
 
+    @contextmanager
+    def batches(self, size: int, seed: int) -> Iterator[Iterator[Batch]]:
+        """Batches in an order that the seed decides, the last of them perhaps smaller: one pass, or endless if shared.
 
-def _row_groups(url: str, columns: list[str], rank: int, processes: int, seed: int) -> Generator[Batch, None, None]:
-    """The rows of the shard once, a row group at a time, or several that are small: shuffled together.
+        Several processes must not run dry before each other: their shards differ in size. So a shared feed starts over,
+        and fills up the last batch of a pass from the next one.
+        """
+        batches = _batches(self._pass(seed) if self.processes == 1 else _endless(self._pass, seed), size)
+        try:
+            yield batches
+        finally:
+            batches.close()
 
-    One worker thread: more are faster, but their order cannot be reproduced. One epoch: at the start of a further one
-    Petastorm draws the order again for as long as its queue is full, so that time decides it.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        reader = make_batch_reader(
-            portable(url),
-            schema_fields=[f"^{c}$" for c in columns],
-            reader_pool_type="thread",
-            workers_count=1,
-            cur_shard=rank,
-            shard_count=processes,
-            seed=seed % (1 << 31) + 1,  # 0 would mean: not reproducible
-            num_epochs=1,
-        )
-    draws = torch.Generator().manual_seed(seed)
-    held: list[dict[str, npt.NDArray[Any]]] = []
-    rows = 0
-    try:
-        for group in reader:
-            held.append(group._asdict())
-            rows += len(group[0])
-            if rows >= SHUFFLED_ROWS:
-                yield _shuffled(held, draws)
-                held, rows = [], 0
-        if held:
-            yield _shuffled(held, draws)
-    finally:
-        reader.stop()
-        reader.join()
+    def _pass(self, seed: int) -> Generator[Batch, None, None]:
+        """The rows once, in parts that are shuffled."""
+        if self._held is None:
+            yield from self._row_groups(seed)
+        elif self._held:
+            yield _shuffled([self._held], torch.Generator().manual_seed(seed))
+
+    @cached_property
+    def _held(self) -> dict[str, npt.NDArray[Any]] | None:
+        """All rows, in an order that is the same in every process that goes on; None if they are too many."""
+        if self.num_rows * len(self.columns) * BYTES_PER_VALUE > HELD_BYTES:
+            return None
+        parts = list(self._row_groups(0))
+        return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]} if parts else {}
+
+    def _row_groups(self, seed: int) -> Generator[Batch, None, None]:
+        """The rows as Petastorm reads them, a row group at a time, or several that are small: shuffled together.
+
+        One worker thread: more are faster, but their order cannot be reproduced. One epoch: at the start of a further
+        one Petastorm draws the order again for as long as its queue is full, so that time decides it.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            reader = make_batch_reader(
+                portable(self.url),
+                schema_fields=[f"^{c}$" for c in self.columns],
+                reader_pool_type="thread",
+                workers_count=1,
+                cur_shard=self.rank,
+                shard_count=self.processes,
+                seed=seed % (1 << 31) + 1,  # 0 would mean: not reproducible
+                num_epochs=1,
+            )
+        draws = torch.Generator().manual_seed(seed)
+        groups: list[dict[str, npt.NDArray[Any]]] = []
+        rows = 0
+        try:
+            for group in reader:
+                groups.append(group._asdict())
+                rows += len(group[0])
+                if rows >= SHUFFLED_ROWS:
+                    yield _shuffled(groups, draws)
+                    groups, rows = [], 0
+            if groups:
+                yield _shuffled(groups, draws)
+        finally:
+            reader.stop()
+            reader.join()
 
 
 def _shuffled(groups: list[dict[str, npt.NDArray[Any]]], draws: torch.Generator) -> Batch:

@@ -22,7 +22,7 @@ from synthspark.training.behaviour import BehaviourTrainer
 from synthspark.training.classics import SIZES
 from synthspark.training.divergence import Watch
 from synthspark.training.gan import GanTrainer
-from synthspark.training.loader import batch_rows, check_feed, feed, steps_per_epoch
+from synthspark.training.loader import Shard, batch_rows, check_feed, steps_per_epoch
 from synthspark.training.optimise import averaged, broadcast, processes
 from synthspark.training.private import poisson_batches, spent
 from synthspark.training.task import TrainingTask
@@ -51,6 +51,8 @@ def train(task: TrainingTask) -> None:
     for module in trainer.modules.values():
         module.train()
         broadcast(module)
+    shard = Shard(task.feed_url, task.columns, task.num_rows, rank, processes())
+    validation = _validation(task)
     history = _history(task, done)
     watch = Watch.of(task)
     for record in history:
@@ -60,11 +62,11 @@ def train(task: TrainingTask) -> None:
     for epoch in range(done + 1, task.epochs + 1):
         if _has_stopped(task, history):
             break
-        record = _epoch(task, trainer, epoch, rank)
+        record = _epoch(task, trainer, shard, epoch)
         watch.check(record)
         history.append(record)
         if isinstance(trainer, AutoregressiveTrainer):
-            _validate(task, trainer, history)
+            _validate(task, trainer, validation, history)
         if rank == 0:
             # The history first: what decides when to stop must not lack an epoch that the checkpoint has.
             lines = "".join(json.dumps(r) + "\n" for r in history)
@@ -81,16 +83,22 @@ def _trainer(task: TrainingTask, device: torch.device) -> Trainer:
     return GanTrainer(task, device) if task.network in SIZES else BehaviourTrainer(task, device)
 
 
-def _validate(task: TrainingTask, trainer: AutoregressiveTrainer, history: list[dict[str, Any]]) -> None:
-    """Add the validation loss to the last record; keep the network if none before was better.
-
-    Every process reads all of these few rows: their weights are the same, and so is what they decide.
-    """
+def _validation(task: TrainingTask) -> Shard | None:
+    """Every process reads all of these few rows: their weights are the same, and so is what they decide."""
     if task.validation_url is None:
+        return None
+    return Shard(task.validation_url, task.columns, task.validation_rows)
+
+
+def _validate(
+    task: TrainingTask, trainer: AutoregressiveTrainer, shard: Shard | None, history: list[dict[str, Any]]
+) -> None:
+    """Add the validation loss to the last record; keep the network if none before was better."""
+    if shard is None:
         trainer.keep()
         return
     seed = _seed(task, "validation")
-    with feed(task.validation_url, task.columns, min(1024, task.validation_rows), 0, 1, seed) as batches:
+    with shard.batches(min(1024, task.validation_rows), seed) as batches:
         loss = trainer.validate(batches, seed)
     if loss < min((r["validation_loss"] for r in history[:-1]), default=float("inf")):
         trainer.keep()
@@ -110,19 +118,19 @@ def _steps(task: TrainingTask) -> int:
     return min(steps, most) if most else steps
 
 
-def _epoch(task: TrainingTask, trainer: Trainer, epoch: int, rank: int) -> dict[str, Any]:
+def _epoch(task: TrainingTask, trainer: Trainer, shard: Shard, epoch: int) -> dict[str, Any]:
     """One pass: seeds depend on the epoch, so that a restart goes on as an undisturbed run would."""
     started = time.monotonic()
     seed = _seed(task, f"epoch {epoch}")
     if task.dp is None:
-        torch.manual_seed(seed + rank)
+        torch.manual_seed(seed + shard.rank)
     else:
         torch.seed()  # whoever knows the seed would know the noise
     rows = batch_rows(task.num_rows, processes(), task.batch_size)
     steps = _steps(task)
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
-    with feed(task.feed_url, task.columns, rows, rank, processes(), seed) as batches:
+    with shard.batches(rows, seed) as batches:
         waited = Waited(batches if task.dp is None else poisson_batches(batches, rows))
         for batch in islice(waited, steps):
             for name, value in trainer.step(batch).items():

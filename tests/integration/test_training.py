@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -20,12 +21,13 @@ from synthspark.errors import TrainingError
 from synthspark.profiles.tokens import CategoryTokens, TokenEncoding
 from synthspark.training import TrainingTask, load_generator, loader, train_all
 from synthspark.training.artifacts import save_tokens
-from synthspark.training.loader import check_feed, feed, steps_per_epoch
+from synthspark.training.loader import Shard, check_feed, steps_per_epoch
 from synthspark_models import BehaviourGenerator, RowGenerator
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 GROUPS, RANK, ROWS = 4, 3, 240
+HELD = [pytest.param(0, id="read for each pass"), pytest.param(1 << 20, id="held")]
 CENTRES = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, -1, 0]], dtype=np.float32)
 
 
@@ -148,11 +150,14 @@ def test_a_failing_process_is_heard(spark: SparkSession, task: TrainingTask) -> 
         train_all(spark, [TrainingTask(**data)], 1, lambda *_: None)
 
 
-def test_feeds_are_reproducible_and_sharded(task: TrainingTask) -> None:
+@pytest.mark.parametrize("held", HELD)
+def test_feeds_are_reproducible_and_sharded(task: TrainingTask, monkeypatch: pytest.MonkeyPatch, held: int) -> None:
+    monkeypatch.setattr(loader, "HELD_BYTES", held)
+
     def read(rank: int, processes: int, seed: int = 7) -> list[tuple[float, ...]]:
         torch.manual_seed(seed)
         rows: list[tuple[float, ...]] = []
-        with feed(task.feed_url, task.columns, 20, rank, processes, seed) as batches:
+        with Shard(task.feed_url, task.columns, ROWS, rank, processes).batches(20, seed) as batches:
             for _ in range(ROWS // processes // 20):
                 batch = next(batches)
                 rows += list(zip(*(batch[c].tolist() for c in task.factor_columns), strict=True))
@@ -163,7 +168,8 @@ def test_feeds_are_reproducible_and_sharded(task: TrainingTask) -> None:
     assert len(set(read(0, 1))) == ROWS
     assert not set(read(0, 2)) & set(read(1, 2))
     assert read(1, 2) == read(1, 2)
-    with feed(task.feed_url, task.columns, 50, 1, 2, 7) as batches:  # 120 rows: batches go on from pass to pass
+    second = Shard(task.feed_url, task.columns, ROWS, 1, 2)
+    with second.batches(50, 7) as batches:  # 120 rows: batches go on from pass to pass
         passed = [list(zip(*(b[c].tolist() for c in task.factor_columns), strict=True)) for b in islice(batches, 12)]
     assert [len(batch) for batch in passed] == [50] * 12
     times = Counter(row for batch in passed for row in batch)
@@ -174,12 +180,14 @@ def test_feeds_are_reproducible_and_sharded(task: TrainingTask) -> None:
         check_feed(task.feed_url, ROWS, 5)
 
 
+@pytest.mark.parametrize("held", HELD)
 @pytest.mark.parametrize(("shuffled", "size"), [(1, 7), (50, 25), (100, 250), (10_000, 24)])
 def test_every_row_is_in_one_batch_however_many_are_shuffled_at_once(
-    task: TrainingTask, monkeypatch: pytest.MonkeyPatch, shuffled: int, size: int
+    task: TrainingTask, monkeypatch: pytest.MonkeyPatch, shuffled: int, size: int, held: int
 ) -> None:
     monkeypatch.setattr(loader, "SHUFFLED_ROWS", shuffled)
-    with feed(task.feed_url, task.columns, size, 0, 1, 7) as batches:
+    monkeypatch.setattr(loader, "HELD_BYTES", held)
+    with Shard(task.feed_url, task.columns, ROWS).batches(size, 7) as batches:
         found = [list(zip(*(b[c].tolist() for c in task.factor_columns), strict=True)) for b in batches]
     assert [len(batch) for batch in found[:-1]] == [size] * (ROWS // size - (ROWS % size == 0))
     read = [row for batch in found for row in batch]
@@ -188,6 +196,18 @@ def test_every_row_is_in_one_batch_however_many_are_shuffled_at_once(
     lying = [[tuple(float(v) for v in row) for row in part.to_numpy()] for part in files]
     assert set(read) == {row for part in lying for row in part}
     assert not any(read[i : i + len(part)] == part for part in lying for i in range(0, ROWS, len(part)))
+
+
+def test_a_small_feed_is_read_once_and_each_pass_has_an_order_of_its_own(task: TrainingTask) -> None:
+    def passed(shard: Shard, seed: int) -> list[float]:
+        with shard.batches(24, seed) as batches:
+            return [value for batch in batches for value in batch[task.factor_columns[0]].tolist()]
+
+    shard = Shard(task.feed_url, task.columns, ROWS)
+    first, second = passed(shard, 1), passed(shard, 2)
+    shutil.rmtree(task.feed_url[7:])
+    assert passed(shard, 1) == first != second
+    assert sorted(first) == sorted(second)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
