@@ -92,14 +92,14 @@ def run_tasks(tasks: list[str], threads: int | None) -> None:
     import torch
     from torch import distributed as dist
 
-    from synthspark.training.loop import train
+    from synthspark.training.loop import reproducibly, train
 
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     share = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     torch.set_num_threads(threads or share)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    reproducibly()
     if world > 1:
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group(backend(torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     try:
         for text in tasks:
             task = TrainingTask.from_json(text)
@@ -113,6 +113,14 @@ def run_tasks(tasks: list[str], threads: int | None) -> None:
     finally:
         if world > 1:
             dist.destroy_process_group()
+
+
+def backend(gpus: int, processes: int) -> str:
+    """What tensors of each kind of device are reduced by. gpus: that a process sees; processes: of this machine.
+
+    NCCL refuses two processes on one GPU. Where Spark gives each its own, each sees that one alone, and is alone.
+    """
+    return "gloo" if gpus < processes else "cpu:gloo,cuda:nccl"
 
 
 def _require_slots(spark: SparkSession, launcher: Launcher, processes: int) -> None:

@@ -111,7 +111,7 @@ def diversity(codes: Tensor, numbers: Tensor, real_codes: Tensor, real_numbers: 
         real = real_numbers[:, j].std()
         if real > 0.05:
             shares.append(numbers[:, j].std() / real)
-    return torch.stack(shares).mean() if shares else torch.tensor(1.0)
+    return torch.stack(shares).mean() if shares else torch.ones((), device=codes.device)
 
 
 def _entropy(codes: Tensor) -> Tensor:

@@ -40,6 +40,12 @@ def pick_device(wanted: str) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
 
 
+def reproducibly() -> None:
+    """From here on this process's torch draws and adds up in the same order every time, on a GPU too."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
 def train(task: TrainingTask) -> None:
     """Train one generator to the end, from its last checkpoint if there is one, and save it (rank 0)."""
     rank = dist.get_rank() if processes() > 1 else 0
@@ -137,8 +143,8 @@ def _epoch(task: TrainingTask, trainer: Trainer, shard: Shard, epoch: int) -> di
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
                 counts[name] = counts.get(name, 0) + 1
     means = averaged(torch.stack([total / counts[name] for name, total in sums.items()]))
+    figures = dict(zip(sums, means.tolist(), strict=True))  # waits for a GPU, which the time must include
     seconds = time.monotonic() - started
-    figures = {name: float(value) for name, value in zip(sums, means, strict=True)}
     speed = rows * steps * processes() / seconds
     return {
         "epoch": epoch,
