@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster test-faults test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-faults lint types doctor clean
+.PHONY: help demo test test-cluster test-faults test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -62,6 +62,11 @@ benchmark-stability: $(VENV)/.installed data/complete_journey/products.parquet  
 
 benchmark-scale: $(VENV)/.installed data/complete_journey/products.parquet  ## docs/scale.md: 10, 30 and 100 million events (hours).
 	$(BIN)/python benchmarks/scale.py
+
+# Two steps, as the second can be done where neither Spark nor the lake is.
+benchmark-gpu: $(VENV)/.installed  ## docs/gpu.md: the demo's generators on this machine's GPU, after `make demo` (minutes).
+	rm -rf benchmarks/lake/gpu
+	$(BIN)/python benchmarks/gpu.py --prepare benchmarks/lake/gpu --folder benchmarks/lake/gpu
 
 benchmark-faults: $(VENV)/.installed  ## docs/faults.md: kill -9 in every stage, on a cluster started here (about an hour).
 	$(BIN)/python benchmarks/fault_matrix.py

@@ -33,7 +33,7 @@ def train(context: Context) -> StageReport:
     """Publish models/<name> for each generator that the data allows; says which it does without."""
     report = StageReport()
     with context.lake.publication(context.run_id, "train") as staged:
-        work, tasks = checkpoints(context), _tasks(context, report)
+        work, tasks = checkpoints(context), make_tasks(context, report)
         if not tasks:
             raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
         trained = train_all(context.spark, tasks, context.config.train.processes, context.on_epoch)
@@ -57,7 +57,7 @@ def train(context: Context) -> StageReport:
     return report
 
 
-def _tasks(context: Context, report: StageReport) -> list[TrainingTask]:
+def make_tasks(context: Context, report: StageReport) -> list[TrainingTask]:
     """One task per generator that the data allows; the report says which it does without."""
     rows, work = context.record("featurize")["rows"], checkpoints(context)
     tasks = []

@@ -1,0 +1,161 @@
+"""The demo's four generators on a GPU against the CPU beside it: `make benchmark-gpu`, after `make demo`.
+
+`--prepare FOLDER` puts what training reads of the last run in ./lake into a folder: the feeds, the factors, the tokens
+and the tasks as JSON. `--folder FOLDER` trains them, where neither Spark nor a lake need be, and writes docs/gpu.md and
+benchmarks/results/gpu.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+import torch  # noqa: E402
+
+from synthspark.training.loop import reproducibly, train  # noqa: E402
+from synthspark.training.task import Hyper, TrainingTask  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "gpu.json"
+PLACES = ("feed_url", "validation_url", "counterpart_url")
+LARGE, COPIES, SHORT = 4096, 16, 3
+"""Rows per step, files of the feed repeated, and epochs of what is trained for its speed only."""
+VARIANTS: dict[str, tuple[str, Hyper, int, int]] = {
+    "profile_items, adversarial": ("profile_items", {"adversarial_weight": 0.003}, 0, 1),
+    "behaviour_items, adversarial": ("behaviour_items", {"adversarial_weight": 0.01}, 0, 1),
+    f"profile_items, steps of {LARGE}": ("profile_items", {}, LARGE, 1),
+    f"behaviour_items, steps of {LARGE}": ("behaviour_items", {}, LARGE, 1),
+    f"behaviour_items {COPIES} times, steps of {LARGE}": ("behaviour_items", {}, LARGE, COPIES),
+}
+"""Of which task, its further settings, rows per step (0: as configured) and how often the feed is repeated."""
+
+
+def prepare(folder: Path, config_path: Path) -> None:
+    """Everything that training reads, with places relative to `folder`."""
+    from synthspark.config import load
+    from synthspark.lake import Lake
+    from synthspark.pipeline.context import Context, StageReport
+    from synthspark.pipeline.train import checkpoints, make_tasks
+    from synthspark.session import session
+
+    config = load(config_path)
+    with session("gpu", config.spark) as running:
+        lake = Lake(running, config.lake.root, config.lake.format)
+        context = Context(running, lake, config, lake.runs()[-1])
+        tasks = make_tasks(context, StageReport())
+        kept = []
+        for task in tasks:
+            places = {place: url for place in PLACES if (url := getattr(task, place)) is not None}
+            for place, url in places.items():
+                shutil.copytree(url.removeprefix("file://"), folder / task.name / place)
+            tokens = Path(task.output_url.removeprefix("file://")) / "tokens.json"
+            if tokens.exists():
+                shutil.copy(tokens, folder / task.name)
+            kept.append(replace(task, output_url="", **dict.fromkeys(places, "")).to_json())
+        lake.delete(checkpoints(context))
+    (folder / "tasks.json").write_text(json.dumps(kept))
+
+
+def tasks_of(folder: Path) -> Iterator[tuple[str, TrainingTask]]:
+    """The tasks as configured, then the variants; an empty place is that of the folder."""
+    read = (TrainingTask.from_json(text) for text in json.loads((folder / "tasks.json").read_text()))
+    found = {
+        t.name: replace(t, **{p: f"file://{folder}/{t.name}/{p}" for p in PLACES if getattr(t, p) == ""}) for t in read
+    }
+    yield from found.items()
+    for name, (of, hyper, batch, copies) in VARIANTS.items():
+        task = replace(found[of], epochs=SHORT, hyper=found[of].hyper | hyper)
+        if batch:
+            task = replace(task, batch_size=batch)
+        if copies > 1:
+            task = replace(task, feed_url=repeated(task.feed_url, copies), num_rows=task.num_rows * copies)
+        yield name, task
+
+
+def repeated(url: str, copies: int) -> str:
+    """A feed of the same rows several times, too large to be held."""
+    place = Path(tempfile.mkdtemp(prefix="synthspark-feed-"))
+    for file in sorted(Path(url.removeprefix("file://")).glob("*.parquet")):
+        for copy in range(copies):
+            shutil.copy(file, place / f"{copy}-{file.name}")
+    return f"file://{place}"
+
+
+def trained(folder: Path, task: TrainingTask, device: str) -> dict[str, Any]:
+    """One training: medians over its epochs but the first, which finds memory and kernels."""
+    with tempfile.TemporaryDirectory() as output:
+        tokens = folder / task.name / "tokens.json"
+        if tokens.exists():
+            shutil.copy(tokens, output)
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        train(replace(task, device=device, output_url=f"file://{output}"))
+        meta = json.loads((Path(output) / "model.json").read_text())
+    rest = meta["history"][1:] or meta["history"]
+    middle = {k: statistics.median(r[k] for r in rest) for k in ("seconds", "rows_per_second", "waiting_share")}
+    losses = [r["validation_loss"] for r in meta["history"] if "validation_loss" in r]
+    loss = min(losses) if losses else meta["history"][-1]["generator_loss"]
+    memory = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else None
+    return {"device": device, "rows": task.num_rows, "batch": task.batch_size, "epochs": task.epochs, **middle,
+            "loss": loss, "gpu_mib": memory, "sha256": meta["sha256"]}  # fmt: skip
+
+
+def main(folder: Path, devices: list[str]) -> None:
+    """Train everything on each device, on a GPU twice, and write both files."""
+    reproducibly()
+    rows = []
+    for name, task in tasks_of(folder):
+        for device in devices:
+            found = {"task": name, **trained(folder, task, device)}
+            if device == "cuda":
+                found["same_twice"] = trained(folder, task, device)["sha256"] == found["sha256"]
+            rows.append(found)
+            gpu = torch.cuda.get_device_name() if "cuda" in devices else None
+            result = {"gpu": gpu, "torch": torch.__version__, "python": platform.python_version(),
+                      "threads": torch.get_num_threads(), "rows": rows}  # fmt: skip
+            RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+            (ROOT / "docs" / "gpu.md").write_text(document(result))
+
+
+def document(result: dict[str, Any]) -> str:
+    """docs/gpu.md."""
+    head = ["generator", "rows", "rows per step", "device", "s per epoch", "rows/s", "waited for data", "loss",
+            "GPU memory, MiB", "same weights twice"]  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for r in result["rows"]:
+        twice = {True: "yes", False: "NO", None: ""}[r.get("same_twice")]
+        memory = "" if r["gpu_mib"] is None else f"{r['gpu_mib']:.0f}"
+        lines.append(f"| {r['task']} | {r['rows']:,} | {r['batch']} | {r['device']} | {r['seconds']:.3f} | "
+                     f"{r['rows_per_second']:,.0f} | {r['waiting_share']:.3f} | {r['loss']:.4f} | {memory} | "
+                     f"{twice} |")  # fmt: skip
+    return "\n\n".join([
+        "# On a GPU",
+        f"Written by `make benchmark-gpu`: the demo's four generators trained on {result['gpu']} and on the CPU beside "
+        f"it ({result['threads']} threads), torch {result['torch']}, Python {result['python']}, each in one "
+        "process, fed by Petastorm. Medians over the epochs but the first. The loss is the best one of validation, of "
+        "behaviour the last epoch's. Variants are trained for three epochs, for their speed.",
+        "\n".join(lines),
+    ]) + "\n"  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prepare", type=Path)
+    parser.add_argument("--config", type=Path, default=ROOT / "conf" / "demo.yaml")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--devices", nargs="+", default=["cuda", "cpu"])
+    given = parser.parse_args()
+    if given.prepare is not None:
+        prepare(given.prepare.resolve(), given.config)
+    if given.folder is not None:
+        main(given.folder.resolve(), given.devices)
