@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from synthspark.errors import ConfigError
-from synthspark.training.optimise import apply
+from synthspark.training.optimise import adam, apply
 from synthspark.training.task import TrainingTask
 from synthspark_models import AutoregressiveGenerator, GanDiscriminator, Sample, TableShape
 from synthspark_models.losses import critic_generator_loss, hinge_discriminator_loss
@@ -36,7 +36,7 @@ class Adversary:
             table, int(task.setting("hidden")), spectral=bool(task.setting("spectral_norm"))
         ).to(device)
         rate = float(task.setting("discriminator_learning_rate"))
-        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), rate, betas=(0.5, 0.9))
+        self.optimizer = adam(self.discriminator, rate)
 
     @property
     def modules(self) -> dict[str, nn.Module]:

@@ -41,7 +41,7 @@ class AutoregressiveTrainer:
         self.generator = copy.deepcopy(self.network)
         self.modules: dict[str, nn.Module] = {"network": self.network, "generator": self.generator}
         rate, decay = float(task.setting("learning_rate")), float(task.setting("weight_decay"))
-        optimizer = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=decay)
+        optimizer = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=decay, fused=True)
         self.optimizers: dict[str, torch.optim.Optimizer] = {"network": optimizer}
         self.adversary = Adversary(task, device) if float(task.setting("adversarial_weight")) > 0 else None
         if self.adversary is not None:

@@ -10,7 +10,7 @@ from synthspark.errors import ConfigError
 from synthspark.training.artifacts import build_generator
 from synthspark.training.counterpart import Counterpart
 from synthspark.training.loader import stacked
-from synthspark.training.optimise import apply
+from synthspark.training.optimise import adam, apply
 from synthspark.training.task import TrainingTask
 from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, TableShape, summarised
 from synthspark_models.losses import (
@@ -42,8 +42,7 @@ class BehaviourTrainer:
         self.generator = generator.to(device)
         self.modules: dict[str, nn.Module] = {"generator": self.generator}
         rate = float(task.setting("learning_rate"))
-        adam = torch.optim.Adam(self.generator.parameters(), rate, betas=(0.5, 0.9), weight_decay=1e-5)
-        self.optimizers: dict[str, torch.optim.Optimizer] = {"generator": adam}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"generator": adam(self.generator, rate, weight_decay=1e-5)}
         self.adversarial_weight = float(task.setting("adversarial_weight"))
         if self.adversarial_weight > 0:
             self.discriminator = BehaviourDiscriminator(
@@ -51,10 +50,10 @@ class BehaviourTrainer:
             ).to(device)
             self.modules["discriminator"] = self.discriminator
             rate = float(task.setting("discriminator_learning_rate"))
-            self.optimizers["discriminator"] = torch.optim.Adam(self.discriminator.parameters(), rate, betas=(0.5, 0.9))
+            self.optimizers["discriminator"] = adam(self.discriminator, rate)
         self._steps = 0
-        self.counterpart = Counterpart(task.counterpart_url, rank)
-        unit = torch.full((rank + 1,), task.factor_scale)
+        self.counterpart = Counterpart(task.counterpart_url, rank, device)
+        unit = torch.full((rank + 1,), task.factor_scale, device=self.counterpart.table.device)
         unit[-1] = 1.0  # log popularity is no factor
         self.unit = unit
 
@@ -117,7 +116,8 @@ class BehaviourTrainer:
         count = torch.randint(1, self.generator.max_history + 1, (len(index), 1)) * (torch.rand(len(index), 1) > 1 / 3)
         order = torch.rand(index.shape).masked_fill(index < 0, 2.0).argsort(dim=1).argsort(dim=1)
         known = (order < count) & (index >= 0)
-        return summarised(self.counterpart.rows(index)[:, :, :-1], known).to(self.device)
+        vectors = self.counterpart.rows(index)[:, :, :-1]
+        return summarised(vectors, known.to(vectors.device)).to(self.device)
 
     def _ranking(self, vector: Tensor, index: Tensor) -> Tensor:
         negatives, log_q = self.counterpart.negatives(int(self.task.setting("negatives")))

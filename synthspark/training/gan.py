@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from synthspark.training.artifacts import build_generator
 from synthspark.training.classics import SIZES, build_discriminator, check, initialised
 from synthspark.training.loader import stacked
-from synthspark.training.optimise import apply
+from synthspark.training.optimise import adam, apply
 from synthspark.training.task import TrainingTask
 from synthspark_models import InfoGanDiscriminator, InfoGanGenerator, RowGenerator, Sample, TableShape
 from synthspark_models.losses import (
@@ -40,8 +40,7 @@ class GanTrainer:
         self.modules: dict[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator}
         rates = {"generator": "learning_rate", "discriminator": "discriminator_learning_rate"}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(self.modules[name].parameters(), float(task.setting(rate)), betas=(0.5, 0.9))
-            for name, rate in rates.items()
+            name: adam(self.modules[name], float(task.setting(rate))) for name, rate in rates.items()
         }
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

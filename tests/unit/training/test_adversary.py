@@ -97,7 +97,7 @@ def test_weight_0_is_the_likelihood_alone_to_the_byte(tmp_path: Any) -> None:
     torch.manual_seed(0)
     network = AutoregressiveGenerator(CARDS, hidden=16, layers=1)
     network.start_from_shares([torch.tensor(COUNTS)] * 3)
-    optimizer = torch.optim.AdamW(network.parameters(), 4e-3, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(network.parameters(), 4e-3, weight_decay=1e-4, fused=True)
     batches = batches_of(STEPS)
     torch.manual_seed(2)
     for number, rows in enumerate(batches):
