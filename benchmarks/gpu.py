@@ -28,8 +28,8 @@ from synthspark.training.task import Hyper, TrainingTask  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "gpu.json"
 PLACES = ("feed_url", "validation_url", "counterpart_url")
-LARGE, COPIES, SHORT = 4096, 16, 3
-"""Rows per step, files of the feed repeated, and epochs of what is trained for its speed only."""
+LARGE, COPIES, EPOCHS = 4096, 16, 3
+"""Rows per step and files of the feed repeated of some variants, and epochs of all: it is about speed."""
 VARIANTS: dict[str, tuple[str, Hyper, int, int]] = {
     "profile_items, adversarial": ("profile_items", {"adversarial_weight": 0.003}, 0, 1),
     "behaviour_items, adversarial": ("behaviour_items", {"adversarial_weight": 0.01}, 0, 1),
@@ -72,27 +72,29 @@ def tasks_of(folder: Path) -> Iterator[tuple[str, TrainingTask]]:
     found = {
         t.name: replace(t, **{p: f"file://{folder}/{t.name}/{p}" for p in PLACES if getattr(t, p) == ""}) for t in read
     }
+    found = {name: replace(task, epochs=EPOCHS) for name, task in found.items()}
     yield from found.items()
     for name, (of, hyper, batch, copies) in VARIANTS.items():
-        task = replace(found[of], epochs=SHORT, hyper=found[of].hyper | hyper)
+        task = replace(found[of], hyper=found[of].hyper | hyper)
         if batch:
             task = replace(task, batch_size=batch)
         if copies > 1:
-            task = replace(task, feed_url=repeated(task.feed_url, copies), num_rows=task.num_rows * copies)
+            task = replace(task, feed_url=repeated(folder, task, copies), num_rows=task.num_rows * copies)
         yield name, task
 
 
-def repeated(url: str, copies: int) -> str:
-    """A feed of the same rows several times, too large to be held."""
-    place = Path(tempfile.mkdtemp(prefix="synthspark-feed-"))
-    for file in sorted(Path(url.removeprefix("file://")).glob("*.parquet")):
+def repeated(folder: Path, task: TrainingTask, copies: int) -> str:
+    """The feed's rows several times: too many to be held, so that each pass reads them."""
+    place = folder / task.name / "repeated"
+    place.mkdir(exist_ok=True)
+    for file in sorted(Path(task.feed_url.removeprefix("file://")).glob("*.parquet")):
         for copy in range(copies):
             shutil.copy(file, place / f"{copy}-{file.name}")
     return f"file://{place}"
 
 
 def trained(folder: Path, task: TrainingTask, device: str) -> dict[str, Any]:
-    """One training: medians over its epochs but the first, which finds memory and kernels."""
+    """One training: means over its epochs but the first, which finds memory and kernels."""
     with tempfile.TemporaryDirectory() as output:
         tokens = folder / task.name / "tokens.json"
         if tokens.exists():
@@ -102,7 +104,7 @@ def trained(folder: Path, task: TrainingTask, device: str) -> dict[str, Any]:
         train(replace(task, device=device, output_url=f"file://{output}"))
         meta = json.loads((Path(output) / "model.json").read_text())
     rest = meta["history"][1:] or meta["history"]
-    middle = {k: statistics.median(r[k] for r in rest) for k in ("seconds", "rows_per_second", "waiting_share")}
+    middle = {k: statistics.mean(r[k] for r in rest) for k in ("seconds", "rows_per_second", "waiting_share")}
     losses = [r["validation_loss"] for r in meta["history"] if "validation_loss" in r]
     loss = min(losses) if losses else meta["history"][-1]["generator_loss"]
     memory = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else None
@@ -142,8 +144,8 @@ def document(result: dict[str, Any]) -> str:
         "# On a GPU",
         f"Written by `make benchmark-gpu`: the demo's four generators trained on {result['gpu']} and on the CPU beside "
         f"it ({result['threads']} threads), torch {result['torch']}, Python {result['python']}, each in one "
-        "process, fed by Petastorm. Medians over the epochs but the first. The loss is the best one of validation, of "
-        "behaviour the last epoch's. Variants are trained for three epochs, for their speed.",
+        f"process, fed by Petastorm, {EPOCHS} epochs. Means of all but the first of them. The loss is the best one of "
+        "validation, of behaviour the last epoch's.",
         "\n".join(lines),
     ]) + "\n"  # fmt: skip
 
