@@ -270,14 +270,14 @@ class Judge(Section):
     """Pairs proposed per user at least."""
     max_history: int = Field(default=2000, ge=1)
     """Items of a user that a candidate is compared with at most; bounds a task's memory."""
-    trees: int = Field(default=150, ge=1)
-    """Trees at most; fewer where held-out users gain nothing from more."""
-    learning_rate: float = Field(default=0.1, gt=0)
+    trees: int = Field(default=600, ge=1)
+    """Trees at most; fewer where held-out items gain nothing from more."""
+    learning_rate: float = Field(default=0.03, gt=0)
     """Of the trees; the network has its own."""
     leaves: int = Field(default=31, ge=2)
     """Leaves per tree."""
     epochs: int = Field(default=20, ge=1)
-    """Passes of the network over its pairs at most; fewer where held-out users gain nothing from more."""
+    """Passes of the network over its pairs at most; fewer where held-out items gain nothing from more."""
     hidden: int = Field(default=128, ge=1)
     """Width of the network's two hidden layers."""
 

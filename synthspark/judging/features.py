@@ -25,6 +25,8 @@ NEAREST = 5
 """Items of the history that "the nearest" averages."""
 NEAR, SAME = 0.6, 0.8
 """Similarities from which an item of the history counts as near, and as all but the same."""
+OPINION = ("score", "cosine")
+"""Features that are the generator's opinion of a pair."""
 PRIOR_ITEMS = 5.0
 """Pseudo-items of average audience that shrink a value's mean audience."""
 
@@ -59,7 +61,7 @@ class PairTable:
     @property
     def feature_names(self) -> list[str]:
         """Names of the F features, in order."""
-        names = ["score", "cosine", "generated_activity", "user_activity"]
+        names = [*OPINION, "generated_activity", "user_activity"]
         for column in self.codes:
             names += [f"{what}_{column}" for what in ("matches", "share", "lift", "coverage", "audience", "items")]
         for column in self.scalars:

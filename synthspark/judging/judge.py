@@ -10,18 +10,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-HELD_OUT = 10
-"""One user in this many is held out to stop by and to report on."""
+HELD_OUT = 5
+"""One item in this many is held out to stop by and to report on."""
 
 
 @dataclass(frozen=True)
 class Judge(ABC):
-    """Tells real pairs from drawn ones; knows how it did on held-out users."""
+    """Tells real pairs from drawn ones; knows how it did on held-out items."""
 
     auc: float | None
-    """On the held-out users; None where there were too few to say."""
+    """On the held-out items, before these are learned from, too; None where there were too few to say."""
     num_pairs: int
-    """Labelled pairs, those of held-out users included."""
+    """Labelled pairs, those of held-out items included."""
 
     model: ClassVar[str]
     """Its name in the configuration."""
@@ -49,9 +49,12 @@ class Judge(ABC):
         return {}
 
 
-def held_out(users: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """The rows, shape (n,), of the held-out users: whole users, since the judge will meet pairs, not users, anew."""
-    held: npt.NDArray[np.bool_] = users % HELD_OUT == HELD_OUT - 1
+def held_out(items: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """The rows, shape (n,), of the held-out items: whole items, since these are what the judge will meet anew.
+
+    By users it would not be seen that of few items those are learned by heart (docs/decisions/006).
+    """
+    held: npt.NDArray[np.bool_] = items % HELD_OUT == HELD_OUT - 1
     return held
 
 

@@ -27,7 +27,7 @@ from synthspark_models import PairDiscriminator
 from synthspark_models.judge import log_scaled
 
 PATIENCE = 8
-"""Epochs without a gain on the held-out users after which training stops; most gains come late, as the rate falls."""
+"""Epochs without a gain on the held-out items after which training stops; most gains come late, as the rate falls."""
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises; it falls in the rest, by a cosine."""
 CHUNK = 16_384
@@ -101,15 +101,15 @@ class _Pairs:
 def fit_network(
     features: npt.NDArray[np.float32],
     labels: npt.NDArray[np.bool_],
-    users: npt.NDArray[np.int32],
+    items: npt.NDArray[np.int32],
     names: list[str],
     settings: NetworkSettings,
 ) -> NetworkJudge | None:
-    """As `fit_trees`: the same held-out users, stopped by the loss on them. Same rows, settings and seed, same bytes.
+    """As `fit_trees`: the same held-out items, stopped by the loss on them. Same rows, settings and seed, same bytes.
 
     Raises TrainingError if the loss is not a number.
     """
-    held = held_out(users)
+    held = held_out(items)
     if not both_kinds(labels[~held]):
         return None
     watched = np.flatnonzero(held) if both_kinds(labels[held]) else None

@@ -24,14 +24,12 @@ class LabelledFeatures(NamedTuple):
     """(n, F)."""
     labels: npt.NDArray[np.bool_]
     """(n,)."""
-    users: npt.NDArray[np.int32]
-    """Indices, (n,)."""
     items: npt.NDArray[np.int32]
     """Indices, (n,)."""
 
     def where(self, mine: npt.NDArray[np.bool_]) -> LabelledFeatures:
         """Some of the pairs."""
-        return LabelledFeatures(self.features[mine], self.labels[mine], self.users[mine], self.items[mine])
+        return LabelledFeatures(self.features[mine], self.labels[mine], self.items[mine])
 
 
 PAIR = ("user_index", "item_index")
@@ -120,7 +118,6 @@ def training_rows(rows: DataFrame, table: PairTable, stats: ItemStatistics) -> L
     return LabelledFeatures(
         features.reshape(len(found), -1) if len(found) else np.zeros((0, len(table.feature_names)), np.float32),
         found.column("label").to_numpy(),
-        found.column("user_index").to_numpy(),
         found.column("item_index").to_numpy(),
     )
 

@@ -67,7 +67,7 @@ def train_judge(
 
 def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[str], seed: int) -> Judge | None:
     """The kind of judge that `judge.model` names; None where there are not both real and drawn pairs."""
-    known = (rows.features, rows.labels, rows.users, names)
+    known = (rows.features, rows.labels, rows.items, names)
     if config.model == "network":
         return fit_network(*known, NetworkSettings(config.epochs, config.hidden, seed=seed))
     return fit_trees(*known, TreeSettings(config.trees, config.learning_rate, config.leaves, seed))

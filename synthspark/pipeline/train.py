@@ -99,7 +99,7 @@ def _judge(context: Context, staged: Publication, model_url: str, meta: dict[str
         return
     staged.copy_in(folder, f"models/{JUDGE}")
     report.details[JUDGE] = {k: found[k] for k in ("model", "sha256", "auc", "num_pairs", "placing", "trials")}
-    held_out = "too few users to hold some out" if found["auc"] is None else f"AUC {found['auc']:.3f} on held-out users"
+    held_out = "too few items to hold some out" if found["auc"] is None else f"AUC {found['auc']:.3f} on held-out items"
     report.notes.append(f"{JUDGE} ({found['model']}): {held_out}, from {found['num_pairs']:,} pairs; "
                         f"budget {found['placing']['budget']:g}, weight {found['placing']['weight']:g}")  # fmt: skip
 

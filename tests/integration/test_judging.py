@@ -106,8 +106,8 @@ def test_a_table_without_codes_is_judged_by_its_numbers(world: dict[str, DataFra
     asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumn("score", F.lit(0.0).cast("float"))
     stats = item_statistics(world["items"], world["open"], table)
     rows = pair_rows(asked, world["made"], world["items"], world["open"], table, 500)
-    features, labels, users, _ = training_rows(rows, table, stats)
-    judge = fit_trees(features, labels, users, table.feature_names, TreeSettings(trees=5))
+    features, labels, items = training_rows(rows, table, stats)
+    judge = fit_trees(features, labels, items, table.feature_names, TreeSettings(trees=5))
     assert judge is not None
     merits = judged(rows, table, stats, lambda: judge).collect()
     assert len(merits) == len(labels)
