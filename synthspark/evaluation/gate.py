@@ -30,6 +30,8 @@ class Verdict:
 
     ship: bool
     why: str
+    undecided: bool = False
+    """Of one that must not ship: both means would pass, and only their intervals do not."""
 
 
 def together(verdicts: Mapping[str, Verdict]) -> Verdict:
@@ -40,7 +42,8 @@ def together(verdicts: Mapping[str, Verdict]) -> Verdict:
         return next(iter(verdicts.values()))
     ship = all(v.ship for v in verdicts.values())
     words = "; ".join(f"{name}: {v.why}" for name, v in verdicts.items())
-    return Verdict(ship, f"{'ship' if ship else 'do not ship'}: {words}")
+    undecided = not ship and all(v.ship or v.undecided for v in verdicts.values())
+    return Verdict(ship, f"{'ship' if ship else 'do not ship'}: {words}", undecided)
 
 
 def verdict(cold: Difference, warm: Difference, metric: str) -> Verdict:
@@ -57,4 +60,7 @@ def verdict(cold: Difference, warm: Difference, metric: str) -> Verdict:
         reasons.append(f"no proven gain for the cold: {told_cold}")
     if not keeps:
         reasons.append(f"warm accuracy may fall by more than {WARM_TOLERANCE:.0%}: {told_warm}")
-    return Verdict(False, "do not ship: " + "; ".join(reasons))
+    undecided = cold.product > cold.real and warm.product - warm.real >= allowed
+    if undecided:
+        reasons.append("the means would pass, their intervals are too wide: judge more splits (evaluate.seeds)")
+    return Verdict(False, "do not ship: " + "; ".join(reasons), undecided)

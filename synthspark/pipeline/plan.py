@@ -17,7 +17,7 @@ from synthspark.pipeline.sources import entity_rules, event_rules, read_source
 from synthspark.schemas import quoted
 from synthspark.session import task_slots
 
-FIXED_SECONDS, SECONDS_PER_MILLION = 150.0, 350.0
+FIXED_SECONDS, SECONDS_PER_MILLION = 200.0, 350.0
 """The demo's on 2 cores (1.47 million events, one split): what Spark needs however small a shop is, and the rest."""
 MOST_TYPES = 20
 LOOKED = 1_000_000

@@ -21,6 +21,8 @@ def headline(metrics: Mapping[str, Any]) -> str:
     """What the verdict means for a shop, by the cold and warm NDCG of the first protocol judged."""
     verdict, rows = metrics["verdict"], metrics["protocols"]
     ask = "Use the synthetic events" if verdict["ship"] else "Do not use the synthetic events"
+    if verdict.get("undecided"):
+        ask += " yet: too little was measured to be sure"
     if not rows:
         return f"{ask}."
     protocol, k = rows[0]["protocol"], depth({int(r["k"]) for r in rows})

@@ -44,6 +44,12 @@ def test_the_gate() -> None:
         decision = verdict(cold, warm, "NDCG@20")
         assert not decision.ship
         assert word in decision.why
+        assert decision.undecided == (cold is unproven)
+        assert ("judge more splits" in decision.why) == (cold is unproven)
+    wide = Difference(0.2, 0.201, -0.006, 0.008)
+    assert not verdict(gain, wide, "NDCG@20").ship
+    assert verdict(gain, wide, "NDCG@20").undecided
+    assert not verdict(unproven, loss, "NDCG@20").undecided
 
 
 def test_starts_of_als_are_averaged_per_user_and_counted_once() -> None:
@@ -62,6 +68,10 @@ def test_several_protocols_ship_together_or_not_at_all() -> None:
     assert together({"cold_item": good, "time": good}) == Verdict(True, "ship: cold_item: ship: a; time: ship: a")
     assert together({"cold_item": good, "time": bad}).why.startswith("do not ship: cold_item: ship: a; time: do not")
     assert not together({}).ship
+    unsure = Verdict(False, "do not ship: c", undecided=True)
+    assert together({"cold_item": good, "time": unsure}).undecided
+    assert not together({"cold_item": bad, "time": unsure}).undecided
+    assert not together({"cold_item": good, "time": good}).undecided
 
 
 def test_a_placing_keeps_warm_accuracy_first() -> None:

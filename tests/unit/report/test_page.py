@@ -117,6 +117,8 @@ def test_a_run_that_only_judged_the_real_rows_has_a_page() -> None:
          "possible at all (NDCG 0 to 0.200)."),
         ({"protocols": [row("real", "cold", 0.2), row("real+synthetic", "cold", 0.19)], "verdict": {"ship": False}},
          "5% worse"),
+        (metrics() | {"verdict": {"ship": False, "undecided": True}},
+         "Do not use the synthetic events yet: too little was measured to be sure. Recommendations for"),
     ],
 )  # fmt: skip
 def test_the_headline_says_what_was_measured(made: dict[str, object], words: str) -> None:
