@@ -49,12 +49,12 @@ class Judge(ABC):
         return {}
 
 
-def held_out(items: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+def held_out(items: npt.NDArray[np.int32], one_in: int = HELD_OUT) -> npt.NDArray[np.bool_]:
     """The rows, shape (n,), of the held-out items: whole items, since these are what the judge will meet anew.
 
     By users it would not be seen that of few items those are learned by heart (docs/decisions/006).
     """
-    held: npt.NDArray[np.bool_] = items % HELD_OUT == HELD_OUT - 1
+    held: npt.NDArray[np.bool_] = items % one_in == one_in - 1
     return held
 
 

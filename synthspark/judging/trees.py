@@ -12,22 +12,31 @@ import numpy as np
 import numpy.typing as npt
 
 from synthspark.judging.features import OPINION
-from synthspark.judging.judge import Judge, both_kinds, held_out
+from synthspark.judging.judge import HELD_OUT, Judge, both_kinds, held_out
 
 PATIENCE = 25
 """Trees without a gain on the held-out items after which no more are grown."""
-FEATURES, ROWS = 0.5, 0.7
-"""Shares of the features and of the rows that a tree is grown from."""
 
 
 @dataclass(frozen=True)
 class TreeSettings:
-    """Size of the judge."""
+    """Size of the judge, and what keeps it from learning its pairs by heart."""
 
     trees: int = 600
+    """At most."""
     learning_rate: float = 0.03
     leaves: int = 31
     seed: int = 0
+    features: float = 0.5
+    """Share of the features that a tree is grown from."""
+    rows: float = 0.7
+    """The same of the rows."""
+    held_out: int = HELD_OUT
+    """One item in this many."""
+    rising: tuple[str, ...] = OPINION
+    """Features of which more never makes a pair less likely."""
+    whole: bool = True
+    """Whether in the end as many trees are grown from all pairs, those of held-out items included."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,8 @@ class TreeJudge(Judge):
         return found
 
     def to_bytes(self) -> bytes:
-        """LightGBM's own text."""
-        text: str = self.booster.model_to_string()
+        """LightGBM's own text, up to the best tree."""
+        text: str = self.booster.model_to_string(num_iteration=self.booster.best_iteration or -1)
         return text.encode()
 
     @classmethod
@@ -66,10 +75,9 @@ def fit_trees(
 ) -> TreeJudge | None:
     """Trees that tell real pairs from drawn ones; None where there are not both kinds.
 
-    How many is found out on held-out items; then as many are grown from all. A pair that the generator thinks more of
-    is never thought less of for that. docs/decisions/006 has what each of these is worth.
+    How many is found out on held-out items. docs/decisions/006 has what each of the settings is worth.
     """
-    held = held_out(items)
+    held = held_out(items, settings.held_out)
     if not both_kinds(labels[~held]):
         return None
     parameters = {
@@ -79,10 +87,10 @@ def fit_trees(
         "num_leaves": settings.leaves,
         "min_data_in_leaf": 20 + len(labels) // 2000,  # 20 is the library's own; more data bears larger leaves
         "lambda_l2": 5.0,
-        "feature_fraction": FEATURES,
-        "bagging_fraction": ROWS,
+        "feature_fraction": settings.features,
+        "bagging_fraction": settings.rows,
         "bagging_freq": 1,
-        "monotone_constraints": [int(name in OPINION) for name in names],
+        "monotone_constraints": [int(name in settings.rising) for name in names] if settings.rising else None,
         "seed": settings.seed,
         "deterministic": True,
         "force_row_wise": True,
@@ -91,11 +99,13 @@ def fit_trees(
     }
     auc, trees = None, settings.trees
     if both_kinds(labels[held]):
-        train = lightgbm.Dataset(features[~held], labels[~held])
+        train = lightgbm.Dataset(features[~held], labels[~held], feature_name=names)
         watched = lightgbm.Dataset(features[held], labels[held], reference=train)
         # By the loss, not by the AUC: a perfect order after one tree says nothing of how sure the judge may be.
         stop = lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False)
         tried = lightgbm.train(parameters, train, trees, valid_sets=[watched], callbacks=[stop])
         auc, trees = float(tried.best_score["valid_0"]["auc"]), tried.best_iteration
+        if not settings.whole:
+            return TreeJudge(auc, len(labels), tried)
     whole = lightgbm.Dataset(features, labels, feature_name=names)
     return TreeJudge(auc, len(labels), lightgbm.train(parameters, whole, trees))

@@ -18,6 +18,7 @@ from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ITEM_SPACE, open_pairs
 from synthspark.pipeline.context import Context, StageReport, als_blocks, side_name
 from synthspark.pipeline.profiles import split_off, with_tokens
+from synthspark.quantiles import median
 from synthspark.recommend import AlsSettings, fit_als, rating
 
 ROW_GROUP_BYTES = 16 * 1024 * 1024
@@ -33,7 +34,7 @@ def featurize(context: Context) -> StageReport:
         events = context.read("clean/events")
         pairs = staged.keep("pairs", pair_statistics(events, config.events.weights, config.events.half_life_days))
         report.rows_in = context.record("clean")["rows"]["clean/events"]
-        unit = pairs.agg(F.percentile_approx("weight", 0.5)).collect()[0][0]
+        unit = median(pairs, "weight")
         if unit is None:
             raise SourceError("table clean/events: no event is left to learn from; see clean/rejects for the reasons")
         report.details["unit_weight"] = unit

@@ -10,6 +10,7 @@ from synthspark.evaluation.split import Shares, Split, check_split, entity_split
 from synthspark.features.interactions import pair_statistics
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context, StageReport, indexed_interactions
+from synthspark.quantiles import median, quantiles
 from synthspark.recommend import rating
 
 
@@ -91,7 +92,7 @@ def _by_time(context: Context, staged: Publication, report: StageReport) -> dict
         return {}
     share = config.evaluate.time_fraction
     ranks = [1 - 2 * share, 1 - share] if config.evaluate.part == "validation" else [1 - share]
-    instants = events.agg(F.percentile_approx(F.unix_micros("ts"), ranks).alias("q")).collect()[0]["q"]
+    instants = quantiles(events, {"ts": F.unix_micros("ts")}, ranks)["ts"]
     start, end = instants[0], instants[1] if len(instants) > 1 else None
     at = F.unix_micros("ts")
     parts = {
@@ -99,7 +100,7 @@ def _by_time(context: Context, staged: Publication, report: StageReport) -> dict
         "after": events.where((at >= start) & (at < end if end else F.lit(True))),
     }
     pairs = {n: _indexed_pairs(context, df) for n, df in parts.items()}
-    unit = pairs["before"].agg(F.percentile_approx("weight", 0.5)).collect()[0][0]
+    unit = median(pairs["before"], "weight")
     if unit is None:
         raise SourceError("protocol time: no event is older than the newest ones that are judged; lower "
                           "evaluate.time_fraction")  # fmt: skip

@@ -14,6 +14,7 @@ from synthspark.judging import MERIT
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import Placing
 from synthspark.pipeline.context import Context, als_blocks
+from synthspark.quantiles import quantiles
 from synthspark.recommend import AlsSettings, fit_als, with_virtual
 from synthspark.synthesis.placing import place_items
 
@@ -42,11 +43,10 @@ def trial_split(pairs: DataFrame, fold: DataFrame, holdout: float, seed: int) ->
     Without, or where it is null, the pairs are drawn, and the fold is asked about all that it sold.
     """
     drawn = uniform(F.lit("trial"), F.lit(seed), "user_index", "item_index") < holdout
-    since = F.col("since") if "since" in pairs.columns else F.lit(None).cast("long")
-    cut = pairs.agg(F.percentile_approx(since, 1 - holdout).alias("_cut"))
+    cut = quantiles(pairs, {"since": F.col("since")}, [1 - holdout])["since"] if "since" in pairs.columns else []
     marked = pairs.join(fold.select("item_index", F.lit(True).alias("fold")), on="item_index", how="left")
-    marked = marked.crossJoin(F.broadcast(cut)).withColumn("fold", F.coalesce("fold", F.lit(False)))
-    newest = since >= F.col("_cut")
+    marked = marked.withColumn("fold", F.coalesce("fold", F.lit(False)))
+    newest = F.col("since") >= cut[0] if cut else F.lit(None)
     marked = marked.withColumn("held", F.coalesce(newest, F.col("fold") | drawn))
     train = marked.where(~F.col("fold") & ~F.col("held")).select("user_index", "item_index", "rating")
     test = marked.where("held").select("user_index", "item_index")

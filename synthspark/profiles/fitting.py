@@ -23,6 +23,7 @@ from synthspark.profiles.tokens import (
     TokenEncoding,
     Tokens,
 )  # fmt: skip
+from synthspark.quantiles import quantiles
 from synthspark.schemas import quoted
 from synthspark_models.tabular import FIRST, MISSING, RARE, UNKNOWN
 
@@ -133,22 +134,23 @@ def number_column(name: str, kind: str) -> Column:
 def _numbers(df: DataFrame, kinds: Mapping[str, str], names: Sequence[str]) -> dict[str, NumberTokens | None]:
     if not names:
         return {}
-    plain = df.select([number_column(n, kinds[n]).alias(f"n{i}") for i, n in enumerate(names)])
+    columns = {f"n{i}": number_column(n, kinds[n]) for i, n in enumerate(names)}
+    plain = df.select([value.alias(place) for place, value in columns.items()])
     total = plain.count()
     spikes, bins = _spikes(plain, total), min(MOST_BINS, max(LEAST_BINS, total // BIN_ROWS))
     aggregates: list[Column] = []
-    ranks = F.array(*[F.lit(min(max(i / bins, numeric.TAIL), 1 - numeric.TAIL)) for i in range(bins + 1)])
+    ranks = [min(max(i / bins, numeric.TAIL), 1 - numeric.TAIL) for i in range(bins + 1)]
+    rest = {n: F.when(~v.isin(spikes[i]), v) if spikes[i] else v for i, (n, v) in enumerate(columns.items())}
+    edges = quantiles(df, rest, ranks)
     for i, name in enumerate(names):
         value = F.col(f"n{i}")
-        rest = F.when(~value.isin(spikes[i]), value) if spikes[i] else value
-        aggregates.append(F.percentile_approx(rest, ranks, F.lit(numeric.ACCURACY)).alias(f"q{i}"))
         for s, step in enumerate(STEPS[kinds[name]]):
             near = F.abs(value / step - F.round(value / step)) < 1e-6
             aggregates.append(F.bool_and(near).alias(f"s{i}_{s}"))
     row = plain.agg(*aggregates).collect()[0]
     return {
         name: _intervals(
-            name, kinds[name], spikes[i], [float(q) for q in row[f"q{i}"] or ()],
+            name, kinds[name], spikes[i], edges[f"n{i}"],
             next((step for s, step in enumerate(STEPS[kinds[name]]) if row[f"s{i}_{s}"]), None),
         )
         for i, name in enumerate(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,9 @@ BOUND = 0.95
 """The ratio at this quantile is accepted for sure; above it none can be accepted more often."""
 MOST_TAKEN = 0.45
 """Share of the proposals that is taken at most: with less to choose from, counts cannot be mended."""
-SETTINGS = TreeSettings(trees=250, learning_rate=0.1, leaves=31)
+SETTINGS = TreeSettings(
+    trees=250, learning_rate=0.1, leaves=31, features=1.0, rows=1.0, held_out=10, rising=(), whole=False
+)
 
 
 class Judged(NamedTuple):
@@ -41,8 +44,7 @@ def fit_judge(real: Codes, proposed: Codes, names: list[str], seed: int) -> Judg
     order = rng.permutation(2 * size)
     numbers = np.arange(2 * size, dtype=np.int32)
     features = rows[order].astype(np.float32)
-    judge = fit_trees(features, labels[order], numbers, names, TreeSettings(SETTINGS.trees, SETTINGS.learning_rate,
-                                                                            SETTINGS.leaves, seed))  # fmt: skip
+    judge = fit_trees(features, labels[order], numbers, names, replace(SETTINGS, seed=seed))
     if judge is None:
         return None
     ratio = density_ratio(judge, proposed[:20_000])

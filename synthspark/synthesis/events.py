@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark import indexing, schemas
+from synthspark.quantiles import ranked, sampled
 
 DAY_RANKS = [i / 400 for i in range(401)]
 SECOND_RANKS = [i / 48 for i in range(49)]
@@ -36,27 +37,24 @@ class EventMix:
 
 
 def event_mix(events: DataFrame) -> EventMix:
-    """Measure the real events: three aggregations whose results do not grow with the data."""
+    """Measure the real events: what comes to the driver does not grow with them."""
     types = events.groupBy("event_type").count().orderBy(F.col("count").desc(), "event_type").collect()
     total = sum(row["count"] for row in types)
     second = F.hour("ts") * 3600 + F.minute("ts") * 60 + F.second("ts")
-    ranks = F.array(*[F.lit(r) for r in SECOND_RANKS])
-    by_day = events.where(F.col("ts").isNotNull()).groupBy(F.weekday("ts").alias("day"))
-    rhythm = {r["day"]: tuple(r["q"]) for r in by_day.agg(F.percentile_approx(second, ranks).alias("q")).collect()}
+    looked = sampled(events, {"second": second, "weekday": F.weekday("ts"), "day": F.unix_date(F.to_date("ts")),
+                              "price": F.col("price"), "value": F.col("value")})  # fmt: skip
+    known = {name: looked.column(name).drop_null().to_numpy() for name in looked.column_names}
+    days = ranked(known["day"], DAY_RANKS)
+    rhythm = {d: ranked(known["second"][known["weekday"] == d], SECOND_RANKS) for d in range(7)} if days else {}
     overall = events.agg(
-        F.percentile_approx(F.unix_date(F.to_date("ts")), F.array(*[F.lit(r) for r in DAY_RANKS])).alias("days"),
-        F.percentile_approx(second, ranks).alias("seconds"),
-        F.percentile_approx("price", 0.5).alias("price"),
-        F.percentile_approx("value", 0.5).alias("value"),
         *[_on_grid(name, step).alias(f"{name}_{step}") for name in ("price", "value") for step in STEPS],
     ).collect()[0]
-    seconds = tuple(rhythm.get(d, tuple(overall["seconds"])) for d in range(7)) if rhythm else ()
     return EventMix(
         tuple((row["event_type"], row["count"] / total) for row in types),
-        tuple(overall["days"] or ()),
-        seconds,
-        overall["price"],
-        overall["value"],
+        tuple(days),
+        tuple(tuple(of_day or ranked(known["second"], SECOND_RANKS)) for of_day in rhythm.values()),
+        next(iter(ranked(known["price"], [0.5])), None),
+        next(iter(ranked(known["value"], [0.5])), None),
         *[next((s for s in STEPS if (overall[f"{name}_{s}"] or 0.0) >= GRID_SHARE), None)
           for name in ("price", "value")],
     )  # fmt: skip

@@ -21,9 +21,8 @@ def seconds(name: str) -> Column:
 
 
 def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericPartial]:
-    """One partial per column, all in one pass over `df`."""
-    renamed = df.select([seconds(n).alias(n) for n in names]) if names else df
-    return numeric.analyze(renamed, names)
+    """One partial per column, all in two passes over `df`."""
+    return numeric.analyze_values(df, {name: seconds(name) for name in names})
 
 
 def reduce(name: str, column: str, missing_column: str | None, partials: Iterable[NumericPartial]) -> NumericEncoder:

@@ -5,7 +5,7 @@ What lies beyond the outermost quantiles is taken for the nearer of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,13 @@ import numpy.typing as npt
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.quantiles import quantiles
 from synthspark.schemas import quoted
 
 KNOTS = 101
 TAIL = 0.001
 """The outermost knots lie this far inside: a single absurd value must not stretch the last percent to itself."""
 RANKS = np.clip(np.linspace(0, 1, KNOTS), TAIL, 1 - TAIL)
-ACCURACY = 10_000
-"""Of approx_percentile: the error of a rank is at most 1 / ACCURACY."""
 
 
 @dataclass(frozen=True)
@@ -46,29 +45,34 @@ class NumericEncoder:
 
 
 def aggregates(value: Column, prefix: str) -> list[Column]:
-    """What `partial` needs, as aggregate expressions, so that all columns share one pass."""
-    ranks = F.array(*[F.lit(float(r)) for r in RANKS])
+    """What `partial` needs beside the knots, as aggregate expressions, so that all columns share one pass."""
     return [
-        F.percentile_approx(value, ranks, F.lit(ACCURACY)).alias(f"{prefix}_knots"),
         F.count(F.lit(1)).alias(f"{prefix}_rows"),
         F.count(F.when(value.isNull(), 1)).alias(f"{prefix}_missing"),
         F.coalesce(F.bool_and(value == F.floor(value)), F.lit(False)).alias(f"{prefix}_integers"),
     ]
 
 
-def partial(row: dict[str, Any], prefix: str) -> NumericPartial:
-    """The partial from a row that holds the `aggregates` of that prefix."""
-    knots = tuple(float(v) for v in row[f"{prefix}_knots"] or ())
-    return NumericPartial(knots, row[f"{prefix}_rows"], row[f"{prefix}_missing"], row[f"{prefix}_integers"])
+def partial(row: dict[str, Any], prefix: str, knots: Sequence[float]) -> NumericPartial:
+    """The partial from its knots and a row that holds the `aggregates` of that prefix."""
+    return NumericPartial(
+        tuple(map(float, knots)), row[f"{prefix}_rows"], row[f"{prefix}_missing"], row[f"{prefix}_integers"]
+    )
 
 
 def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericPartial]:
-    """One partial per column, all in one pass over `df`."""
-    if not names:
+    """One partial per column, all in two passes over `df`."""
+    return analyze_values(df, {name: F.col(quoted(name)) for name in names})
+
+
+def analyze_values(df: DataFrame, values: Mapping[str, Column]) -> dict[str, NumericPartial]:
+    """The same of what is computed from the columns of `df`."""
+    if not values:
         return {}
-    columns = [c for i, n in enumerate(names) for c in aggregates(F.col(quoted(n)), f"n{i}")]
-    row = df.agg(*columns).collect()[0].asDict()
-    return {n: partial(row, f"n{i}") for i, n in enumerate(names)}
+    places = {f"n{i}": value for i, value in enumerate(values.values())}
+    knots = quantiles(df, places, RANKS.tolist())
+    row = df.agg(*[c for prefix, value in places.items() for c in aggregates(value, prefix)]).collect()[0].asDict()
+    return {name: partial(row, f"n{i}", knots[f"n{i}"]) for i, name in enumerate(values)}
 
 
 def reduce(name: str, column: str, missing_column: str | None, partials: Iterable[NumericPartial]) -> NumericEncoder:
