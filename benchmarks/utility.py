@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def main(shops: Sequence[str], tables: Sequence[str], seeds: Sequence[int]) -> N
             for als in {"als": ALS_TRIED, "tuned": (TUNED,), "gate": (TUNED,)}.get(table, (PLAIN,)):
                 run_job(SHOPS[shop], "evaluate", "utility", [*fixed, *_als(als), *TABLES[table]])
                 metrics = json.loads((lake / "reports" / "utility" / "metrics.json").read_text())
-                new += [{"shop": shop, "table": table, "als": list(als), **row} for row in metrics["protocols"]]
+                about = {"shop": shop, "table": table, "als": list(als), "measured": date.today().isoformat()}
+                new += [{**about, **row} for row in metrics["protocols"]]
             rows = [r for r in rows if (r["shop"], r["table"]) != (shop, table)] + new
             verdicts[f"{shop} {table}"] = metrics["verdict"]["why"]
             RESULTS.parent.mkdir(exist_ok=True)
@@ -114,6 +116,7 @@ def report(rows: list[dict[str, Any]], verdicts: Mapping[str, str]) -> str:
             parts += [f"## {shop}, tuning of ALS, real rows alone, split {TUNING_SEED}", _tuning(mine)]
             continue
         parts.append(f"## {shop}, {name}, splits {', '.join(map(str, sorted({r['seed'] for r in mine})))}")
+        parts.append(f"Measured on {mine[0].get('measured', 'a day before 2026-11-26, by the judge of then')}.")
         parts.append(_table(mine, COLUMNS[protocol.partition("+")[0]]))
         if table == "gate" and f"{shop} {table}" in verdicts:
             parts.append(f"The gate, over all of them: {verdicts[f'{shop} {table}']}.")
