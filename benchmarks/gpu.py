@@ -51,7 +51,7 @@ def prepare(folder: Path, config_path: Path) -> None:
     config = load(config_path)
     with session("gpu", config.spark) as running:
         lake = Lake(running, config.lake.root, config.lake.format)
-        context = Context(running, lake, config, lake.runs()[-1])
+        context = Context(running, lake, config, lake.latest_run("train"))
         tasks = make_tasks(context, StageReport())
         kept = []
         for task in tasks:

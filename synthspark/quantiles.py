@@ -7,6 +7,8 @@ which they are merged (docs/decisions/011).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -15,22 +17,26 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.indexing import uniform
 from synthspark.schemas import quoted
 
 ROWS = 1 << 17
-"""Rows that are looked at, at most; of so many a quantile's rank is wrong by .14 % (one standard deviation)."""
+"""Values of a column that are looked at, about: a quantile's rank is wrong by .14 % then (one standard deviation)."""
 
 
 def sampled(frame: DataFrame, columns: Mapping[str, Column]) -> pa.Table:
-    """`columns` of all rows, or of ROWS that a hash draws, which come to the driver: megabytes, whatever the data.
+    """Of each column all values, or some ROWS that a hash of the row draws, the others null; rows without any left out.
 
-    Hashed are all columns of `frame` but floating ones, whose last bits may depend on the order of a sum. So the frame
-    must have what tells its rows apart, their ids: else rows that are alike are all drawn, or none.
+    Columns that have values in the same rows keep them in the same rows. Hashed are all columns of `frame` but floating
+    ones, whose last bits may depend on the order of a sum. So the frame should have ids, which tell its rows apart:
+    rows that are alike are all drawn, or none. Megabytes per column come to the driver, whatever the data.
     """
     hashed = [name for name, kind in frame.dtypes if kind not in ("float", "double")]
-    drawn = F.xxhash64(*map(quoted, hashed or frame.columns)).alias("_drawn")
-    values = [value.alias(name) for name, value in columns.items()]
-    return frame.select(drawn, *values).orderBy("_drawn").limit(ROWS).drop("_drawn").toArrow()
+    place = uniform(*map(quoted, hashed or frame.columns))
+    known = frame.agg(*[F.count(value).alias(name) for name, value in columns.items()]).collect()[0]
+    drawn = {name: F.when(place < ROWS / max(known[name], 1), value) for name, value in columns.items()}
+    some = reduce(or_, [value.isNotNull() for value in drawn.values()])
+    return frame.where(some).select(*[value.alias(name) for name, value in drawn.items()]).toArrow()
 
 
 def quantiles(frame: DataFrame, columns: Mapping[str, Column], ranks: Sequence[float]) -> dict[str, list[Any]]:
@@ -51,6 +57,6 @@ def ranked(values: npt.NDArray[Any], ranks: Sequence[float]) -> list[Any]:
     """The same of values that are there, shape (n,)."""
     if not len(values):
         return []
-    places = np.clip(np.ceil(np.asarray(ranks) * len(values)).astype(int) - 1, 0, len(values) - 1)
-    found: list[Any] = np.sort(values)[places].tolist()
+    places = np.ceil(np.asarray(ranks) * len(values) - 1e-9).astype(int) - 1  # .07 of 100 is no more than the seventh
+    found: list[Any] = np.sort(values)[places.clip(0, len(values) - 1)].tolist()
     return found

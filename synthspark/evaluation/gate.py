@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 WARM_TOLERANCE = 0.01
+LEAST_GAIN = 0.01
+"""Of the cold, below which nobody need wait for a narrower interval."""
 DEPTH = 20
 
 
@@ -46,8 +48,11 @@ def together(verdicts: Mapping[str, Verdict]) -> Verdict:
     return Verdict(ship, f"{'ship' if ship else 'do not ship'}: {words}", undecided)
 
 
-def verdict(cold: Difference, warm: Difference, metric: str) -> Verdict:
-    """Ship only if cold rises with its interval above zero, and warm falls by no more than 1 %, interval included."""
+def verdict(cold: Difference, warm: Difference, metric: str, drawn: bool = True) -> Verdict:
+    """Ship only if cold rises with its interval above zero, and warm falls by no more than 1 %, interval included.
+
+    drawn: whether further splits could be drawn and judged.
+    """
     helps = cold.low > 0
     allowed = -WARM_TOLERANCE * warm.real
     keeps = warm.low >= allowed
@@ -60,7 +65,8 @@ def verdict(cold: Difference, warm: Difference, metric: str) -> Verdict:
         reasons.append(f"no proven gain for the cold: {told_cold}")
     if not keeps:
         reasons.append(f"warm accuracy may fall by more than {WARM_TOLERANCE:.0%}: {told_warm}")
-    undecided = cold.product > cold.real and warm.product - warm.real >= allowed
+    undecided = cold.product > (1 + LEAST_GAIN) * cold.real and warm.product - warm.real >= allowed
     if undecided:
-        reasons.append("the means would pass, their intervals are too wide: judge more splits (evaluate.seeds)")
+        advice = ": judge more splits (evaluate.seeds)" if drawn else ""
+        reasons.append(f"the means would pass, their intervals are too wide{advice}")
     return Verdict(False, "do not ship: " + "; ".join(reasons), undecided)

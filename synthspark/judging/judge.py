@@ -19,7 +19,7 @@ class Judge(ABC):
     """Tells real pairs from drawn ones; knows how it did on held-out items."""
 
     auc: float | None
-    """On the held-out items, before these are learned from, too; None where there were too few to say."""
+    """On the held-out items, by a judge that did not learn from them; None where there were too few to say."""
     num_pairs: int
     """Labelled pairs, those of held-out items included."""
 

@@ -105,7 +105,7 @@ def fit_network(
     names: list[str],
     settings: NetworkSettings,
 ) -> NetworkJudge | None:
-    """As `fit_trees`: the same held-out items, stopped by the loss on them. Same rows, settings and seed, same bytes.
+    """As `fit_trees`, stopped by the loss on the same items, of which it never learns. Same rows and seed, same bytes.
 
     Raises TrainingError if the loss is not a number.
     """

@@ -107,5 +107,5 @@ def fit_trees(
         auc, trees = float(tried.best_score["valid_0"]["auc"]), tried.best_iteration
         if not settings.whole:
             return TreeJudge(auc, len(labels), tried)
-    whole = lightgbm.Dataset(features, labels, feature_name=names)
-    return TreeJudge(auc, len(labels), lightgbm.train(parameters, whole, trees))
+    every = lightgbm.Dataset(features, labels, feature_name=names)
+    return TreeJudge(auc, len(labels), lightgbm.train(parameters, every, trees))

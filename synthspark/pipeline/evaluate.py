@@ -26,7 +26,7 @@ def evaluate(context: Context) -> StageReport:
                 for name, found in judge_protocol(context, staged, protocol, seed, report):
                     results.setdefault(name, []).append(found)
                     rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
-        decision = together({name: _decide(context, found) for name, found in results.items()})
+        decision = together({name: _decide(context, name, found) for name, found in results.items()})
         alike, apart = likeness(context, staged, report) if config.profiles else ([], [])
         report.rows_in = context.record("featurize")["rows"]["features/interactions"]
         report.rows_out = len(rows)
@@ -50,7 +50,7 @@ def _timing(record: Mapping[str, Any]) -> dict[str, Any]:
     return {k: record.get(k) for k in ("stage", "seconds", "rows_in", "rows_out", "rows_rejected")}
 
 
-def _decide(context: Context, results: list[Results]) -> Verdict:
+def _decide(context: Context, protocol: str, results: list[Results]) -> Verdict:
     config = context.config.evaluate
     if not {"real", PRODUCT} <= set(results[0]):
         return Verdict(False, f"do not ship: the arms 'real' and {PRODUCT!r} were not both judged")
@@ -61,4 +61,4 @@ def _decide(context: Context, results: list[Results]) -> Verdict:
         sums: Mapping[str, list[Any]] = {a: [r[a][name].sums for r in results] for a in ("real", PRODUCT)}
         return paired_difference(sums["real"], sums[PRODUCT], config.ks, f"ndcg_{k}", config.bootstrap, config.seeds[0])
 
-    return verdict(difference("cold"), difference("warm"), f"NDCG@{k}")
+    return verdict(difference("cold"), difference("warm"), f"NDCG@{k}", drawn=protocol != "time")

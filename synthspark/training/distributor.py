@@ -116,9 +116,10 @@ def run_tasks(tasks: list[str], threads: int | None) -> None:
 
 
 def backend(gpus: int, processes: int) -> str:
-    """What tensors of each kind of device are reduced by. gpus: that a process sees; processes: of this machine.
+    """What tensors of each kind of device are reduced by. gpus: that a process sees; processes: started beside it.
 
-    NCCL refuses two processes on one GPU. Where Spark gives each its own, each sees that one alone, and is alone.
+    NCCL refuses two processes on one GPU, as there may be in local mode. On a cluster each is started alone, and sees
+    the GPU that Spark gives to nobody else.
     """
     return "gloo" if gpus < processes else "cpu:gloo,cuda:nccl"
 

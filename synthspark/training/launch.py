@@ -17,6 +17,8 @@ from pyspark.resource import ResourceProfile, ResourceProfileBuilder, TaskResour
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from synthspark.errors import TrainingError
+
 GPU = "gpu"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -25,6 +27,9 @@ class Launcher(TorchDistributor):
     """Runs a function in `num_processes` processes: children of the driver, or of one barrier task each."""
 
     def __init__(self, spark: SparkSession, num_processes: int, local_mode: bool) -> None:
+        if not local_mode and 0 < _amount(spark, "task") < 1:
+            raise TrainingError("spark.task.resource.gpu.amount below 1 puts several processes of training on one GPU, "
+                                "which NCCL refuses; leave it unset: training asks for one each")  # fmt: skip
         profile = None if local_mode else gpu_profile(spark)
         use_gpu = not local_mode and (profile is not None or _amount(spark, "task") > 0)
         super().__init__(num_processes=num_processes, local_mode=local_mode, use_gpu=use_gpu)

@@ -46,6 +46,28 @@ def test_of_large_ones_the_same_rows_are_drawn_whatever_the_partitions(
     assert quantiles.quantiles(shaken, every, RANKS)["x"] == pytest.approx(found[0]["x"], rel=1e-12)
 
 
+def test_a_column_with_few_values_is_looked_at_as_a_whole(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantiles, "ROWS", 1000)
+    frame = numbers(spark).withColumn("rare", F.when(F.col("id") % 1000 == 7, F.col("id")))
+    found = quantiles.quantiles(frame, {"x": F.col("x"), "rare": F.col("rare")}, RANKS)
+    assert found["rare"] == [7, 7, 4007, 9007, 17007, 19007]
+
+
+def test_rows_that_are_alike_do_not_depend_on_partitions_either(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantiles, "ROWS", 1000)
+    price = F.pmod(F.xxhash64("id"), F.lit(997)) / 100
+    frame = spark.range(ROWS).select((F.col("id") % 50).alias("user"), price.alias("price")).cache()
+    found = [quantiles.quantiles(frame.repartition(n), {"price": F.col("price")}, RANKS) for n in (1, 2, 7)]
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_rank_is_not_missed_by_the_last_bit_of_a_product() -> None:
+    hundred = np.arange(1, 101)
+    assert ranked(hundred, [i / 100 for i in range(1, 101)]) == hundred.tolist()
+
+
 def test_nothing_is_no_quantile(spark: SparkSession) -> None:
     frame = spark.range(5).withColumn("x", F.lit(None).cast("double"))
     assert quantiles.quantiles(frame, {"x": F.col("x")}, RANKS) == {"x": []}

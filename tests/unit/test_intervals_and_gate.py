@@ -50,6 +50,10 @@ def test_the_gate() -> None:
     assert not verdict(gain, wide, "NDCG@20").ship
     assert verdict(gain, wide, "NDCG@20").undecided
     assert not verdict(unproven, loss, "NDCG@20").undecided
+    by_time = verdict(unproven, same, "NDCG@20", drawn=False)
+    assert by_time.undecided
+    assert "more splits" not in by_time.why
+    assert not verdict(Difference(0.2, 0.2001, -0.001, 0.0012), same, "NDCG@20").undecided
 
 
 def test_starts_of_als_are_averaged_per_user_and_counted_once() -> None:

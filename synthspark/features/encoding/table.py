@@ -102,7 +102,7 @@ class TableEncoding:
 
 
 def fit(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits) -> TableEncoding:
-    """Fit every attribute of `df` (`kinds`: attribute -> kind) on its rows; at most one pass per kind and multi column.
+    """Fit every attribute of `df` (`kinds`: attribute -> kind) on its rows: a few passes per kind and multi column.
 
     An attribute that cannot tell rows apart (one value, no value, every value rare) is left out, with the reason.
     """

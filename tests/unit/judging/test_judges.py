@@ -151,7 +151,7 @@ def test_another_seed_gives_another_network() -> None:
     assert len(found) == 2
 
 
-def test_a_fold_without_sales_gives_no_judge_and_one_user_is_enough_for_one(fit: Fit) -> None:
+def test_a_fold_without_sales_gives_no_judge_and_one_item_is_enough_for_one(fit: Fit) -> None:
     features, labels, items = ruled(500)
     assert fit(features, np.zeros(500, np.bool_), items) is None
     assert fit(features, np.ones(500, np.bool_), items) is None

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from pyspark.ml.torch.distributor import TorchDistributor
 
+from synthspark.errors import TrainingError
 from synthspark.training import launch
+from synthspark.training.distributor import backend
 
 
 @pytest.fixture
@@ -36,6 +38,18 @@ def test_a_worker_that_is_used_again_does_not_hand_on_the_gpu_of_its_last_task(
     on_task(monkeypatch, gpu=["7"])
     launch.run_file({}, "train.py")
     assert seen["CUDA_VISIBLE_DEVICES"] == "7"
+
+
+def test_two_processes_on_one_gpu_do_without_nccl() -> None:
+    assert backend(gpus=0, processes=1) == "gloo"
+    assert backend(gpus=1, processes=2) == "gloo"
+    assert backend(gpus=1, processes=1) == backend(gpus=2, processes=2) == "cpu:gloo,cuda:nccl"
+
+
+def test_a_share_of_a_gpu_is_refused() -> None:
+    spark: Any = SimpleNamespace(conf={"spark.task.resource.gpu.amount": "0.5"})
+    with pytest.raises(TrainingError, match="leave it unset"):
+        launch.Launcher(spark, 2, local_mode=False)
 
 
 def test_without_gpus_what_spark_has_set_stays(seen: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
