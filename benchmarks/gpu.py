@@ -68,11 +68,10 @@ def prepare(folder: Path, config_path: Path) -> None:
 
 def tasks_of(folder: Path) -> Iterator[tuple[str, TrainingTask]]:
     """The tasks as configured, then the variants; an empty place is that of the folder."""
-    read = (TrainingTask.from_json(text) for text in json.loads((folder / "tasks.json").read_text()))
-    found = {
-        t.name: replace(t, **{p: f"file://{folder}/{t.name}/{p}" for p in PLACES if getattr(t, p) == ""}) for t in read
-    }
-    found = {name: replace(task, epochs=EPOCHS) for name, task in found.items()}
+    found = {}
+    for task in map(TrainingTask.from_json, json.loads((folder / "tasks.json").read_text())):
+        places = {place: f"file://{folder}/{task.name}/{place}" for place in PLACES if getattr(task, place) == ""}
+        found[task.name] = replace(task, epochs=EPOCHS, **places)
     yield from found.items()
     for name, (of, hyper, batch, copies) in VARIANTS.items():
         task = replace(found[of], hyper=found[of].hyper | hyper)

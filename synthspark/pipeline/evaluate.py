@@ -22,7 +22,7 @@ def evaluate(context: Context) -> StageReport:
         rows: list[MetricRow] = []
         results: dict[str, list[Results]] = {}
         for protocol in config.protocols:
-            for seed in config.seeds[:1] if protocol == "time" else config.seeds:  # an instant is not drawn
+            for seed in config.seeds if _is_drawn(protocol) else config.seeds[:1]:
                 for name, found in judge_protocol(context, staged, protocol, seed, report):
                     results.setdefault(name, []).append(found)
                     rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
@@ -50,6 +50,11 @@ def _timing(record: Mapping[str, Any]) -> dict[str, Any]:
     return {k: record.get(k) for k in ("stage", "seconds", "rows_in", "rows_out", "rows_rejected")}
 
 
+def _is_drawn(protocol: str) -> bool:
+    """Whether a seed draws its splits: an instant is not drawn, and there is one."""
+    return protocol != "time"
+
+
 def _decide(context: Context, protocol: str, results: list[Results]) -> Verdict:
     config = context.config.evaluate
     if not {"real", PRODUCT} <= set(results[0]):
@@ -61,4 +66,4 @@ def _decide(context: Context, protocol: str, results: list[Results]) -> Verdict:
         sums: Mapping[str, list[Any]] = {a: [r[a][name].sums for r in results] for a in ("real", PRODUCT)}
         return paired_difference(sums["real"], sums[PRODUCT], config.ks, f"ndcg_{k}", config.bootstrap, config.seeds[0])
 
-    return verdict(difference("cold"), difference("warm"), f"NDCG@{k}", drawn=protocol != "time")
+    return verdict(difference("cold"), difference("warm"), f"NDCG@{k}", _is_drawn(protocol))

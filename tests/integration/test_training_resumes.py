@@ -80,11 +80,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def trained(task: TrainingTask, monkeypatch: pytest.MonkeyPatch, killed_at: int | None = None) -> tuple[str, Any, int]:
-    """The weights' digest, the losses and how often something was written; killed at a write, then gone on with."""
+def afresh(task: TrainingTask) -> None:
+    """As the stage leaves the place of a model before it is trained."""
     storage.remove(task.output_url)
     if task.network == "autoregressive":
         save_tokens(task.output_url, TokenEncoding(kinds={}, tokens=(), counts=((0, 0, 0, 60, 60, 60, 60),)))
+
+
+def trained(task: TrainingTask, monkeypatch: pytest.MonkeyPatch, killed_at: int | None = None) -> tuple[str, Any, int]:
+    """The weights' digest, the losses and how often something was written; killed at a write, then gone on with."""
+    afresh(task)
     writes, whole = 0, storage.write
 
     def write(url: str, data: bytes) -> None:
@@ -138,8 +143,7 @@ def test_two_processes_of_one_machine_train_the_same_weights_twice(folder: Path,
     digests = []
     for port in (29611, 29612):
         task = made(folder, "autoregressive, adversarial", device)
-        storage.remove(task.output_url)
-        save_tokens(task.output_url, TokenEncoding(kinds={}, tokens=(), counts=((0, 0, 0, 60, 60, 60, 60),)))
+        afresh(task)
         spawned = multiprocessing.get_context("spawn")
         ranks = [spawned.Process(target=as_rank, args=(rank, port, task.to_json())) for rank in range(2)]
         for rank in ranks:
