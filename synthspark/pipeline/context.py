@@ -16,8 +16,11 @@ from synthspark.config import Config
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.feeds import factors_in
 from synthspark.lake import Lake
+from synthspark.recommend import EXACT_BLOCKS
 
-LEAST_BLOCKS, EVENTS_PER_BLOCK = 4, 1_000_000
+EVENTS_PER_BLOCK = 1_000_000
+EXACT_EVENTS = 4_000_000
+"""Up to so many events a lake's factors are the same bytes everywhere; above, the last bit gives way to parallel work."""
 
 
 def _ignore(_name: str, _record: dict[str, Any]) -> None:
@@ -81,10 +84,11 @@ def side_name(key: str) -> str:
 
 def als_blocks(context: Context) -> int:
     """How many blocks ALS cuts users and items into: by the data. Its random start follows the blocks, so that a
-    number that followed the cluster would give other factors wherever the job has more or fewer executors.
+    number that followed the cluster would give other factors wherever the job has more or fewer executors. Up to
+    EXACT_EVENTS as few as give the same bytes everywhere.
     """
     events = int(context.record("clean")["rows"]["clean/events"])
-    return max(LEAST_BLOCKS, math.ceil(events / EVENTS_PER_BLOCK))
+    return EXACT_BLOCKS if events <= EXACT_EVENTS else math.ceil(events / EVENTS_PER_BLOCK)
 
 
 def indexed_interactions(context: Context) -> DataFrame:

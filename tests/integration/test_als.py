@@ -1,0 +1,38 @@
+"""ALS's factors do not depend on how its rows lie."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from synthspark.recommend import EXACT_BLOCKS, AlsSettings, fit_als
+
+# nearly singular, so that sums in another order show within ten iterations of so few rows (without the sort, they do)
+SETTINGS = AlsSettings(rank=32, regularization=0.0001, alpha=40.0)
+
+
+@pytest.fixture(scope="module")
+def ratings(spark: SparkSession) -> DataFrame:
+    def drawn(column: int, below: int) -> Column:
+        return F.pmod(F.xxhash64(F.lit(column), "id"), F.lit(below)).cast("int")
+
+    rows = spark.range(20_000).select(
+        drawn(1, 400).alias("user_index"),
+        drawn(2, 300).alias("item_index"),
+        (drawn(3, 1000) / 250.0).cast("float").alias("rating"),
+    )
+    return rows.dropDuplicates(["user_index", "item_index"]).cache()
+
+
+def factors(rows: DataFrame) -> list[list[tuple[int, list[float]]]]:
+    return [sorted((r[0], list(r[1])) for r in side.collect()) for side in fit_als(rows, SETTINGS, EXACT_BLOCKS)]
+
+
+def test_the_same_rows_in_another_order_give_the_same_bits(ratings: DataFrame) -> None:
+    orders = [
+        ratings.repartition(7, "rating"),
+        *(ratings.repartition(1).sortWithinPartitions(F.xxhash64(F.lit(seed), *ratings.columns)) for seed in range(3)),
+    ]
+    first, *others = (factors(rows) for rows in orders)
+    assert all(other == first for other in others)
