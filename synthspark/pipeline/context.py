@@ -20,7 +20,7 @@ from synthspark.recommend import EXACT_BLOCKS
 
 EVENTS_PER_BLOCK = 1_000_000
 EXACT_EVENTS = 4_000_000
-"""Up to so many events a lake's factors are the same bytes everywhere; above, the last bit gives way to parallel work."""
+"""Up to so many events a lake's factors are the same bytes everywhere; above, the last bit gives way to more blocks."""
 
 
 def _ignore(_name: str, _record: dict[str, Any]) -> None:

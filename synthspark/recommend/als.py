@@ -10,8 +10,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 EXACT_BLOCKS = 2
-"""Up to so many blocks factors are the same to the byte: Spark adds up one sum per block in the order in which its tasks
-end, which changes nothing of two (a + b = b + a), but the last bit of three."""
+"""Up to so many blocks factors are the same to the byte: Spark adds up one sum per block in the order in which its
+tasks end, which changes nothing of two (a + b = b + a), but the last bit of three."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def with_virtual(ratings: DataFrame, added: DataFrame) -> DataFrame:
 def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
     """Factors of every user and item in `ratings` (`user_index`, `item_index` int, `rating` float).
 
-    Confidence is 1 + alpha x rating. Only indices and factors leave; `blocks` is how many the two sides are cut into. Up
-    to EXACT_BLOCKS the same rows give the same bytes, whatever the partitions, executors and retries.
+    Confidence is 1 + alpha x rating. Only indices and factors leave; `blocks` is how many the two sides are cut into.
+    Up to EXACT_BLOCKS the same rows give the same bytes, whatever the partitions, executors and retries.
     """
     rows = ratings.select("user_index", "item_index", "rating")
     if blocks <= EXACT_BLOCKS:  # ALS adds up an entity's ratings as they arrive: from one task they arrive in order
