@@ -29,6 +29,7 @@ ABLATIONS = {
     "unjudged, adversarial .01": {"hyper": {"adversarial_weight": 0.01}, "judged": False},
     "unjudged, adversarial .1 hinge": {"hyper": {"adversarial_weight": 0.1, "adversarial_loss": "hinge"},
                                        "judged": False},
+    "unjudged, ranking 2": {"hyper": {"ranking_weight": 2.0}, "judged": False},
     "unjudged, no ranking": {"hyper": {"ranking_weight": 0.0}, "judged": False},
     "unjudged, pure GAN": {
         "hyper": {"reconstruction_weight": 0.0, "ranking_weight": 0.0, "activity_weight": 0.0,

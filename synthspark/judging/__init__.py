@@ -14,6 +14,7 @@ from synthspark.judging.pairs import (
     pair_rows,
     training_rows,
 )  # fmt: skip
+from synthspark.judging.prior import Prior
 from synthspark.judging.trees import TreeJudge, TreeSettings, fit_trees
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "NetworkJudge",
     "NetworkSettings",
     "PairTable",
+    "Prior",
     "TreeJudge",
     "TreeSettings",
     "fit_network",

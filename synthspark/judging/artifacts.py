@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from synthspark.errors import LakeError
 from synthspark.judging.judge import Judge
 from synthspark.judging.network import NetworkJudge
+from synthspark.judging.prior import Prior
 from synthspark.judging.trees import TreeJudge
 
 KINDS: dict[str, type[Judge]] = {kind.model: kind for kind in (TreeJudge, NetworkJudge)}
@@ -26,6 +28,7 @@ def save_judge(
         **(about or {}),
         "model": judge.model,
         "settings": judge.settings(),
+        "prior": judge.prior and asdict(judge.prior),
         "sha256": hashlib.sha256(data).hexdigest(),
         "table": table,
         "auc": judge.auc,
@@ -51,4 +54,5 @@ def load_judge(url: str, sha256: str, read: Callable[[str], bytes]) -> Judge:
     data = read(f"{url}/{kind.file}")
     if hashlib.sha256(data).hexdigest() != sha256:
         raise LakeError(f"judge {url}: {kind.file} is not what judge.json describes; train again")
-    return kind.from_bytes(data, meta)
+    prior = Prior(**meta["prior"]) if meta.get("prior") else None
+    return replace(kind.from_bytes(data, meta), prior=prior)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from synthspark.judging.prior import Prior
 
 HELD_OUT = 5
 """One item in this many is held out to stop by and to report on."""
@@ -22,6 +24,8 @@ class Judge(ABC):
     """On the held-out items, by a judge that did not learn from them; None where there were too few to say."""
     num_pairs: int
     """Labelled pairs, those of held-out items included."""
+    prior: Prior | None = field(default=None, kw_only=True)
+    """What moderates it, if it is a judge of the generator's pairs."""
 
     model: ClassVar[str]
     """Its name in the configuration."""
@@ -34,6 +38,11 @@ class Judge(ABC):
 
         One thread computes it: the tasks of an executor are the parallelism.
         """
+
+    def merit(self, features: npt.NDArray[np.float32], names: list[str]) -> npt.NDArray[np.float64]:
+        """Its probability, moderated by its prior; features: (C, F), by `names`. Shape (C,), in (0, 1)."""
+        chance = self.probability(features)
+        return chance if self.prior is None else self.prior.applied(chance, features, names)
 
     @abstractmethod
     def to_bytes(self) -> bytes:

@@ -124,12 +124,13 @@ def training_rows(rows: DataFrame, table: PairTable, stats: ItemStatistics) -> L
 
 def judged(rows: DataFrame, table: PairTable, stats: ItemStatistics, load: Callable[[], Judge]) -> DataFrame:
     """`user_index`, `item_index`, `merit`: what the judge gives each pair of `pair_rows`, in (0, 1)."""
+    names = table.feature_names
 
     def handle(user: int, candidates: Any, features: npt.NDArray[np.float32]) -> pa.RecordBatch:
         arrays = [
             pa.array(np.full(len(features), user), pa.int32()),
             candidates.field("item_index"),
-            pa.array(load().probability(features), pa.float32()),
+            pa.array(load().merit(features, names), pa.float32()),
         ]
         return pa.RecordBatch.from_arrays(arrays, names=[*PAIR, MERIT])
 

@@ -13,6 +13,7 @@ from synthspark.judging import (
     Judge,
     LabelledFeatures,
     NetworkSettings,
+    Prior,
     TreeSettings,
     fit_network,
     fit_trees,
@@ -66,11 +67,16 @@ def train_judge(
 
 
 def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[str], seed: int) -> Judge | None:
-    """The kind of judge that `judge.model` names; None where there are not both real and drawn pairs."""
+    """The kind of judge that `judge.model` names, moderated; None where there are not both real and drawn pairs."""
     known = (rows.features, rows.labels, rows.items, names)
+    judge: Judge | None
     if config.model == "network":
-        return fit_network(*known, NetworkSettings(config.epochs, config.hidden, seed=seed))
-    return fit_trees(*known, TreeSettings(config.trees, config.learning_rate, config.leaves, seed))
+        judge = fit_network(*known, NetworkSettings(config.epochs, config.hidden, seed=seed))
+    else:
+        judge = fit_trees(*known, TreeSettings(config.trees, config.learning_rate, config.leaves, seed))
+    if judge is None:
+        return None
+    return replace(judge, prior=Prior.of(rows.features, names, rows.items, judge.probability(rows.features)))
 
 
 def _placing(

@@ -56,7 +56,7 @@ DEFAULTS: dict[str, Hyper] = {
         "steps_per_epoch": 0,
         "spectral_norm": False,
         "reconstruction_weight": 1.0,
-        "ranking_weight": 2.0,
+        "ranking_weight": 0.1,
         "activity_weight": 0.1,
         "negatives": 1024,
         "attribute_dropout": 0.05,
@@ -70,8 +70,7 @@ DEFAULTS: dict[str, Hyper] = {
 
 
 ROLE_DEFAULTS: dict[str, Hyper] = {
-    # Of users some events may be known, and what is asked of them is a place among all items, not an order of few.
-    "behaviour_users": {"max_history": 8, "ranking_weight": 0.1},
+    "behaviour_users": {"max_history": 8},  # some of their events may be known
 }
 """Settings in which a generator differs from its network's defaults."""
 

@@ -33,6 +33,7 @@ from synthspark.pipeline.judge import fit_judge
 from synthspark.training import storage
 
 NAMES = list("abcd")
+PAIR_NAMES = ["a", "score", "c", "d"]
 TABLE = PairTable([], [], [], [])
 Fit = Callable[..., Judge | None]
 
@@ -49,6 +50,10 @@ def network(features: np.ndarray, labels: np.ndarray, items: np.ndarray, size: i
 @pytest.fixture(params=[trees, network])
 def fit(request: pytest.FixtureRequest) -> Fit:
     return request.param
+
+
+def logit(chance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.log(chance / (1 - chance))
 
 
 def chance(features: np.ndarray) -> npt.NDArray[np.float64]:
@@ -233,7 +238,7 @@ def test_a_read_only_array_is_enough() -> None:
     [({"trees": 3}, TreeJudge), ({"model": "network", "epochs": 1, "hidden": 7}, NetworkJudge)],
 )
 def test_one_word_of_configuration_chooses(words: dict[str, Any], kind: type[Judge]) -> None:
-    judge = fit_judge(configuration.Judge(**words), LabelledFeatures(*ruled(500)), NAMES, seed=0)
+    judge = fit_judge(configuration.Judge(**words), LabelledFeatures(*ruled(500)), PAIR_NAMES, seed=0)
     assert isinstance(judge, kind)
     if isinstance(judge, NetworkJudge):
         assert judge.settings() == {"num_features": 4, "hidden": 7}
@@ -253,3 +258,20 @@ def test_the_learning_rate_rises_and_falls(steps: int) -> None:
     if steps == 100:
         assert shares[0] == 0.1
         assert shares[-1] < 0.001
+
+
+@pytest.mark.parametrize("items", [1, 50, 2000])
+def test_of_few_items_the_generator_counts_and_of_many_the_judge(items: int, tmp_path: Path) -> None:
+    features, labels, _ = ruled(4000)
+    learned = LabelledFeatures(features, labels, np.arange(4000, dtype=np.int32) % items)
+    names, trust = PAIR_NAMES, items / (items + 50)
+    judge = fit_judge(configuration.Judge(trees=30), learned, names, 0)
+    assert judge is not None
+    said = logit(judge.probability(features))
+    score = (features[:, 1] - features[:, 1].mean()) / features[:, 1].std()
+    expected = trust * said + (1 - trust) * (said.mean() + said.std() * score)
+    np.testing.assert_allclose(logit(judge.merit(features, names)), expected, atol=1e-4)
+    meta = save_judge(judge, TABLE.to_json(), lambda name, data: storage.write(f"{tmp_path}/{name}", data))
+    again = load_judge(str(tmp_path), meta["sha256"], storage.read)
+    np.testing.assert_array_equal(again.merit(features, names), judge.merit(features, names))
+    assert again.merit(features[:0], names).shape == (0,)
