@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,10 @@ def test_a_gpu_learns_what_the_cpu_does(folder: Path, monkeypatch: pytest.Monkey
 def test_two_processes_of_one_machine_train_the_same_weights_twice(folder: Path, device: str) -> None:
     """On one GPU as well, which they share."""
     digests = []
-    for port in (29611, 29612):
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
         task = made(folder, "autoregressive, adversarial", device)
         afresh(task)
         spawned = multiprocessing.get_context("spawn")
