@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,7 +93,7 @@ class Shard:
     def _pass(self, seed: int) -> Generator[Batch, None, None]:
         """The rows once, in parts that are shuffled."""
         if self._held is None:
-            yield from self._row_groups(seed)
+            yield from _ahead(self._row_groups(seed))
         elif self._held:
             yield _shuffled([self._held], torch.Generator().manual_seed(seed))
 
@@ -137,6 +138,15 @@ class Shard:
         finally:
             reader.stop()
             reader.join()
+
+
+def _ahead(parts: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
+    """The same; while one is used, a thread reads and shuffles the next, so that large steps do not wait for it."""
+    with closing(parts), ThreadPoolExecutor(1, "feed") as reader:
+        coming = reader.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = reader.submit(next, parts, None)
+            yield part
 
 
 def _shuffled(groups: list[dict[str, npt.NDArray[Any]]], draws: torch.Generator) -> Batch:
