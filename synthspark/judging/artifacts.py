@@ -54,5 +54,5 @@ def load_judge(url: str, sha256: str, read: Callable[[str], bytes]) -> Judge:
     data = read(f"{url}/{kind.file}")
     if hashlib.sha256(data).hexdigest() != sha256:
         raise LakeError(f"judge {url}: {kind.file} is not what judge.json describes; train again")
-    prior = Prior(**meta["prior"]) if meta.get("prior") else None
+    prior = Prior.from_json(meta["prior"]) if meta.get("prior") else None
     return replace(kind.from_bytes(data, meta), prior=prior)

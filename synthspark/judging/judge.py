@@ -40,7 +40,7 @@ class Judge(ABC):
         """
 
     def merit(self, features: npt.NDArray[np.float32], names: list[str]) -> npt.NDArray[np.float64]:
-        """Its probability, moderated by its prior; features: (C, F), by `names`. Shape (C,), in (0, 1)."""
+        """Its probability, moderated by its prior; features: (C, F), by `names`. Shape (C,)."""
         chance = self.probability(features)
         return chance if self.prior is None else self.prior.applied(chance, features, names)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from synthspark.judging.features import OPINION
 
-PRIOR_ITEMS = 50.0
-"""Items of the fold whose sales tell a judge as much as the generator knows without them: decisions/006."""
+PRIOR_STRENGTH = 50.0
+"""Items whose sales tell a judge as much as the generator knows without them: decisions/006."""
 LEAST_CHANCE = 1e-6
-"""What keeps a sure judge's logit finite."""
+"""Chances stay as far from 0 and 1, so that logits are finite."""
 
 Doubles = npt.NDArray[np.float64]
 
@@ -22,7 +23,7 @@ Doubles = npt.NDArray[np.float64]
 class Prior:
     """The generator's score of a pair, put on the scale of the judge's logits.
 
-    A pair's logit becomes (n x the judge's + PRIOR_ITEMS x the score's) / (n + PRIOR_ITEMS), with n items learned from.
+    With n items among its pairs, a pair's logit becomes (n x the judge's + s x the score's) / (n + s), s PRIOR_STRENGTH.
     """
 
     items: int
@@ -30,6 +31,11 @@ class Prior:
     """Mean and standard deviation of the generator's scores of the pairs learned from."""
     logits: tuple[float, float]
     """The same of the judge's logits of those pairs."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `asdict`, from JSON."""
+        return cls(data["items"], tuple(data["scores"]), tuple(data["logits"]))
 
     @classmethod
     def of(cls, features: npt.NDArray[np.float32], names: list[str], items: npt.NDArray[np.int32], chance: Doubles
@@ -41,9 +47,9 @@ class Prior:
         """`chance`, shape (n,), as the judge says it of pairs with these features, moderated; in (0, 1)."""
         standard = (_score(features, names) - self.scores[0]) / self.scores[1]
         expected = self.logits[0] + self.logits[1] * standard
-        logit = (self.items * _logit(chance) + PRIOR_ITEMS * expected) / (self.items + PRIOR_ITEMS)
+        logit = (self.items * _logit(chance) + PRIOR_STRENGTH * expected) / (self.items + PRIOR_STRENGTH)
         moderated: Doubles = 1 / (1 + np.exp(-logit))
-        return moderated
+        return np.clip(moderated, LEAST_CHANCE, 1 - LEAST_CHANCE)
 
 
 def _score(features: npt.NDArray[np.float32], names: list[str]) -> Doubles:

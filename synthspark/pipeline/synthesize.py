@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -30,9 +29,6 @@ from synthspark.pipeline.train import JUDGE
 from synthspark.recommend import rating
 from synthspark.synthesis.events import event_mix, synthetic_events
 from synthspark.synthesis.generate import preferences
-
-EVENTS_TO_TELL = 10
-"""Events of an item from which on their mean tells what is usual for it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ def synthesize(context: Context) -> StageReport:
         for side in (items, users):
             _write_entities(context, staged, side)
         pairs = staged.keep("pairs", _pairs(context, staged, items, users, report))
-        mix = event_mix(context.read("clean/events"), _usual_levels(items.real))
+        mix = event_mix(context.read("clean/events"))
         events = synthetic_events(pairs, _item_levels(context, items), mix, config.seed)
         schema = T.StructType([*schemas.EVENTS.fields, *schemas.SYNTHETIC.fields])
         staged.write("synthetic/events", schemas.conform(events, schema, "synthetic/events"))
@@ -189,23 +185,11 @@ def _baskets(context: Context, staged: Publication, items: Side, users: Side, re
     return named.join(items.real.select("item_index", "item_id"), on="item_index", how="inner")
 
 
-def _usual_levels(items: DataFrame) -> DataFrame:
-    """`item_id`, `mean_price`, `mean_value` of the items that have EVENTS_TO_TELL; null where there is none."""
-    known = items.where(F.col("log_events") >= math.log1p(EVENTS_TO_TELL) - 1e-6)
-    return known.select("item_id", *_means())
-
-
-def _means() -> tuple[Column, Column]:
-    """`mean_price` and `mean_value` of an item's own events; null where they have none, or none above 0."""
-    price = F.when((F.col("has_price") > 0) & (F.col("mean_price") > 0), F.col("mean_price").cast("double"))
-    value = F.when(F.col("mean_value") > 0, F.col("mean_value").cast("double"))
-    return price.alias("mean_price"), value.alias("mean_value")
-
-
 def _item_levels(context: Context, items: Side) -> DataFrame:
     """`item_id`, `price`, `value`: what its events say, else its own price attribute where it has one."""
-    price, value = _means()
-    levels = items.real.select("item_id", price.alias("_seen"), value.alias("value"))
+    seen = F.when(F.col("has_price") > 0, F.col("mean_price").cast("double"))
+    value = F.when(F.col("mean_value") > 0, F.col("mean_value").cast("double"))
+    levels = items.real.select("item_id", seen.alias("_seen"), value.alias("value"))
     kinds = read_encoding(context, "items").kinds
     if kinds.get("price") != "numeric":
         return levels.withColumnRenamed("_seen", "price")

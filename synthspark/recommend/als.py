@@ -51,7 +51,8 @@ def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
     """Factors of every user and item in `ratings` (`user_index`, `item_index` int, `rating` float).
 
     Confidence is 1 + alpha x rating. Only indices and factors leave; `blocks` is how many the two sides are cut into.
-    Up to EXACT_BLOCKS the same rows give the same bytes, whatever the partitions, executors and retries.
+    Up to EXACT_BLOCKS the same rows give the same bytes, whatever the partitions, executors and retries (on several
+    executors not with `spark.default.parallelism` set: docs/decisions/012).
     """
     rows = ratings.select("user_index", "item_index", "rating")
     if blocks <= EXACT_BLOCKS:  # ALS adds up an entity's ratings as they arrive: from one task they arrive in order

@@ -18,19 +18,27 @@ from synthspark.quantiles import ranked, sampled
 
 DAY_RANKS = [i / 400 for i in range(401)]
 SECOND_RANKS = [i / 48 for i in range(49)]
-LEVEL_RANKS = [(i + 0.5) / 400 for i in range(400)]
+DRAWN_RANKS = [(i + 0.5) / 100 for i in range(100)]
 """Each stands for as many events, the extremes for none: draws from them have the real mean but for the tails."""
+LEVEL_RANKS = [i / 16 for i in range(1, 16)]
+EVENTS_TO_TELL = 10
+"""Prices (or values) of an item from which on their mean tells what is usual for it."""
 STEPS, GRID_SHARE = (1.0, 0.01), 0.95
 """Grids that prices and values may lie on, and the share of them that must for it to be one."""
 
+Doubles = npt.NDArray[np.float64]
+
 
 class Spread(NamedTuple):
-    """How prices or values lie: quantiles at LEVEL_RANKS, empty where no event has any."""
+    """How prices or values lie, of all events and around their item's mean."""
 
     overall: tuple[float, ...]
-    """Of all events."""
-    ratios: tuple[float, ...]
-    """Of an event's over the mean of its item."""
+    """Quantiles of all; empty where no event has any."""
+    levels: tuple[float, ...]
+    """What parts the items by their means: the ends, included, of all parts but the last."""
+    ratios: tuple[tuple[float, ...], ...]
+    """Per part quantiles of an event's over its item's mean: at the end of a scale (five stars) they differ from the
+    middle. Just 1 where no item has EVENTS_TO_TELL."""
     step: float | None
     """What nearly all are multiples of: a cent, or one; None for neither."""
 
@@ -49,18 +57,17 @@ class EventMix:
     value: Spread
 
 
-def event_mix(events: DataFrame, means: DataFrame) -> EventMix:
-    """Measure the real events: what comes to the driver does not grow with them.
-
-    means: `item_id`, `mean_price`, `mean_value` (double, not zero) of the items whose events are enough to tell.
-    """
+def event_mix(events: DataFrame) -> EventMix:
+    """Measure the real events: what comes to the driver does not grow with them."""
     types = events.groupBy("event_type").count().orderBy(F.col("count").desc(), "event_type").collect()
     total = sum(row["count"] for row in types)
     second = F.hour("ts") * 3600 + F.minute("ts") * 60 + F.second("ts")
+    means = events.groupBy("item_id").agg(_usual("price"), _usual("value"))
     looked = sampled(events.join(means, on="item_id", how="left"), {
         "second": second, "weekday": F.weekday("ts"), "day": F.unix_date(F.to_date("ts")),
-        "price": F.col("price"), "price_ratio": F.col("price") / F.col("mean_price"),
-        "value": F.col("value"), "value_ratio": F.col("value") / F.col("mean_value"),
+        **{name: F.col(name) for name in ("price", "value")},
+        **{f"{name}_ratio": F.col(name) / F.col(f"usual_{name}") for name in ("price", "value")},
+        **{f"{name}_level": F.when(F.col(name).isNotNull(), F.col(f"usual_{name}")) for name in ("price", "value")},
     })  # fmt: skip
     known = {name: looked.column(name).drop_null().to_numpy() for name in looked.column_names}
     days = ranked(known["day"], DAY_RANKS)
@@ -75,6 +82,7 @@ def event_mix(events: DataFrame, means: DataFrame) -> EventMix:
         *[
             _spread(
                 known[name],
+                known[f"{name}_level"],
                 known[f"{name}_ratio"],
                 next((s for s in STEPS if (overall[f"{name}_{s}"] or 0.0) >= GRID_SHARE), None),
             )
@@ -83,9 +91,22 @@ def event_mix(events: DataFrame, means: DataFrame) -> EventMix:
     )
 
 
-def _spread(values: npt.NDArray[np.float64], ratios: npt.NDArray[np.float64], step: float | None) -> Spread:
-    quantiles = tuple(ranked(values, LEVEL_RANKS))
-    return Spread(quantiles, tuple(ranked(ratios, LEVEL_RANKS)) or (1.0,), step)
+def _usual(name: str) -> Column:
+    """The mean of an item's prices or values, null where it has too few to tell; float32, free of a sum's last bit."""
+    mean = F.when((F.count(name) >= EVENTS_TO_TELL) & (F.avg(name) > 0), F.avg(name).cast("float"))
+    return mean.alias(f"usual_{name}")
+
+
+def _spread(values: Doubles, levels: Doubles, ratios: Doubles, step: float | None) -> Spread:
+    """levels, ratios: of the same events."""
+    overall = tuple(ranked(values, DRAWN_RANKS))
+    if not len(levels):
+        return Spread(overall, (), ((1.0,),), step)
+    ends = np.unique(ranked(levels, LEVEL_RANKS))
+    ends = ends[ends < levels.max()]
+    part = np.searchsorted(ends, levels)
+    of_part = [tuple(ranked(ratios[part == p], DRAWN_RANKS)) for p in range(len(ends) + 1)]
+    return Spread(overall, tuple(ends.tolist()), tuple(of_part), step)
 
 
 def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, seed: int) -> DataFrame:
@@ -100,8 +121,8 @@ def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, se
         "item_id",
         _event_type(mix, seed).alias("event_type"),
         _instant(mix, seed).alias("ts"),
-        _level("value", mix.value, seed, uniform(seed, "any value")).alias("value"),
-        _level("price", mix.price, seed, indexing.uniform(F.lit(seed), F.lit("any price"), "item_id")).alias("price"),
+        _around("value", mix.value, seed, uniform(seed, "any value")).alias("value"),
+        _around("price", mix.price, seed, indexing.uniform(F.lit(seed), F.lit("any price"), "item_id")).alias("price"),
         F.lit(None).cast("string").alias("query"),
         F.lit(None).cast("string").alias("session_id"),
         "origin",
@@ -118,29 +139,36 @@ def _on_grid(name: str, step: float) -> Column:
     return F.avg(multiple.cast("double"))
 
 
-def _level(name: str, spread: Spread, seed: int, anything: Column) -> Column:
-    """About what is usual for the item, as far from it as real events are; within all real ones if it is.
+def _around(name: str, spread: Spread, seed: int, unknown: Column) -> Column:
+    """About the item's own level, as far from it as real events of items of such a level are; else one of all.
 
-    anything: a number in [0, 1) for items of which nothing is known.
+    Not outside of all real ones, if the level is not. unknown: a number in [0, 1) that draws for items without a level.
     """
     if not spread.overall:
         return F.lit(None).cast("double")
-    level, ratio = F.col(name), _element(spread.ratios, uniform(seed, f"{name} ratio"))
-    low, high = F.lit(spread.overall[0]), F.lit(spread.overall[-1])  # of ratings: one to five
-    near = level * ratio
-    usual = F.when(level.between(low, high), F.greatest(F.least(near, high), low)).otherwise(near)
-    return _stepped(F.coalesce(usual, _element(spread.overall, anything)), spread.step, seed, name)
+    level, low, high = F.col(name), F.lit(spread.overall[0]), F.lit(spread.overall[-1])
+    part = F.size(F.filter(_array(spread.levels), lambda end: end < level.cast("float")))
+    ratios = F.element_at(F.array(*map(_array, spread.ratios)), part + 1)
+    near = level * _at(ratios, uniform(seed, f"{name} ratio"))
+    near = F.when(level.between(low, high), F.greatest(F.least(near, high), low)).otherwise(near)
+    drawn = F.coalesce(near, _at(_array(spread.overall), unknown))
+    return _stepped(drawn, spread.step, 0 if spread.overall[0] <= 0 else 1, seed, name)
 
 
-def _element(values: tuple[float, ...], drawn: Column) -> Column:
-    return F.element_at(F.array(*[F.lit(v) for v in values]), (drawn * len(values)).cast("int") + 1)
+def _array(values: tuple[float, ...]) -> Column:
+    return F.array(*map(F.lit, values)).cast("array<double>")
 
 
-def _stepped(value: Column, step: float | None, seed: int, draw: str) -> Column:
-    """`value` on the grid of the real ones: up or down by chance, so that its mean stays what it is; never to zero."""
+def _at(values: Column, drawn: Column) -> Column:
+    """The value that a number in [0, 1) draws, all alike."""
+    return F.element_at(values, F.floor(drawn * F.size(values)).cast("int") + 1)
+
+
+def _stepped(value: Column, step: float | None, least: int, seed: int, draw: str) -> Column:
+    """`value` on the grid of the real ones: up or down by chance, so that its mean stays; `least` steps or more."""
     if step is None:
         return value.cast("double")
-    number = F.greatest(F.floor(value / step + uniform(seed, draw)), F.lit(1))
+    number = F.greatest(F.floor(value / step + uniform(seed, draw)), F.lit(least))
     return F.round(number * step, 2).cast("double")
 
 

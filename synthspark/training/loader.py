@@ -141,7 +141,7 @@ class Shard:
 
 
 def _ahead(parts: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
-    """The same; while one is used, a thread reads and shuffles the next, so that large steps do not wait for it."""
+    """`parts`, each read and shuffled by a thread while the one before is used, so that large steps do not wait."""
     with closing(parts), ThreadPoolExecutor(1, "feed") as reader:
         coming = reader.submit(next, parts, None)
         while (part := coming.result()) is not None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from synthspark.pipeline.context import Context, als_blocks
 from synthspark.recommend import EXACT_BLOCKS, AlsSettings, fit_als
 
+pytestmark = pytest.mark.spark
 # nearly singular, so that sums in another order show within ten iterations of so few rows (without the sort, they do)
 SETTINGS = AlsSettings(rank=32, regularization=0.0001, alpha=40.0)
 
@@ -36,3 +41,9 @@ def test_the_same_rows_in_another_order_give_the_same_bits(ratings: DataFrame) -
     ]
     first, *others = (factors(rows) for rows in orders)
     assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize(("events", "blocks"), [(0, 2), (4_000_000, 2), (4_000_001, 5), (30_000_000, 30)])
+def test_blocks_follow_the_events_alone(events: int, blocks: int) -> None:
+    context = SimpleNamespace(record=lambda stage: {"rows": {f"{stage}/events": events}})
+    assert als_blocks(cast(Context, context)) == blocks

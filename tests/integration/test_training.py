@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Generator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -254,3 +255,31 @@ def test_two_processes_reach_the_loss_of_one(spark: SparkSession, task: Training
         history = train_all(spark, [shared], processes, lambda *_: None)[url]["history"]
         losses.append(np.mean([r["generator_loss"] for r in history[-3:]]))
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+def test_what_goes_wrong_ahead_is_raised_where_the_part_is_wanted() -> None:
+    parts = iter(range(3))
+
+    def broken() -> Generator[dict[str, torch.Tensor], None, None]:
+        for part in parts:
+            yield {"part": torch.tensor([part])}
+            if part == 1:
+                raise TrainingError("cut off")
+
+    read = loader._ahead(broken())
+    assert [int(next(read)["part"]) for _ in range(2)] == [0, 1]
+    with pytest.raises(TrainingError, match="cut off"):
+        next(read)
+    closed: list[bool] = []
+
+    def endless() -> Generator[dict[str, torch.Tensor], None, None]:
+        try:
+            while True:
+                yield {"part": torch.zeros(1)}
+        finally:
+            closed.append(True)
+
+    read = loader._ahead(endless())
+    next(read)
+    read.close()
+    assert closed == [True]

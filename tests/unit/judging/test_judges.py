@@ -273,5 +273,22 @@ def test_of_few_items_the_generator_counts_and_of_many_the_judge(items: int, tmp
     np.testing.assert_allclose(logit(judge.merit(features, names)), expected, atol=1e-4)
     meta = save_judge(judge, TABLE.to_json(), lambda name, data: storage.write(f"{tmp_path}/{name}", data))
     again = load_judge(str(tmp_path), meta["sha256"], storage.read)
+    assert again.prior == judge.prior
     np.testing.assert_array_equal(again.merit(features, names), judge.merit(features, names))
     assert again.merit(features[:0], names).shape == (0,)
+
+
+def test_a_judge_of_before_has_no_prior_and_a_far_out_score_stays_a_chance(tmp_path: Path) -> None:
+    features, labels, items = ruled(500)
+    judge = fit_judge(configuration.Judge(trees=3), LabelledFeatures(features, labels, items), PAIR_NAMES, 0)
+    assert judge is not None
+    far = features[:2].copy()
+    far[:, 1] = [-1e6, 1e6]
+    merit = judge.merit(far, PAIR_NAMES).astype(np.float32)
+    assert 0 < merit[0] < 0.01 < 0.99 < merit[1] < 1
+    meta = save_judge(judge, TABLE.to_json(), lambda name, data: storage.write(f"{tmp_path}/{name}", data))
+    del meta["prior"]
+    storage.write(f"{tmp_path}/judge.json", json.dumps(meta).encode())
+    load_judge.cache_clear()
+    again = load_judge(str(tmp_path), meta["sha256"], storage.read)
+    np.testing.assert_array_equal(again.merit(features, PAIR_NAMES), judge.probability(features))
