@@ -23,7 +23,7 @@ Doubles = npt.NDArray[np.float64]
 class Prior:
     """The generator's score of a pair, put on the scale of the judge's logits.
 
-    With n items among its pairs, a pair's logit becomes (n x the judge's + s x the score's) / (n + s), s PRIOR_STRENGTH.
+    With n items among its pairs a pair's logit is (n x the judge's + s x the score's) / (n + s), s PRIOR_STRENGTH.
     """
 
     items: int
