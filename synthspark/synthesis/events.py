@@ -45,7 +45,7 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class EventMix:
-    """What real events look like, in a few hundred numbers."""
+    """What real events look like, in some thousand numbers."""
 
     types: tuple[tuple[str, float], ...]
     """Event type and its share, the most frequent first."""
@@ -190,8 +190,7 @@ def _event_type(mix: EventMix, seed: int) -> Column:
 def _instant(mix: EventMix, seed: int) -> Column:
     if not mix.days:
         return F.lit(None).cast("timestamp")
-    days = F.array(*[F.lit(d) for d in mix.days])
-    day = F.element_at(days, (uniform(seed, "day") * len(mix.days)).cast("int") + 1)
+    day = _at(F.array(*map(F.lit, mix.days)), uniform(seed, "day"))
     rhythm = F.array(*[F.array(*[F.lit(s) for s in of_day]) for of_day in mix.seconds])
     seconds = F.element_at(rhythm, F.weekday(F.date_from_unix_date(day)) + 1)
     place = uniform(seed, "second") * (len(SECOND_RANKS) - 1)
