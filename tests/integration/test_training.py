@@ -279,7 +279,8 @@ def test_what_goes_wrong_ahead_is_raised_where_the_part_is_wanted() -> None:
         finally:
             closed.append(True)
 
-    read = loader._ahead(endless())
+    held = endless()  # else it would be closed by being forgotten
+    read = loader._ahead(held)
     next(read)
     read.close()
     assert closed == [True]
