@@ -21,16 +21,17 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Prior:
-    """The generator's score of a pair, put on the scale of the judge's logits.
+    """What the judge's logit of a pair is on average, given the generator's score: a straight line (least squares).
 
-    With n items among its pairs a pair's logit is (n x the judge's + s x the score's) / (n + s), s PRIOR_STRENGTH.
+    With n items among its pairs a pair's logit is (n x the judge's + s x the line's) / (n + s), s PRIOR_STRENGTH. A
+    score of which the judge makes nothing gives a flat line: it tempers all chances and turns no order.
     """
 
     items: int
     scores: tuple[float, float]
     """Mean and standard deviation of the generator's scores of the pairs learned from."""
     logits: tuple[float, float]
-    """The same of the judge's logits of those pairs."""
+    """Mean of the judge's logits of those pairs, and what one standard deviation of the score adds to it."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -41,7 +42,10 @@ class Prior:
     def of(cls, features: npt.NDArray[np.float32], names: list[str], items: npt.NDArray[np.int32], chance: Doubles
            ) -> Self:  # fmt: skip
         """From the pairs learned from: features (n, F) by `names`, items (n,), and what the judge says of them (n,)."""
-        return cls(len(np.unique(items)), _moments(_score(features, names)), _moments(_logit(chance)))
+        score, logit = _score(features, names), _logit(chance)
+        mean, spread = float(score.mean()), float(score.std()) or 1.0
+        slope = float(np.mean((score - mean) / spread * logit))
+        return cls(len(np.unique(items)), (mean, spread), (float(logit.mean()), slope))
 
     def applied(self, chance: Doubles, features: npt.NDArray[np.float32], names: list[str]) -> Doubles:
         """`chance`, shape (n,), as the judge says it of pairs with these features, moderated; in (0, 1)."""
@@ -60,8 +64,3 @@ def _logit(chance: Doubles) -> Doubles:
     clipped = np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
     odds: Doubles = np.log(clipped / (1 - clipped))
     return odds
-
-
-def _moments(values: Doubles) -> tuple[float, float]:
-    """Mean and standard deviation; 1 for the latter where all values are the same."""
-    return float(values.mean()), float(values.std()) or 1.0

@@ -268,14 +268,23 @@ def test_of_few_items_the_generator_counts_and_of_many_the_judge(items: int, tmp
     judge = fit_judge(configuration.Judge(trees=30), learned, names, 0)
     assert judge is not None
     said = logit(judge.probability(features))
-    score = (features[:, 1] - features[:, 1].mean()) / features[:, 1].std()
-    expected = trust * said + (1 - trust) * (said.mean() + said.std() * score)
+    line = np.polynomial.Polynomial.fit(features[:, 1].astype(float), said, 1)
+    expected = trust * said + (1 - trust) * line(features[:, 1].astype(float))
     np.testing.assert_allclose(logit(judge.merit(features, names)), expected, atol=1e-4)
     meta = save_judge(judge, TABLE.to_json(), lambda name, data: storage.write(f"{tmp_path}/{name}", data))
     again = load_judge(str(tmp_path), meta["sha256"], storage.read)
     assert again.prior == judge.prior
     np.testing.assert_array_equal(again.merit(features, names), judge.merit(features, names))
     assert again.merit(features[:0], names).shape == (0,)
+
+
+def test_a_score_of_which_the_judge_makes_nothing_turns_no_order() -> None:
+    features, labels, items = ruled(4000)
+    features[:, [0, 1]] = features[:, [1, 0]]  # the rule is in another column than the generator's opinion
+    judge = fit_judge(configuration.Judge(trees=30), LabelledFeatures(features, labels, items % 20), PAIR_NAMES, 0)
+    assert judge is not None and judge.prior is not None
+    alone, moderated = logit(judge.probability(features)), logit(judge.merit(features, PAIR_NAMES))
+    assert np.corrcoef(alone, moderated)[0, 1] > 0.99
 
 
 def test_a_judge_of_before_has_no_prior_and_a_far_out_score_stays_a_chance(tmp_path: Path) -> None:
