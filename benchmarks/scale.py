@@ -19,7 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ FEED_BATCH = 4096
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def resampled(running: SparkSession, millions: float, folder: Path) -> int:
+def resampled(running: SparkSession, folder: Path, millions: float) -> int:
     """Write events and users: copies of whole households, each under a name of its own; returns the events."""
     number = running.range(math.ceil(millions * 1e6 / REAL)).select(F.col("id").alias("copy"))
 
@@ -100,7 +102,7 @@ def stage(name: str, config: Path) -> dict[str, float]:
 def reaped_cpu(staying: Collection[int] = ()) -> float:
     """CPU seconds of all descendants that have ended, orphans included: this process adopts them.
 
-    Waits until none lives but `staying`, the JVM of this process's own sessions.
+    Waits until none lives but `staying`.
     """
     while any(child.pid not in staying for child in psutil.Process().children()):
         try:
@@ -150,13 +152,23 @@ def living_cpu() -> float:
 
 
 def feed_share(folder: Path) -> dict[str, float]:
-    """Rows per second of the largest feed, by Petastorm and by a bare scan of the same columns, in turns."""
-    place = max((folder / "lake" / "feeds").glob("*/run_id=scale"),
-                key=lambda p: sum(f.stat().st_size for f in p.glob("*.parquet")))  # fmt: skip
+    """Rows per second of the largest feed, by Petastorm and by a bare scan of the same columns, in turns.
+
+    So many times over that it is too large to be held in memory, as only such a feed is read in every epoch.
+    """
+    largest = max((folder / "lake" / "feeds").glob("*/run_id=scale"), key=lambda p: sum(map(_size, _parts(p))))
+    place = folder / "large_feed"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    once = ds.dataset(str(largest), format="parquet")
+    columns = once.schema.names
+    copies = math.ceil((loader.HELD_BYTES + 1) / (once.count_rows() * len(columns) * loader.BYTES_PER_VALUE))
+    for copy in range(copies):
+        for part in _parts(largest):
+            (place / f"{copy:05d}-{part.name}").hardlink_to(part)
     scan = ds.dataset(str(place), format="parquet")
-    columns, rows = scan.schema.names, scan.count_rows()
+    rows = scan.count_rows()
     torch.set_num_threads(1)
-    loader.HELD_BYTES = 0  # what a feed does that is too large to be held
     shares, speeds = [], []
     for _ in range(TIMES):
         started = time.monotonic()
@@ -169,8 +181,16 @@ def feed_share(folder: Path) -> dict[str, float]:
         assert fed == scanned == rows, (fed, scanned, rows)
         shares.append(bare_seconds / seconds)
         speeds.append(rows / seconds)
-    return {"rows": rows, "columns": len(columns), "batch": FEED_BATCH, "share": statistics.median(shares),
-            "rows_per_s": statistics.median(speeds)}  # fmt: skip
+    return {"rows": rows, "columns": len(columns), "copies": copies, "batch": FEED_BATCH,
+            "share": statistics.median(shares), "rows_per_s": statistics.median(speeds)}  # fmt: skip
+
+
+def _parts(feed: Path) -> list[Path]:
+    return sorted(feed.glob("*.parquet"))
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
 
 
 def generated(running: SparkSession, folder: Path) -> dict[str, float]:
@@ -208,18 +228,27 @@ def plain_loop(model: ProfileModel, core: int, folder: Path) -> None:
             writer.close()
 
 
+def apart(work: Callable[[SparkSession, Path], Any], folder: Path) -> Any:
+    """`work` in a session and a process of its own, which take their memory with them."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_in_session, work, folder).result()
+
+
+def _in_session(work: Callable[[SparkSession, Path], Any], folder: Path) -> Any:
+    with session("scale", MACHINE) as running:
+        return work(running, folder)
+
+
 def measured(millions: float) -> dict[str, Any]:
     """Everything of one size."""
     folder = Path(tempfile.mkdtemp(prefix="synthspark-scale-", dir=os.environ.get("SCALE_TMP")))
     try:
-        with session("scale", MACHINE) as running:
-            events = resampled(running, millions, folder)
-            found: dict[str, Any] = {"events": events, "bare": bare(running, folder)}
+        found: dict[str, Any] = {"events": apart(partial(resampled, millions=millions), folder)}
+        found["bare"] = apart(bare, folder)
         config = configuration(folder)
         found["stages"] = {name: stage(name, config) for name in STAGES}
         found["feed"] = feed_share(folder)
-        with session("scale", MACHINE) as running:
-            found["generator"] = generated(running, folder)
+        found["generator"] = apart(generated, folder)
         return found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
