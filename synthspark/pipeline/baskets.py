@@ -13,8 +13,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.lake import Publication
-from synthspark.pipeline.context import Context, als_blocks
+from synthspark.pipeline.context import Context, blocks_for
 from synthspark.pipeline.featurize import als_settings
+from synthspark.pipeline.trials import tried, tried_share
 from synthspark.recommend import Factors, fit_als, recommendations, with_virtual
 from synthspark.retrieval import scored
 from synthspark.synthesis.generate import histories, preferences
@@ -22,6 +23,8 @@ from synthspark.synthesis.placing import draw_items
 
 LARGEST_SHARE = 10
 """A cold user's basket is at most one in this many items: of a small catalogue more would say nothing."""
+LEAST_ASKED = 1000
+"""Cold users on whom forms are tried, at least, if there are as many."""
 LISTED = 20
 """Items of the lists by which forms are compared."""
 
@@ -81,8 +84,11 @@ def best_form(context: Context, staged: Publication, asked: Asked) -> tuple[Form
 
     The figure is the generated preference for what is recommended, over that for the best it could be. No held-out data
     is needed: the question is only whether ALS gives back what it was told. None if the most bought items, which these
-    users would be served without any event, are liked better than what any form brings.
+    users would be served without any event, are liked better than what any form brings. Of a large shop some users are
+    asked.
     """
+    asked = _some(asked, staged, tried_share(asked.train), context.config.seed)
+    blocks = blocks_for(asked.train.count())
     best = _liked(asked, _lists(asked, asked.made, asked.targets))
     popular = asked.train.groupBy("item_index").agg(F.array(F.count(F.lit(1)).cast("float")).alias("vector"))
     everybody = asked.made.select("user_index", F.array(F.lit(1.0).cast("float")).alias("vector"))
@@ -90,7 +96,7 @@ def best_form(context: Context, staged: Publication, asked: Asked) -> tuple[Form
     tried: dict[Form, float] = {}
     for form in FORMS:
         rows = staged.keep("form/rows", with_virtual(asked.train, baskets(context, asked, form)))
-        factors = fit_als(rows, als_settings(context), als_blocks(context))
+        factors = fit_als(rows, als_settings(context), blocks)
         users = factors.users.join(asked.made.select("user_index"), on="user_index", how="left_semi")
         items = factors.items.join(asked.targets.select("item_index"), on="item_index", how="left_semi")
         tried[form] = _liked(asked, staged.keep("form/lists", _lists(asked, users, items))) / best
@@ -99,6 +105,18 @@ def best_form(context: Context, staged: Publication, asked: Asked) -> tuple[Form
     found = max(tried, key=lambda form: tried[form])
     shares["most bought"] = round(shares["most bought"], 4)
     return (found if tried[found] > shares["most bought"] else None), shares
+
+
+def _some(asked: Asked, staged: Publication, share: float, seed: int) -> Asked:
+    """As if there were only a share of the users; LEAST_ASKED of the cold."""
+    if share == 1.0:
+        return asked
+    made = asked.made.where(tried(max(share, LEAST_ASKED / asked.made.count()), seed))
+    chosen, everybody = made.select("user_index"), asked.made.select("user_index")
+    others = asked.train.where(tried(share, seed)).join(everybody, on="user_index", how="left_anti")
+    cold = asked.train.join(chosen, on="user_index", how="left_semi")
+    train = staged.keep("form/train", others.unionByName(cold))
+    return Asked(made, asked.targets, train, asked.own.join(chosen, on="user_index", how="left_semi"))
 
 
 def new_baskets(

@@ -83,11 +83,15 @@ def side_name(key: str) -> str:
 
 
 def als_blocks(context: Context) -> int:
+    """How many blocks ALS cuts users and items into, with the events of the whole shop."""
+    return blocks_for(int(context.record("clean")["rows"]["clean/events"]))
+
+
+def blocks_for(events: int) -> int:
     """How many blocks ALS cuts users and items into: by the data. Its random start follows the blocks, so that a
     number that followed the cluster would give other factors wherever the job has more or fewer executors. Up to
     EXACT_EVENTS as few as give the same bytes everywhere.
     """
-    events = int(context.record("clean")["rows"]["clean/events"])
     return EXACT_BLOCKS if events <= EXACT_EVENTS else math.ceil(events / EVENTS_PER_BLOCK)
 
 

@@ -27,6 +27,7 @@ from synthspark.lake import Publication
 from synthspark.pipeline.audience import BUDGET, WEIGHT, Placing, Shop, folded, item_table, merits, open_pairs
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.featurize import als_settings
+from synthspark.pipeline.trials import tried, tried_share
 from synthspark.pipeline.tuning import BUDGETS, trial_density, trial_split, tuned
 from synthspark.retrieval import scored
 from synthspark.synthesis.generate import preferences
@@ -102,8 +103,10 @@ def _placing(
     split = split._replace(train=staged.keep("trial/train", split.train), test=staged.keep("trial/test", split.test))
     breadth = split.train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
     users = staged.keep("trial/users", shop.users.drop("breadth").join(breadth, on="user_index", how="inner"))
-    known = replace(shop, pairs=split.train, users=users)
+    some = tried(tried_share(split.train), context.config.seed)
+    known = replace(shop, pairs=split.train, users=users.where(some))  # what is known of items is of everybody
+    split = split._replace(train=split.train.where(some), test=split.test.where(some), users=split.users.where(some))
     density = trial_density(made.where(even).count(), cold.count(), warm.count())
     budget = density * (fixed[0] or max(BUDGETS))
     found = merits(context, staged, known, made.where(even), (trial_url, saved["sha256"]), budget)
-    return tuned(context, staged, split, found, users, als_settings(context), fixed, density)
+    return tuned(context, staged, split, found, known.users, als_settings(context), fixed, density)

@@ -13,7 +13,7 @@ from synthspark.indexing import uniform
 from synthspark.judging import MERIT
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import Placing
-from synthspark.pipeline.context import Context, als_blocks
+from synthspark.pipeline.context import Context, blocks_for
 from synthspark.quantiles import quantiles
 from synthspark.recommend import AlsSettings, fit_als, with_virtual
 from synthspark.synthesis.placing import place_items
@@ -85,7 +85,7 @@ def tuned(
             chosen = place_items(merits, users, density * placing.budget, context.config.synthesize.min_events)
             rows = with_virtual(rows, chosen.withColumn("weight", F.lit(placing.weight) * F.col(MERIT)))
         rows = staged.keep("trial/rows", rows)
-        factors = fit_als(rows, als, als_blocks(context))
+        factors = fit_als(rows, als, blocks)
         lists = staged.keep("trial/lists", ranked(split, factors.users, factors.items, K))
         found = measure(asked, lists, [K])
         trial = Trial(*(float(found[s].sums.means()[0]) for s in ("cold", "warm", "all")))
@@ -95,6 +95,7 @@ def tuned(
             tried[placing] = trial
         return trial
 
+    blocks = blocks_for(split.train.count())
     asked = questions(split, SLICES["cold_item"])
     asked = asked._replace(truth=staged.keep("trial/truth", asked.truth))
     real = look(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.config import Config, parse
 from synthspark.lake import Lake
+from synthspark.pipeline import baskets as pipeline_baskets
+from synthspark.pipeline import trials
 from synthspark.pipeline.baskets import FORMS, Asked, Form, baskets, best_form
 from synthspark.pipeline.context import Context
 from synthspark.recommend import AlsSettings, fit_als
@@ -75,6 +78,42 @@ def test_als_gives_back_what_the_best_form_tells_it(
     assert all(0 < share <= 1.0001 for share in shares.values())
     # The most bought are of all tastes: a third of what could be.
     assert max(v for k, v in shares.items() if k != "most bought") > shares["most bought"] + 0.3
+
+
+def test_of_a_large_shop_whole_users_are_tried_and_enough_of_the_cold(
+    spark: SparkSession,
+    config: Config,
+    shop: tuple[DataFrame, DataFrame],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everybody = asked(shop, 1)
+    cold = spark.createDataFrame([(u, 0, 0.7) for u in range(200, 210)], everybody.train.schema)
+    everybody = replace(everybody, train=everybody.train.unionByName(cold), own=cold.drop("rating"))
+    monkeypatch.setattr(pipeline_baskets, "LEAST_ASKED", 6)
+    with Lake(spark, str(tmp_path)).publication("r", "featurize") as staged:
+        assert pipeline_baskets._some(everybody, staged, 1.0, 0) is everybody
+        some = pipeline_baskets._some(everybody, staged, 0.25, 0)
+        bought = {r["user_index"]: r["count"] for r in some.train.groupBy("user_index").count().collect()}
+        made = {r["user_index"] for r in some.made.collect()}
+        assert 15 < sum(user < 200 for user in bought) < 45  # of 120
+        assert {bought[user] for user in bought if user < 200} == {15}
+        assert {user for user in bought if user >= 200} == made == {r["user_index"] for r in some.own.collect()}
+        assert 3 <= len(made) < 10  # of ten, where .25 would be two or three
+
+
+def test_few_pairs_are_tried_whole_and_of_many_enough_users(
+    shop: tuple[DataFrame, DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, _ = shop  # 1,800 pairs of 120 users
+    assert trials.tried_share(train) == 1.0
+    for pairs, users, share in ((450, 10, 0.25), (450, 60, 0.5), (450, 500, 1.0), (1800, 10, 1.0)):
+        monkeypatch.setattr(trials, "TRIAL_PAIRS", pairs)
+        monkeypatch.setattr(trials, "TRIAL_USERS", users)
+        assert trials.tried_share(train) == share
+    few, many = ({r["user_index"] for r in train.where(trials.tried(s, 3)).collect()} for s in (0.2, 0.6))
+    assert few < many
+    assert few != {r["user_index"] for r in train.where(trials.tried(0.2, 4)).collect()}
 
 
 def test_a_history_is_what_the_network_was_trained_on(spark: SparkSession) -> None:

@@ -1,0 +1,30 @@
+"""Whom choices are tried on: a choice needs thousands of users, however many there are."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.indexing import uniform
+
+TRIAL_PAIRS = 4_000_000
+"""Pairs of user and item that plain ALS is tried on; of more, whole users are drawn."""
+TRIAL_USERS = 10_000
+"""So many users, at least, whatever they have bought."""
+
+
+def tried_share(pairs: DataFrame) -> float:
+    """The share of the users who take part in trials on `pairs` (`user_index`): 1 where these are few."""
+    rows = pairs.count()
+    if rows <= TRIAL_PAIRS:
+        return 1.0
+    users = pairs.select("user_index").distinct().count()
+    return min(1.0, max(TRIAL_PAIRS / rows, TRIAL_USERS / users))
+
+
+def tried(share: float, seed: int) -> Column:
+    """The condition that the user `user_index` is of a drawn share; who is of a small share is of a large one, too.
+
+    Whole users, so that each stays as active as he is; items lose buyers in proportion.
+    """
+    return uniform(F.lit("tried users"), F.lit(seed), "user_index") < share
