@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster test-faults test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults lint types doctor clean
+.PHONY: help demo test test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -35,6 +35,9 @@ test-cluster: $(VENV)/.installed  ## The job on a standalone Spark cluster that 
 
 test-faults: $(VENV)/.installed  ## What survives a kill -9 on that cluster: driver, executor, Python worker, training.
 	$(BIN)/python -m pytest -m faults
+
+test-archive: $(VENV)/.installed dist-env  ## The same with workers that have no package but those of dist/environment.tar.gz.
+	$(BIN)/python -m pytest -m archive
 
 test-gpu: $(VENV)/.installed  ## Training on this machine's GPU: the same weights twice, after a kill, by two processes.
 	$(BIN)/python -m pytest -m gpu -rs

@@ -1,4 +1,4 @@
-"""Submitted to the cluster: writes as JSON where driver, workers and processes of training have synthspark from."""
+"""Submitted to the cluster: writes as JSON where driver, workers and processes of training have their code from."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from synthspark.training.launch import Launcher
 
 def places() -> dict[str, str]:
     """Imported anew by whoever calls it: this file travels by value."""
+    import torch
+
     import synthspark
     import synthspark_models
 
-    return {m.__name__: os.path.abspath(m.__file__) for m in (synthspark, synthspark_models)}
+    code = {m.__name__: os.path.abspath(m.__file__) for m in (synthspark, synthspark_models, torch)}
+    return {**code, "python": os.path.abspath(sys.executable)}
 
 
 def in_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
