@@ -188,7 +188,7 @@ class Bench:
                 return MISSING if strike.is_late(self.lake, run_id) else "the job went on by itself"
             if strike.moment == "end":
                 break
-            time.sleep(0.1)
+            time.sleep(0.02)
         return found
 
 

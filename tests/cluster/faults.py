@@ -59,7 +59,7 @@ def kill_executor(cluster: Cluster, driver: Submission) -> str:
 
 def kill_python_worker(cluster: Cluster, driver: Submission) -> str:
     """A Python worker: a fork of the daemon that an executor has started."""
-    daemons = [p for e in cluster.executors(driver) for p in e.children() if _says(p, "pyspark.daemon")]
+    daemons = [p for e in cluster.executors(driver) for p in _children(e) if _says(p, "pyspark.daemon")]
     return _killed([w for d in daemons for w in _children(d)], "python worker")
 
 

@@ -190,7 +190,7 @@ def wait_for(probe: Callable[[], T | None], what: str, seconds: float = STARTED_
         found = probe()
         if found:
             return found
-        time.sleep(0.1)
+        time.sleep(0.02)  # what is killed in the middle of a write must be found before it ends
     raise TimeoutError(f"waited {seconds} s for {what}")
 
 
