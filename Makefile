@@ -36,7 +36,7 @@ test-cluster: $(VENV)/.installed  ## The job on a standalone Spark cluster that 
 test-faults: $(VENV)/.installed  ## What survives a kill -9 on that cluster: driver, executor, Python worker, training.
 	$(BIN)/python -m pytest -m faults
 
-test-archive: $(VENV)/.installed dist-env  ## The same with workers that have no package but those of dist/environment.tar.gz.
+test-archive: $(VENV)/.installed dist-env  ## The standalone command with --archives: workers have no package but the archive's (minutes).
 	$(BIN)/python -m pytest -m archive
 
 test-gpu: $(VENV)/.installed  ## Training on this machine's GPU: the same weights twice, after a kill, by two processes.

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ SHOP = ROOT / "data" / "complete_journey"
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 REAL = 1_469_307
 TIMES = 3
+COLD = 2
+"""Times before, in which a JVM gets warm."""
 CORES = 2
 MACHINE = {"spark.master": f"local[{CORES}]", "spark.driver.memory": "4g", "spark.ui.enabled": "false"}
 DRAWN_ROWS = 200_000
@@ -135,13 +138,13 @@ def tasks_cpu(log: Path) -> dict[str, float]:
 def bare(running: SparkSession, folder: Path) -> dict[str, float]:
     """The least that a Spark job over the events can do: one scan, one shuffle aggregation. Medians, the JVM warm."""
     found = []
-    for _ in range(TIMES + 1):
+    for _ in range(COLD + TIMES):
         started, cpu = time.monotonic(), living_cpu()
         events = running.read.parquet(str(folder / "transactions.parquet"))
         sums = events.groupBy("household_id", "product_id").agg(F.sum("quantity"), F.count(F.lit(1)))
         sums.write.format("noop").mode("overwrite").save()
         found.append((time.monotonic() - started, living_cpu() - cpu))
-    seconds, cpu_seconds = zip(*found[1:], strict=True)
+    seconds, cpu_seconds = zip(*found[COLD:], strict=True)
     return {"seconds": statistics.median(seconds), "cpu_seconds": statistics.median(cpu_seconds)}
 
 
@@ -229,9 +232,13 @@ def plain_loop(model: ProfileModel, core: int, folder: Path) -> None:
 
 
 def apart(work: Callable[[SparkSession, Path], Any], folder: Path) -> Any:
-    """`work` in a session and a process of its own, which take their memory with them."""
+    """`work` in a session and a process of its own, which are over, the JVM too, when it returns."""
+    resource_tracker.ensure_running()  # a child that stays: of multiprocessing
+    staying = {child.pid for child in psutil.Process().children()}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_in_session, work, folder).result()
+        found = pool.submit(_in_session, work, folder).result()
+    reaped_cpu(staying)
+    return found
 
 
 def _in_session(work: Callable[[SparkSession, Path], Any], folder: Path) -> Any:

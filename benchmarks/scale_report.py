@@ -49,10 +49,11 @@ def _dominant(size: dict[str, Any]) -> str:
               for name, s in size["stages"].items() if s["als_cpu_seconds"] > 0]  # fmt: skip
     return (
         f"What dominates at {size['events']:,} events is Spark's ALS: {' and '.join(shares)} (the preference spaces "
-        "that generators learn in; the trial that decides how cold users' baskets are made). It is linear in the pairs "
-        "of user and item. Then come the sort of clean, which finds duplicates and robots, and the 24 sums by user and "
-        "item of featurize. Fewer iterations (`recommend.iterations`) or a lower rank (`features.factor_rank`) are the "
-        "first thing to try, more executors the second: ALS's blocks follow the events, one for every million."
+        "that generators learn in, which are linear in the pairs of user and item, with a block for every million "
+        "events; and the trial that decides how cold users' baskets are made, of about two million pairs at most). "
+        "Then come the sort of clean, which finds duplicates and robots, and the 24 sums by user and item of "
+        "featurize. Fewer iterations (`recommend.iterations`) or a lower rank (`features.factor_rank`) are the first "
+        "thing to try, more executors the second."
     )
 
 
@@ -64,7 +65,7 @@ def _ratios(sizes: Sequence[dict[str, Any]]) -> str:
         tasks, als = (sum(s[key] for s in both) for key in ("tasks_cpu_seconds", "als_cpu_seconds"))
         least = size["bare"]["cpu_seconds"]
         lines.append(f"| {size['events']:,} | {least:.1f} | {tasks / least:.1f} | {(tasks - als) / least:.1f} | "
-                     f"{size['feed']['share']:.0%} | {size['generator']['share']:.0%} |")  # fmt: skip
+                     f"{_share_of_feed(size['feed'])} | {size['generator']['share']:.0%} |")  # fmt: skip
     return "\n".join(lines)
 
 
@@ -80,6 +81,11 @@ def _words(size: dict[str, Any]) -> str:
         "process per core that draws and writes the same blocks. Shares are medians of three, taken in turns. "
         "Aims: exponents of at most 1.05, at most 3 times the bare job, 70 % of the scan, 80 % of the plain loop."
     )
+
+
+def _share_of_feed(feed: dict[str, Any]) -> str:
+    """A dash where a feed was measured that a job would have held in memory."""
+    return f"{feed['share']:.0%}" if "copies" in feed else "-"
 
 
 def _exponent(sizes: Sequence[dict[str, Any]], name: str) -> float:

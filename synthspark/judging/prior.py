@@ -24,7 +24,8 @@ class Prior:
     """What the judge's logit of a pair is on average, given the generator's score: a straight line (least squares).
 
     With n items among its pairs a pair's logit is (n x the judge's + s x the line's) / (n + s), s PRIOR_STRENGTH. A
-    score of which the judge makes nothing gives a flat line: it tempers all chances and turns no order.
+    score of which the judge makes nothing, or thinks the worse the higher it is, gives a flat line: that tempers all
+    chances and turns no order.
     """
 
     items: int
@@ -44,7 +45,7 @@ class Prior:
         """From the pairs learned from: features (n, F) by `names`, items (n,), and what the judge says of them (n,)."""
         score, logit = _score(features, names), _logit(chance)
         mean, spread = float(score.mean()), float(score.std()) or 1.0
-        slope = float(np.mean((score - mean) / spread * logit))
+        slope = max(0.0, float(np.mean((score - mean) / spread * logit)))
         return cls(len(np.unique(items)), (mean, spread), (float(logit.mean()), slope))
 
     def applied(self, chance: Doubles, features: npt.NDArray[np.float32], names: list[str]) -> Doubles:

@@ -112,7 +112,8 @@ def merits(
         return proposed.withColumnRenamed("score", MERIT)
     table, warm = item_table(shop)
     stats = item_statistics(warm, shop.pairs, table)
-    rows = pair_rows(proposed, made, shop.items, shop.pairs, table, config.max_history)
+    history = shop.pairs.join(shop.users.select("user_index"), on="user_index", how="left_semi")
+    rows = pair_rows(proposed, made, shop.items, history, table, config.max_history)
     return staged.keep("judge/merits", judged(rows, table, stats, partial(load_judge, *judge, storage.read)))
 
 

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context, blocks_for
 from synthspark.pipeline.featurize import als_settings
-from synthspark.pipeline.trials import tried, tried_share
+from synthspark.pipeline.trials import TRIAL_USERS, asked_share, of_share
 from synthspark.recommend import Factors, fit_als, recommendations, with_virtual
 from synthspark.retrieval import scored
 from synthspark.synthesis.generate import histories, preferences
@@ -24,7 +24,7 @@ from synthspark.synthesis.placing import draw_items
 LARGEST_SHARE = 10
 """A cold user's basket is at most one in this many items: of a small catalogue more would say nothing."""
 LEAST_ASKED = 1000
-"""Cold users on whom forms are tried, at least, if there are as many."""
+"""Cold users on whom forms are tried, about, at least; TRIAL_USERS at most: their baskets are rows, too."""
 LISTED = 20
 """Items of the lists by which forms are compared."""
 
@@ -87,8 +87,8 @@ def best_form(context: Context, staged: Publication, asked: Asked) -> tuple[Form
     users would be served without any event, are liked better than what any form brings. Of a large shop some users are
     asked.
     """
-    asked = _some(asked, staged, tried_share(asked.train), context.config.seed)
-    blocks = blocks_for(asked.train.count())
+    asked = _some(asked, staged, asked_share(asked.train), context.config.seed)
+    blocks = blocks_for(asked.train.count() + asked.made.count() * max(form.size for form in FORMS))
     best = _liked(asked, _lists(asked, asked.made, asked.targets))
     popular = asked.train.groupBy("item_index").agg(F.array(F.count(F.lit(1)).cast("float")).alias("vector"))
     everybody = asked.made.select("user_index", F.array(F.lit(1.0).cast("float")).alias("vector"))
@@ -108,14 +108,16 @@ def best_form(context: Context, staged: Publication, asked: Asked) -> tuple[Form
 
 
 def _some(asked: Asked, staged: Publication, share: float, seed: int) -> Asked:
-    """As if there were only a share of the users; LEAST_ASKED of the cold."""
-    if share == 1.0:
+    """As if there were only a share of the users. Of the cold it may be another one: 1,000 to 10,000 are asked."""
+    cold = max(1, asked.made.count())
+    share_of_cold = min(max(share, LEAST_ASKED / cold), TRIAL_USERS / cold)
+    if min(share, share_of_cold) >= 1.0:
         return asked
-    made = asked.made.where(tried(max(share, LEAST_ASKED / asked.made.count()), seed))
+    made = asked.made.where(of_share(share_of_cold, seed))
     chosen, everybody = made.select("user_index"), asked.made.select("user_index")
-    others = asked.train.where(tried(share, seed)).join(everybody, on="user_index", how="left_anti")
-    cold = asked.train.join(chosen, on="user_index", how="left_semi")
-    train = staged.keep("form/train", others.unionByName(cold))
+    others = asked.train.where(of_share(share, seed)).join(everybody, on="user_index", how="left_anti")
+    own = asked.train.join(chosen, on="user_index", how="left_semi")
+    train = staged.keep("form/train", others.unionByName(own))
     return Asked(made, asked.targets, train, asked.own.join(chosen, on="user_index", how="left_semi"))
 
 

@@ -87,12 +87,12 @@ def als_blocks(context: Context) -> int:
     return blocks_for(int(context.record("clean")["rows"]["clean/events"]))
 
 
-def blocks_for(events: int) -> int:
-    """How many blocks ALS cuts users and items into: by the data. Its random start follows the blocks, so that a
-    number that followed the cluster would give other factors wherever the job has more or fewer executors. Up to
-    EXACT_EVENTS as few as give the same bytes everywhere.
+def blocks_for(rows: int) -> int:
+    """The same for so many events, or pairs of user and item: by the data. ALS's random start follows the blocks, so
+    that a number that followed the cluster would give other factors wherever the job has more or fewer executors. Up
+    to EXACT_EVENTS as few as give the same bytes everywhere.
     """
-    return EXACT_BLOCKS if events <= EXACT_EVENTS else math.ceil(events / EVENTS_PER_BLOCK)
+    return EXACT_BLOCKS if rows <= EXACT_EVENTS else math.ceil(rows / EVENTS_PER_BLOCK)
 
 
 def indexed_interactions(context: Context) -> DataFrame:

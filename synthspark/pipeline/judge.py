@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark import config as configuration
+from synthspark.evaluation.split import Split
 from synthspark.judging import (
     Judge,
     LabelledFeatures,
@@ -27,7 +28,7 @@ from synthspark.lake import Publication
 from synthspark.pipeline.audience import BUDGET, WEIGHT, Placing, Shop, folded, item_table, merits, open_pairs
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.featurize import als_settings
-from synthspark.pipeline.trials import tried, tried_share
+from synthspark.pipeline.trials import asked_share, of_share
 from synthspark.pipeline.tuning import BUDGETS, trial_density, trial_split, tuned
 from synthspark.retrieval import scored
 from synthspark.synthesis.generate import preferences
@@ -97,16 +98,27 @@ def _placing(
         return given, {}
     trial_url = f"{url}-trial"
     saved = save_judge(trier, table.to_json(), lambda name, data: storage.write(f"{trial_url}/{name}", data))
-    even = F.col("item_index") % 2 == 0
-    pairs = shop.pairs.where(~folded(context) | even)
-    split = trial_split(pairs, made.where(even), context.config.evaluate.warm_holdout, context.config.seed)
-    split = split._replace(train=staged.keep("trial/train", split.train), test=staged.keep("trial/test", split.test))
-    breadth = split.train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
-    users = staged.keep("trial/users", shop.users.drop("breadth").join(breadth, on="user_index", how="inner"))
-    some = tried(tried_share(split.train), context.config.seed)
-    known = replace(shop, pairs=split.train, users=users.where(some))  # what is known of items is of everybody
-    split = split._replace(train=split.train.where(some), test=split.test.where(some), users=split.users.where(some))
-    density = trial_density(made.where(even).count(), cold.count(), warm.count())
+    fold = made.where(F.col("item_index") % 2 == 0)
+    split, known = trial_shop(context, staged, shop, fold)
+    density = trial_density(fold.count(), cold.count(), warm.count())
     budget = density * (fixed[0] or max(BUDGETS))
-    found = merits(context, staged, known, made.where(even), (trial_url, saved["sha256"]), budget)
+    found = merits(context, staged, known, fold, (trial_url, saved["sha256"]), budget)
     return tuned(context, staged, split, found, known.users, als_settings(context), fixed, density)
+
+
+def trial_shop(context: Context, staged: Publication, shop: Shop, fold: DataFrame) -> tuple[Split, Shop]:
+    """The items of `fold` as cold, and what is known of the shop while they are: what placing is tried on.
+
+    Of a large shop some users are asked and have virtual events; what is known of items is what everybody bought.
+    """
+    config = context.config
+    pairs = shop.pairs.where(~folded(context) | (F.col("item_index") % 2 == 0))
+    split = trial_split(pairs, fold, config.evaluate.warm_holdout, config.seed)
+    train = staged.keep("trial/train", split.train)
+    breadth = train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
+    asked = of_share(asked_share(train), config.seed)
+    users = shop.users.drop("breadth").join(breadth, on="user_index", how="inner").where(asked)
+    known = replace(shop, pairs=train, users=staged.keep("trial/users", users))
+    kept = {"test": split.test.where(asked), "users": split.users.where(asked), "items": split.items}
+    split = Split(train.where(asked), **{part: staged.keep(f"trial/of_{part}", rows) for part, rows in kept.items()})
+    return split, known

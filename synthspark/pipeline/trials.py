@@ -7,13 +7,14 @@ from pyspark.sql import functions as F
 
 from synthspark.indexing import uniform
 
-TRIAL_PAIRS = 4_000_000
-"""Pairs of user and item that plain ALS is tried on; of more, whole users are drawn."""
+TRIAL_PAIRS = 2_000_000
+"""Pairs of user and item, about, that plain ALS is tried on; of more, whole users are drawn. With the virtual events of
+a trial these stay below EXACT_EVENTS, up to which a trial's factors, and so its choice, are the same everywhere."""
 TRIAL_USERS = 10_000
-"""So many users, at least, whatever they have bought."""
+"""About so many users, at least, whatever they have bought."""
 
 
-def tried_share(pairs: DataFrame) -> float:
+def asked_share(pairs: DataFrame) -> float:
     """The share of the users who take part in trials on `pairs` (`user_index`): 1 where these are few."""
     rows = pairs.count()
     if rows <= TRIAL_PAIRS:
@@ -22,7 +23,7 @@ def tried_share(pairs: DataFrame) -> float:
     return min(1.0, max(TRIAL_PAIRS / rows, TRIAL_USERS / users))
 
 
-def tried(share: float, seed: int) -> Column:
+def of_share(share: float, seed: int) -> Column:
     """The condition that the user `user_index` is of a drawn share; who is of a small share is of a large one, too.
 
     Whole users, so that each stays as active as he is; items lose buyers in proportion.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -95,7 +96,7 @@ def tuned(
             tried[placing] = trial
         return trial
 
-    blocks = blocks_for(split.train.count())
+    blocks = blocks_for(math.ceil(split.train.count() * (1 + max(BUDGETS))))
     asked = questions(split, SLICES["cold_item"])
     asked = asked._replace(truth=staged.keep("trial/truth", asked.truth))
     real = look(None)

@@ -156,7 +156,7 @@ def _shuffled(groups: list[dict[str, npt.NDArray[Any]]], draws: torch.Generator)
     def column(name: str) -> Tensor:
         # Joined even where it is one part, and so copied: torch warns of Arrow's memory, which is read-only.
         joined = torch.from_numpy(np.concatenate([group[name] for group in groups]))
-        # Indexing by brackets takes three times as long, and numpy's keeps other threads from running.
+        # Indexing by brackets, numpy's or torch's, takes three times as long.
         return joined.index_select(0, order)
 
     return {name: column(name) for name in groups[0]}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from synthspark.config import Config, parse
 from synthspark.lake import Lake
 from synthspark.pipeline import baskets as pipeline_baskets
 from synthspark.pipeline import trials
+from synthspark.pipeline.audience import Shop, folded
 from synthspark.pipeline.baskets import FORMS, Asked, Form, baskets, best_form
 from synthspark.pipeline.context import Context
+from synthspark.pipeline.judge import trial_shop
 from synthspark.recommend import AlsSettings, fit_als
 from synthspark.synthesis.generate import histories
 from synthspark_models import summarised
@@ -69,8 +73,6 @@ def test_als_gives_back_what_the_best_form_tells_it(
 ) -> None:
     lake = Lake(spark, str(tmp_path))
     context = Context(spark, lake, config, "r")
-    with lake.publication("r", "clean") as staged:
-        staged.write("clean/events", spark.range(3))  # how many there are decides ALS's blocks
     with lake.publication("r", "featurize") as staged:
         form, shares = best_form(context, staged, asked(shop, 1))
     assert form is not None
@@ -81,39 +83,73 @@ def test_als_gives_back_what_the_best_form_tells_it(
 
 
 def test_of_a_large_shop_whole_users_are_tried_and_enough_of_the_cold(
-    spark: SparkSession,
-    config: Config,
-    shop: tuple[DataFrame, DataFrame],
-    tmp_path: Path,
+    spark: SparkSession, config: Config, shop: tuple[DataFrame, DataFrame], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> None:  # fmt: skip
     everybody = asked(shop, 1)
     cold = spark.createDataFrame([(u, 0, 0.7) for u in range(200, 210)], everybody.train.schema)
     everybody = replace(everybody, train=everybody.train.unionByName(cold), own=cold.drop("rating"))
-    monkeypatch.setattr(pipeline_baskets, "LEAST_ASKED", 6)
-    with Lake(spark, str(tmp_path)).publication("r", "featurize") as staged:
-        assert pipeline_baskets._some(everybody, staged, 1.0, 0) is everybody
-        some = pipeline_baskets._some(everybody, staged, 0.25, 0)
-        bought = {r["user_index"]: r["count"] for r in some.train.groupBy("user_index").count().collect()}
-        made = {r["user_index"] for r in some.made.collect()}
-        assert 15 < sum(user < 200 for user in bought) < 45  # of 120
-        assert {bought[user] for user in bought if user < 200} == {15}
-        assert {user for user in bought if user >= 200} == made == {r["user_index"] for r in some.own.collect()}
-        assert 3 <= len(made) < 10  # of ten, where .25 would be two or three
+    context = Context(spark, Lake(spark, str(tmp_path)), config, "r")
+    monkeypatch.setattr(trials, "TRIAL_PAIRS", 450)  # of 1,810
+    monkeypatch.setattr(trials, "TRIAL_USERS", 10)
+    seen: list[Asked] = []
+    monkeypatch.setattr(pipeline_baskets, "baskets", lambda c, some, form: seen.append(some) or baskets(c, some, form))
+    made = {}
+    for least in (1, 6):
+        monkeypatch.setattr(pipeline_baskets, "LEAST_ASKED", least)
+        with context.lake.publication("r", "featurize") as staged:
+            form, _ = best_form(context, staged, everybody)
+            assert form is not None
+            some = seen[-1]
+            bought = {r["user_index"]: r["count"] for r in some.train.groupBy("user_index").count().collect()}
+            made[least] = {r["user_index"] for r in some.made.collect()}
+            assert 15 < sum(user < 200 for user in bought) < 45  # a quarter of 120
+            assert {bought[user] for user in bought if user < 200} == {15}
+            assert {u for u in bought if u >= 200} == made[least] == {r["user_index"] for r in some.own.collect()}
+    assert made[1] < made[6] < set(range(200, 210))
+    monkeypatch.setattr(pipeline_baskets, "TRIAL_USERS", 3)
+    with context.lake.publication("r", "featurize") as staged:
+        assert pipeline_baskets._some(everybody, staged, 1.0, 0).made.count() < 8  # of the cold never more than so many
 
 
 def test_few_pairs_are_tried_whole_and_of_many_enough_users(
     shop: tuple[DataFrame, DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, _ = shop  # 1,800 pairs of 120 users
-    assert trials.tried_share(train) == 1.0
+    assert trials.asked_share(train) == 1.0
     for pairs, users, share in ((450, 10, 0.25), (450, 60, 0.5), (450, 500, 1.0), (1800, 10, 1.0)):
         monkeypatch.setattr(trials, "TRIAL_PAIRS", pairs)
         monkeypatch.setattr(trials, "TRIAL_USERS", users)
-        assert trials.tried_share(train) == share
-    few, many = ({r["user_index"] for r in train.where(trials.tried(s, 3)).collect()} for s in (0.2, 0.6))
+        assert trials.asked_share(train) == share
+    few, many = ({r["user_index"] for r in train.where(trials.of_share(s, 3)).collect()} for s in (0.2, 0.6))
     assert few < many
-    assert few != {r["user_index"] for r in train.where(trials.tried(0.2, 4)).collect()}
+    assert few != {r["user_index"] for r in train.where(trials.of_share(0.2, 4)).collect()}
+
+
+def test_of_a_large_shop_placing_is_tried_on_some_users_who_know_what_everybody_bought(
+    spark: SparkSession, config: Config, shop: tuple[DataFrame, DataFrame], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    train, items = shop
+    users = spark.range(120).select(F.col("id").cast("int").alias("user_index"), F.lit(15).alias("breadth"))
+    whole = Shop(cast(Any, None), items, train.drop("since"), users)
+    context = Context(spark, Lake(spark, str(tmp_path)), config, "r")
+    fold = items.where(folded(context)).where(F.col("item_index") % 2 == 0)
+    asked_of = {}
+    for pairs in (100_000, 300):
+        monkeypatch.setattr(trials, "TRIAL_PAIRS", pairs)
+        monkeypatch.setattr(trials, "TRIAL_USERS", 10)
+        with context.lake.publication("r", "train") as staged:
+            split, known = trial_shop(context, staged, whole, fold)
+            tables = {"train": split.train, "test": split.test, "users": split.users, "known": known.users}
+            asked_of[pairs] = {n: {r["user_index"] for r in t.collect()} for n, t in tables.items()}
+            assert known.pairs.select("user_index").distinct().count() == 120
+            assert known.pairs.join(fold, on="item_index", how="left_semi").count() == 0
+    for tried in asked_of.values():
+        assert tried["train"] == tried["known"] == tried["users"]
+        assert tried["test"] <= tried["train"]
+    assert asked_of[100_000]["users"] == set(range(120))
+    assert 15 < len(asked_of[300]["users"]) < 45  # 300 of some 1,300 pairs
 
 
 def test_a_history_is_what_the_network_was_trained_on(spark: SparkSession) -> None:

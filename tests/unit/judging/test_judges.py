@@ -278,9 +278,11 @@ def test_of_few_items_the_generator_counts_and_of_many_the_judge(items: int, tmp
     assert again.merit(features[:0], names).shape == (0,)
 
 
-def test_a_score_of_which_the_judge_makes_nothing_turns_no_order() -> None:
+@pytest.mark.parametrize("opposed", [0.0, 1.0])
+def test_a_score_that_the_judge_does_not_follow_turns_no_order(opposed: float) -> None:
     features, labels, items = ruled(4000)
     features[:, [0, 1]] = features[:, [1, 0]]  # the rule is in another column than the generator's opinion
+    features[:, 1] -= opposed * features[:, 0]
     judge = fit_judge(configuration.Judge(trees=30), LabelledFeatures(features, labels, items % 20), PAIR_NAMES, 0)
     assert judge is not None and judge.prior is not None
     alone, moderated = logit(judge.probability(features)), logit(judge.merit(features, PAIR_NAMES))
