@@ -2,8 +2,8 @@
 
 A standalone Spark cluster is started on loopback. One run is left alone; each of the others is struck in one stage
 after the other, and is gone on with by `--resume` where the job itself has ended. Then two runs go at once on the one
-lake. `--runs` does some only, and what is there of the others is kept; `--folder` keeps lake and shop for another
-call.
+lake. `--runs` and `--stages` do some only, and what is there of the others is kept; `--folder` keeps lake and shop for
+another call.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -222,13 +222,21 @@ class Results:
             write_page(self._found, [*wanted, *_twins(MISSING)])
 
 
-def measure(bench: Bench, run: str, results: Results) -> None:
-    """Do one run, or the two at once, and compare it with the undisturbed one."""
-    made = []
+def measure(bench: Bench, run: str, results: Results, stages: Sequence[str]) -> None:
+    """Do one run, struck in these stages, or the two at once, and compare it with the undisturbed one."""
+    made: list[Outcome] = []
+    compared_so_far: list[Future[None]] = []
+
+    def keep(outcomes: Sequence[Outcome]) -> None:
+        results.keep(*(_compared(bench, o) for o in outcomes if recorded(bench.lake, run, o.stage)))
+
     if run in RUNS:
-        for outcome in bench.struck(run, RUNS[run]):
-            made.append(outcome)
-            results.keep(*(_compared(bench, o) for o in made if recorded(bench.lake, run, o.stage)))
+        with ThreadPoolExecutor(1) as comparing:  # beside: the next moment to strike may be seconds away
+            for outcome in bench.struck(run, [s for s in RUNS[run] if s.stage in stages]):
+                made.append(outcome)
+                compared_so_far.append(comparing.submit(keep, tuple(made)))
+        for done in compared_so_far:
+            done.result()  # raises what went wrong
     else:
         bench.at_once()
         made = _twins("both ended")
@@ -240,17 +248,17 @@ def _compared(bench: Bench, outcome: Outcome, ended: bool = False) -> Outcome:
     return replace(compared(bench.lake, UNDISTURBED, outcome), ended=ended, left=left)
 
 
-def main(folder: Path, runs: Sequence[str]) -> None:
+def main(folder: Path, runs: Sequence[str], stages: Sequence[str]) -> None:
     """Do what is asked for; what has been measured is written as it comes."""
     bench, results = Bench(folder), Results()
     try:
         bench.alone(UNDISTURBED)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            struck = [pool.submit(measure, bench, run, results) for run in runs if run in RUNS]
+            struck = [pool.submit(measure, bench, run, results, stages) for run in runs if run in RUNS]
         for done in struck:
             done.result()  # raises what ended a run, once the others are done
         if TOGETHER in runs:
-            measure(bench, TOGETHER, results)
+            measure(bench, TOGETHER, results, stages)
     finally:
         bench.cluster.close()
 
@@ -258,8 +266,9 @@ def main(folder: Path, runs: Sequence[str]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", nargs="+", choices=[*RUNS, TOGETHER], default=[*RUNS, TOGETHER])
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="in which something is struck")
     parser.add_argument("--folder", type=Path, help="kept, unlike a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="synthspark-faults-") as temporary:
         (arguments.folder or Path(temporary)).mkdir(exist_ok=True)
-        main(arguments.folder or Path(temporary), arguments.runs)
+        main(arguments.folder or Path(temporary), arguments.runs, arguments.stages)
