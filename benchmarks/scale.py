@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import torch
@@ -35,6 +36,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from scale_report import STAGES, document
 
+from synthspark.pipeline.featurize import ROW_GROUP_BYTES
 from synthspark.session import session
 from synthspark.synthesis.profiles import ProfileModel, drawn_block, drawn_rows, num_blocks
 from synthspark.training import loader
@@ -157,18 +159,18 @@ def living_cpu() -> float:
 def feed_share(folder: Path) -> dict[str, float]:
     """Rows per second of the largest feed, by Petastorm and by a bare scan of the same columns, in turns.
 
-    So many times over that it is too large to be held in memory, as only such a feed is read in every epoch.
+    So many times over that it is too large to be held in memory, as only such a feed is read in every epoch, and in the
+    row groups that featurize would give it.
     """
-    largest = max((folder / "lake" / "feeds").glob("*/run_id=scale"), key=lambda p: sum(map(_size, _parts(p))))
+    largest = max((folder / "lake" / "feeds").glob("*/run_id=scale"),
+                  key=lambda p: sum(f.stat().st_size for f in p.glob("*.parquet")))  # fmt: skip
     place = folder / "large_feed"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    once = ds.dataset(str(largest), format="parquet")
+    once = ds.dataset(str(largest), format="parquet").to_table()
     columns = once.schema.names
-    copies = math.ceil((loader.HELD_BYTES + 1) / (once.count_rows() * len(columns) * loader.BYTES_PER_VALUE))
-    for copy in range(copies):
-        for part in _parts(largest):
-            (place / f"{copy:05d}-{part.name}").hardlink_to(part)
+    copies = math.ceil((loader.HELD_BYTES + 1) / (len(once) * len(columns) * loader.BYTES_PER_VALUE))
+    group = ROW_GROUP_BYTES // (4 * len(columns))
+    ds.write_dataset(pa.concat_tables([once] * copies), place, format="parquet", min_rows_per_group=group,
+                     max_rows_per_group=group, max_rows_per_file=group)  # fmt: skip
     scan = ds.dataset(str(place), format="parquet")
     rows = scan.count_rows()
     torch.set_num_threads(1)
@@ -186,14 +188,6 @@ def feed_share(folder: Path) -> dict[str, float]:
         speeds.append(rows / seconds)
     return {"rows": rows, "columns": len(columns), "copies": copies, "batch": FEED_BATCH,
             "share": statistics.median(shares), "rows_per_s": statistics.median(speeds)}  # fmt: skip
-
-
-def _parts(feed: Path) -> list[Path]:
-    return sorted(feed.glob("*.parquet"))
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size
 
 
 def generated(running: SparkSession, folder: Path) -> dict[str, float]:

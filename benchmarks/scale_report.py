@@ -74,7 +74,7 @@ def _words(size: dict[str, Any]) -> str:
     return (
         "The bare job scans the events and sums up their quantities by user and item; its CPU seconds are those of a "
         "warm JVM, and are compared with those of the stages' tasks. The feed is the largest one, so many "
-        f"times over that it is too large to be held in memory (a smaller one is read once), read as batches of "
+        "times over that it is too large to be held in memory (a smaller one is read once), read as batches of "
         f"{feed['batch']} by one process ({feed['rows']:,} rows of {feed['columns']} columns, "
         f"{feed['rows_per_s']:,.0f} rows/s), against pyarrow reading the same columns in one thread. The generator is "
         f"that of the items ({made['rows']:,} rows, {made['rows_per_s']:,.0f} rows/s, written), against one plain "
