@@ -438,7 +438,7 @@ def parse_text(text: str, origin: str, overrides: list[str] | None = None) -> Co
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"configuration {origin}: not valid YAML: {error}") from error
+        raise ConfigError(f"configuration {origin}: not valid YAML: {_complaint(error)}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"configuration {origin}: expected sections such as 'lake' and 'source', found {text[:40]!r}")
     for override in overrides or []:
@@ -470,11 +470,18 @@ def _apply(data: dict[str, Any], override: str) -> None:
     for parent in parents:
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} is a value, not a section")
+            raise ConfigError(f"--set {key.strip()}: {parent!r} is a value, not a section")
     try:
         data[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override!r}: the value is not valid YAML: {error}") from error
+        raise ConfigError(f"--set {key.strip()}: the value is not valid YAML: {_complaint(error)}") from None
+
+
+def _complaint(error: yaml.YAMLError) -> str:
+    """What is wrong, and where; not the line itself, which may hold a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return type(error).__name__
+    return f"{error.problem} (line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1})"
 
 
 def _explain(problem: dict[str, Any]) -> str:
@@ -488,7 +495,7 @@ def _explain(problem: dict[str, Any]) -> str:
         return f"key {key!r} is missing"
     message = str(problem["msg"]).removeprefix("Value error, ")
     value = problem.get("input")
-    shown = "" if isinstance(value, dict) else f", found {value!r}"
+    shown = "" if isinstance(value, dict) else f", found {without_secrets(value, where[-1] if where else '')!r}"
     return f"{key}: {message}{shown}" if key else message
 
 

@@ -17,6 +17,8 @@ def without_secrets(value: Any, key: str = "") -> Any:
         return {name: without_secrets(inner, str(name)) for name, inner in value.items()}
     if isinstance(value, list):
         return [without_secrets(inner, key) for inner in value]
+    if SECRET_KEY.search(key) and value is not None:
+        return HIDDEN
     if not isinstance(value, str):
         return value
-    return HIDDEN if SECRET_KEY.search(key) else SECRET_IN_VALUE.sub(lambda m: f"{m[1] or ''}{HIDDEN}", value)
+    return SECRET_IN_VALUE.sub(lambda m: f"{m[1] or ''}{HIDDEN}", value)

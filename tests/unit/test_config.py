@@ -80,6 +80,26 @@ def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
         load(tmp_path / "b.yaml")
 
 
+def test_errors_do_not_show_what_may_be_a_secret(tmp_path: Path) -> None:
+    said = []
+    broken = {"path": "e", "columns": {"user_id": "u", "item_id": "i"}, "options": {"password": 12345}}
+    with pytest.raises(ConfigError) as error:
+        parse({"source": {"events": broken}})
+    said.append(str(error.value))
+    path = tmp_path / "c.yaml"
+    path.write_text("source: {events: {path: e, columns: {user_id: u, item_id: i}, event_type: view}}\n")
+    for override in ("spark.spark.hadoop.fs.s3a.secret.key=@12345", "lake.root.secret=12345"):
+        with pytest.raises(ConfigError) as error:
+            load(path, [override, "lake.root=x"] if "@" in override else ["lake.root=x", override])
+        said.append(str(error.value))
+    path.write_text("spark:\n  spark.hadoop.fs.s3a.secret.key: @12345\n")
+    with pytest.raises(ConfigError, match=r"not valid YAML: .*\(line 2, column 35\)") as error:
+        load(path)
+    said.append(str(error.value))
+    assert "options.password" in said[0] and "secret.key" in said[1] and "'root' is a value" in said[2]
+    assert not [words for words in said if "12345" in words]
+
+
 def test_the_fingerprint_sees_what_changes_results_only() -> None:
     base = parse(minimal()).fingerprint()
     assert parse(minimal(spark={"spark.master": "local[4]"})).fingerprint() == base
