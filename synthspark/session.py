@@ -20,7 +20,7 @@ REQUIRED = {
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
 """Environment of the driver and of the executors, where it says nothing else."""
 
-LOCAL = {
+LOCAL = {  # where the executors are the driver's own process
     "spark.driver.memory": "3g",
     "spark.sql.shuffle.partitions": "8",
     "spark.ui.enabled": "false",
@@ -42,14 +42,22 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
         os.environ.setdefault(name, value)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name)
-    under_submit = "SPARK_ENV_LOADED" in os.environ or SparkSession.getActiveSession() is not None
-    defaults = {} if under_submit else {"spark.master": "local[*]", **LOCAL}
     executors = {f"spark.executorEnv.{name}": os.environ[name] for name in THREADS}
-    for key, value in {**executors, **defaults, **settings, **REQUIRED}.items():
+    for key, value in {**executors, **defaults(settings), **settings, **REQUIRED}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    if is_local(spark):  # on a cluster its warnings are the only word of executors that do not come
+        spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def defaults(settings: Mapping[str, str]) -> dict[str, str]:
+    """Ours, on top of which the configuration's `settings` come; none where somebody else has decided."""
+    # Set wherever spark-submit runs a driver, in YARN's application master, too, which gets nothing else of it.
+    if "PYSPARK_GATEWAY_PORT" in os.environ or SparkSession.getActiveSession() is not None:
+        return {}
+    master = settings.get("spark.master", "local[*]")
+    return {"spark.master": master, **(LOCAL if _in_driver(master) else {})}
 
 
 @contextmanager
@@ -64,7 +72,10 @@ def session(app_name: str, settings: Mapping[str, str]) -> Iterator[SparkSession
 
 def is_local(spark: SparkSession) -> bool:
     """Whether the executors are threads of the driver's own process."""
-    master = str(spark.sparkContext.master)
+    return _in_driver(str(spark.sparkContext.master))
+
+
+def _in_driver(master: str) -> bool:
     return master == "local" or master.startswith("local[")
 
 
