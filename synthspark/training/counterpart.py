@@ -24,7 +24,6 @@ class Counterpart:
     """Factors and log popularity by index, and the drawing of negatives among the entities that have a factor."""
 
     def __init__(self, url: str, rank: int, device: torch.device = CPU) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="synthspark-factors-")
         fs, path = fsspec.core.url_to_fs(portable(url))
         files = [pq.ParquetFile(fs.open(f)) for f in sorted(fs.glob(f"{path}/*.parquet"))]
         columns = ["index", *[f"factor_{i:02d}" for i in range(rank)], "log_popularity"]
@@ -36,7 +35,9 @@ class Counterpart:
         if size == 0:
             raise TrainingError(f"factor table {url}: it has no row; featurize again")
         self.present = torch.from_numpy(np.sort(np.concatenate(present)).astype(np.int64))
-        table = np.memmap(Path(self._folder.name) / "factors", dtype=np.float32, mode="w+", shape=(size, rank + 1))
+        # No file is left when the process is killed: what is mapped stays when its name is gone.
+        with tempfile.TemporaryDirectory(prefix="synthspark-factors-") as folder:
+            table = np.memmap(Path(folder) / "factors", dtype=np.float32, mode="w+", shape=(size, rank + 1))
         for file in files:
             for batch in file.iter_batches(columns=columns):
                 table[batch.column(0).to_numpy()] = np.column_stack([c.to_numpy() for c in batch.columns[1:]])

@@ -10,12 +10,12 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pyspark.sql import SparkSession
 
-from synthspark.errors import TrainingError
+from synthspark.errors import SynthSparkError, TrainingError
 from synthspark.session import is_local
 from synthspark.training import storage
 from synthspark.training.launch import Launcher, slots
@@ -24,8 +24,8 @@ from synthspark.training.task import TrainingTask
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-EXECUTOR_SECONDS = 60
-"""How long the executors may take to come."""
+EXECUTOR_SECONDS = 300
+"""How long the executors may take to come: a cluster that grows, or replaces one that it lost, takes minutes."""
 LAUNCHES = 3
 """How often the processes are launched at most. Only what is killed, or lost another by that, is launched again."""
 EpochHook = Callable[[str, dict[str, Any]], None]
@@ -46,7 +46,7 @@ def train_all(
     seen = dict.fromkeys((t.output_url for t in tasks), 0)
     for launch in range(LAUNCHES):
         if not local:
-            _require_slots(spark, launcher, processes)
+            _await_slots(spark, launcher, processes)
         for url in _error_urls(tasks, processes):
             storage.remove(url)
         failure = _launched(launcher, tasks, threads, lambda: _report(tasks, seen, on_epoch))
@@ -79,7 +79,10 @@ def _launched(
     thread.start()
     while thread.is_alive():
         thread.join(POLL_SECONDS)
-        watch()
+        try:
+            watch()
+        except Exception as error:  # who only watches must not end the training: storage or a tracker may be away
+            log.warning("progress of training could not be shown: %s", error)
     return failure[0] if failure else None
 
 
@@ -89,30 +92,38 @@ def run_tasks(tasks: list[str], threads: int | None) -> None:
     threads: cores of a process; None for its share of the machine's.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read when torch is loaded; see session.build_session
+    task = TrainingTask.from_json(tasks[0])
+    try:
+        with _process_group(threads):
+            from synthspark.training.loop import train
+
+            for task in map(TrainingTask.from_json, tasks):
+                train(task)
+    except Exception as error:
+        words = {"message": str(error), "own": isinstance(error, SynthSparkError), "traceback": traceback.format_exc()}
+        storage.write(_error_url(task, int(os.environ.get("RANK", "0"))), json.dumps(words).encode())
+        raise
+
+
+@contextlib.contextmanager
+def _process_group(threads: int | None) -> Iterator[None]:
+    """PyTorch as every process needs it, and the processes known to each other where there are several."""
     import torch
     from torch import distributed as dist
 
-    from synthspark.training.loop import reproducibly, train
+    from synthspark.training.loop import reproducibly
 
-    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    share = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    torch.set_num_threads(threads or share)
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) // beside))
     reproducibly()
-    if world > 1:
-        dist.init_process_group(backend(torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    dist.init_process_group(backend(torch.cuda.device_count(), beside))
     try:
-        for text in tasks:
-            task = TrainingTask.from_json(text)
-            try:
-                train(task)
-            except Exception as error:
-                words = {"message": str(error), "own": isinstance(error, TrainingError),
-                         "traceback": traceback.format_exc()}  # fmt: skip
-                storage.write(_error_url(task, rank), json.dumps(words).encode())
-                raise
+        yield
     finally:
-        if world > 1:
-            dist.destroy_process_group()
+        dist.destroy_process_group()
 
 
 def backend(gpus: int, processes: int) -> str:
@@ -124,7 +135,13 @@ def backend(gpus: int, processes: int) -> str:
     return "gloo" if gpus < processes else "cpu:gloo,cuda:nccl"
 
 
-def _require_slots(spark: SparkSession, launcher: Launcher, processes: int) -> None:
+def check_slots(spark: SparkSession, processes: int) -> None:
+    """Raises TrainingError if the cluster cannot train: before a job has spent hours on what comes before."""
+    if not is_local(spark):
+        _await_slots(spark, Launcher(spark, processes, False), processes)
+
+
+def _await_slots(spark: SparkSession, launcher: Launcher, processes: int) -> None:
     """A barrier stage with more tasks than slots would wait for minutes, and fail in Spark's words."""
     if spark.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
         raise TrainingError("training needs all its processes at once, which Spark refuses with dynamic allocation; "
@@ -133,8 +150,10 @@ def _require_slots(spark: SparkSession, launcher: Launcher, processes: int) -> N
     while (found := slots(spark, launcher.profile)) < processes:
         if time.monotonic() > until:
             what = "GPUs" if launcher.use_gpu else "task slots"
-            raise TrainingError(f"train.processes: {processes}, but the cluster has {found} {what}; lower it, or ask "
-                                "for more executors")  # fmt: skip
+            raise TrainingError(
+                f"train.processes: {processes}, but the cluster has {found} {what}; ask for more executors "
+                "(spark.executor.instances), or begin a run with fewer processes"
+            )
         time.sleep(POLL_SECONDS)
 
 

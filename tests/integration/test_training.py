@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Generator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from synthspark.errors import TrainingError
 from synthspark.profiles.tokens import CategoryTokens, TokenEncoding
 from synthspark.training import TrainingTask, load_generator, loader, train_all
 from synthspark.training.artifacts import save_tokens
+from synthspark.training.counterpart import Counterpart
 from synthspark.training.loader import Shard, check_feed, steps_per_epoch
 from synthspark_models import BehaviourGenerator, RowGenerator
 
@@ -143,6 +145,29 @@ def test_private_training_says_what_it_spent_and_no_seed_gives_its_noise_away(
         assert 0 < said["epsilon"] < 20
         assert said["delta"] == 1e-4
     assert len({meta["sha256"] for meta in metas.values()}) == 2
+
+
+def test_who_watches_does_not_end_what_is_watched(spark: SparkSession, task: TrainingTask) -> None:
+    watched: list[int] = []
+
+    def on_epoch(_name: str, record: dict[str, Any]) -> None:
+        watched.append(record["epoch"])
+        raise ConnectionError("the tracker is away")
+
+    short = replace(task, epochs=2)
+    assert train_all(spark, [short], 1, on_epoch)[task.output_url]["history"][-1]["epoch"] == 2
+    assert watched
+
+
+def test_the_other_sides_factors_leave_no_file(
+    task: TrainingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even while they are used: a process that is killed clears nothing up."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    held = Counterpart(str(task.counterpart_url), RANK)
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert held.rows(torch.arange(4))[:, :RANK].tolist() == CENTRES.tolist()
 
 
 def test_a_failing_process_is_heard(spark: SparkSession, task: TrainingTask) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 from pyspark.ml.torch.distributor import TorchDistributor
 
-from synthspark.errors import TrainingError
-from synthspark.training import launch
+from synthspark.errors import ConfigError, TrainingError
+from synthspark.training import TrainingTask, distributor, launch
 from synthspark.training.distributor import backend
 
 
@@ -38,6 +39,28 @@ def test_a_worker_that_is_used_again_does_not_hand_on_the_gpu_of_its_last_task(
     on_task(monkeypatch, gpu=["7"])
     launch.run_file({}, "train.py")
     assert seen["CUDA_VISIBLE_DEVICES"] == "7"
+
+
+def words_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> dict[str, Any]:
+    """What a process that fails so leaves for the driver."""
+    task = TrainingTask(name="profile_items", network="gan", feed_url="none", num_rows=1, code_columns=["c"],
+                        cardinalities=[4], number_columns=[], output_url=f"file://{tmp_path}", epochs=1,
+                        batch_size=1)  # fmt: skip
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(distributor, "_process_group", fail)
+    with pytest.raises(type(error)):
+        distributor.run_tasks([task.to_json()], 1)
+    return dict(json.loads((tmp_path / "error-0.json").read_text()))
+
+
+def test_an_error_of_ours_is_not_taken_for_a_lost_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert words_left(tmp_path, monkeypatch, ConfigError("no GPU here"))["own"]
+    words = words_left(tmp_path, monkeypatch, RuntimeError("connection reset"))
+    assert not words["own"]
+    assert "connection reset" in words["traceback"]
 
 
 def test_two_processes_on_one_gpu_do_without_nccl() -> None:
