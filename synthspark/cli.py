@@ -53,10 +53,17 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 
 @cli.command()
 @_options
-@click.option("--resume", metavar="RUN_ID", help="Go on with a run after its last published stage.")
+@click.option(
+    "--resume",
+    metavar="RUN_ID",
+    help="Go on with a run after its last published stage; with the same --run-id beside it, begin it if need be.",
+)
 def run(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool, resume: str | None) -> None:
     """Run every stage, from the sources to the verdict."""
-    run_job(path, None, resume or run_id, list(overrides), verbose, resume=resume is not None)
+    if resume is not None and run_id not in (None, resume):
+        raise click.UsageError(f"--run-id {run_id} and --resume {resume} are two runs: name one")
+    chosen = run_id if resume is None else resume
+    run_job(path, None, chosen, list(overrides), verbose, resume=resume is not None, begin=run_id is not None)
 
 
 def _stage_command(stage: str, words: str) -> None:
@@ -285,9 +292,13 @@ for _name, _command in cli.commands.items():
 
 
 def run_job(
-    path: Path, stage: str | None, run_id: str | None, overrides: list[str], verbose: bool = False, resume: bool = False
-) -> None:
-    """What the commands and the spark-submit jobs share: `stage`, or all of them if None."""
+    path: Path, stage: str | None, run_id: str | None, overrides: list[str], verbose: bool = False,
+    resume: bool = False, begin: bool = True,
+) -> None:  # fmt: skip
+    """What the commands and the spark-submit jobs share: `stage`, or all of them if None.
+
+    resume: go on with the run; begin: unless there is none yet, which is an error otherwise.
+    """
     from synthspark import log
     from synthspark.config import load
 
@@ -303,11 +314,15 @@ def run_job(
         terminal.on_epoch(name, record)
         track_epoch(tracked, name, record)
 
-    with _context(config, stage, run_id, NEEDS, on_epoch) as context:
+    with (
+        _context(config, stage, run_id, NEEDS, on_epoch) as context,
+        context.lake.leased(context.run_id),
+    ):
         terminal.header(context)
         tracked = tracker(config, context.run_id)
         try:
             if stage is None:
+                resume = resume and not (begin and context.run_id not in context.lake.runs())
                 run_all(context, resume, lambda name: terminal.before(name, context.spark), terminal.after)
             else:
                 terminal.before(stage, context.spark)
@@ -324,10 +339,12 @@ def run_job(
 def _context(
     config: Any, stage: str | None, run_id: str | None, needs: dict[str, tuple[str, ...]], on_epoch: Callable[..., None]
 ) -> Iterator[Context]:
-    from synthspark.lake import Lake, new_run_id
+    from synthspark.lake import Lake, check_run_id, new_run_id
     from synthspark.pipeline.context import Context
     from synthspark.session import session
 
+    if run_id is not None:
+        check_run_id(run_id)
     with session(f"synthspark {stage or 'run'}", config.spark) as spark:
         lake = Lake(spark, config.lake.root, config.lake.format)
         if run_id is None:

@@ -9,10 +9,11 @@ shows nothing half-written either.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,14 +21,27 @@ from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.errors import LakeError, did_you_mean
 from synthspark.files import PART, Files
+from synthspark.lease import LEASE, leased, require_free
 from synthspark.memory import PeakMemory
 
+log = logging.getLogger(__name__)
+
 STAGES = ("clean", "featurize", "train", "synthesize", "recommend", "evaluate")
+DROP = "drop"
+"""In the name of what a dropped run's folders are moved to before they are deleted."""
 TABLE_DEPTH = 3
 """Folders from the root to `run_id=`, that one included, at most: a/b/run_id=R."""
 IMMOVABLE = frozenset({"iceberg"})
 """Formats whose tables hold their own place: after a rename they could not be read."""
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_run_id(run_id: str) -> None:
+    """Raises LakeError for what cannot name a run: an empty id, or `..`, would be a folder of other runs."""
+    if not RUN_ID.fullmatch(run_id):
+        raise LakeError(
+            f"run id {run_id!r}: use letters, digits, '.', '_' and '-', at most 100, and a letter or digit first"
+        )
 
 
 def new_run_id() -> str:
@@ -109,18 +123,37 @@ class Publication:
             self._names.append(folder)
 
     def commit(self) -> None:
-        """Move everything into its place, then record the stage; this and later stages count as undone until then."""
+        """Move everything into its place, then record the stage; this and later stages count as undone until then.
+
+        What the stage published before and does not now (its source is gone) goes. If a table cannot be moved, those
+        that were are moved back.
+        """
         lake = self._lake
+        before = (lake.record(self._run_id, self.stage) or {}).get("published", [])
+        moved: list[tuple[str, str]] = []
+
+        def move(source: str, target: str) -> None:
+            lake.rename(source, target)
+            moved.append((source, target))
+
         with lake.guarded(f"publishing stage {self.stage}"):
             self._unrecord()
-            for number, name in enumerate(n for n in self._names if n not in self._places):
-                final = lake.path(name, self._run_id)
-                if lake.exists(final):
-                    lake.rename(final, f"{self._staging}/_replaced/{number}")
-                lake.rename(f"{self._staging}/{name}", final)
-        record = {"stage": self.stage, "run_id": self._run_id, "published": self._names, "rows": self.rows}
-        lake.write_text(lake.record_path(self._run_id, self.stage), json.dumps({**record, **self.details}, indent=1))
-        self.discard()
+            try:
+                for number, name in enumerate(
+                    n for n in dict.fromkeys([*self._names, *before]) if n not in self._places
+                ):
+                    final = lake.path(name, self._run_id)
+                    if lake.exists(final):
+                        move(final, f"{self._staging}/_replaced/{number}")
+                    if name in self._names:
+                        move(f"{self._staging}/{name}", final)
+                record = {"stage": self.stage, "run_id": self._run_id, "published": self._names, "rows": self.rows}
+                lake.write_text(lake.record_path(self._run_id, self.stage),
+                                json.dumps({**record, **self.details}, indent=1))  # fmt: skip
+            except BaseException:
+                for source, target in reversed(moved):
+                    lake.rename(target, source)
+                raise
 
     def _unrecord(self) -> None:
         """Undo this and later stages: whoever is killed now leaves no record of tables that do not fit together."""
@@ -147,10 +180,12 @@ class Lake(Files):
 
     def path(self, name: str, run_id: str) -> str:
         """Where a run's table or folder is published, as a full URL: reports are no table, so theirs is plain."""
+        check_run_id(run_id)
         return f"{self.root}/{name}/{run_id}" if name == "reports" else f"{self.root}/{name}/run_id={run_id}"
 
     def record_path(self, run_id: str, stage: str) -> str:
         """Where the record of a published stage is."""
+        check_run_id(run_id)
         return f"{self.root}/runs/{run_id}/{stage}.json"
 
     @contextmanager
@@ -159,10 +194,6 @@ class Lake(Files):
 
         The record tells the peak memory of the block, too: it is written once, so that there is no moment without it.
         """
-        if not RUN_ID.fullmatch(run_id):
-            raise LakeError(
-                f"run id {run_id!r}: use letters, digits, '.', '_' and '-', at most 100, none of them first"
-            )
         staged = Publication(self, run_id, stage)
         try:
             with PeakMemory() as memory:
@@ -172,6 +203,15 @@ class Lake(Files):
         except BaseException:
             staged.abandon()
             raise
+        try:
+            staged.discard()
+        except LakeError as error:  # the stage is published; the next sweep of the run removes what is left
+            log.warning("%s", error)
+
+    def leased(self, run_id: str) -> AbstractContextManager[None]:
+        """The run is this driver's while the block runs; raises LakeError if another one is at work on it."""
+        check_run_id(run_id)
+        return leased(self, f"{self.root}/runs/{run_id}")
 
     def read(self, table: str, run_id: str, *, feed: bool = False) -> DataFrame:
         """A published table of a run."""
@@ -201,9 +241,17 @@ class Lake(Files):
                 )
 
     def runs(self) -> list[str]:
-        """Ids of the runs that have published anything, the newest last."""
-        found = sorted((s.getModificationTime(), s.getPath().getName()) for s in self.statuses(f"{self.root}/runs"))
-        return [str(name) for _, name in found]
+        """Ids of the runs that have begun, the one that something was last recorded of at the end.
+
+        By the times of files: those of folders are made up by object stores.
+        """
+        found = []
+        for folder in self.folders(f"{self.root}/runs"):
+            files = self.statuses(folder.toString())
+            times = [s.getModificationTime() for s in files if not s.getPath().getName().startswith(LEASE)]
+            if times and RUN_ID.fullmatch(folder.getName()):
+                found.append((max(times), str(folder.getName())))
+        return [name for _, name in sorted(found)]
 
     def latest_run(self, stage: str) -> str:
         """The newest run that has published `stage`; raises LakeError if there is none."""
@@ -214,7 +262,8 @@ class Lake(Files):
 
     def sweep(self, run_id: str) -> None:
         """Remove what killed stages of a run have left half-written; none of it was ever visible."""
-        left = re.compile(rf"{re.escape(run_id)}-({'|'.join(STAGES)})-[0-9a-f]{{8}}")
+        check_run_id(run_id)
+        left = re.compile(rf"{re.escape(run_id)}-({'|'.join((*STAGES, DROP))})-[0-9a-f]{{8}}")
         for path in self.folders(f"{self.root}/_staging"):
             if left.fullmatch(path.getName()):
                 self.delete(path.toString())
@@ -226,15 +275,18 @@ class Lake(Files):
     def drop(self, run_id: str) -> list[str]:
         """Take a run back and return what was removed, below the root; other runs are not touched.
 
-        Each folder is moved out of sight before it is deleted. Raises LakeError if there is no such run.
+        Each folder is moved out of sight before it is deleted. Raises LakeError if there is no such run, or if a driver
+        is at work on it.
         """
+        check_run_id(run_id)
+        require_free(self, f"{self.root}/runs/{run_id}")
         found = [f"runs/{run_id}"] if self.exists(f"{self.root}/runs/{run_id}") else []  # first: no record, no run
         found += self._folders_of(run_id)
         if not found:
             known = self.runs()
             raise LakeError(f"lake {self.root}: there is no run {run_id!r}.{did_you_mean(run_id, known)} "
                             f"`synthspark runs` lists the {len(known)} that there are.")  # fmt: skip
-        away = f"{self.root}/_staging/drop-{uuid.uuid4().hex[:8]}"
+        away = f"{self.root}/_staging/{run_id}-{DROP}-{uuid.uuid4().hex[:8]}"
         with self.guarded(f"dropping run {run_id}"):
             for number, name in enumerate(found):
                 self.rename(f"{self.root}/{name}", f"{away}/{number}")
@@ -244,8 +296,6 @@ class Lake(Files):
 
     def _folders_of(self, run_id: str) -> list[str]:
         """All of a run but its records: `<table>/run_id=<run>`, published or not, its report, its checkpoints."""
-        if not RUN_ID.fullmatch(run_id):
-            return []
         folders = [f"{folder}/{run_id}" for folder in ("reports", "_checkpoints")]
         found = [name for name in folders if self.exists(f"{self.root}/{name}")]
         tables = [""]

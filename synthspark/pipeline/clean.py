@@ -37,7 +37,7 @@ def clean(context: Context) -> StageReport:
     events = read_source(context.spark, config.source.events, "events")
     held: list[DataFrame] = []
     rejects: list[DataFrame] = []
-    with context.lake.publication(context.run_id, "clean") as staged:
+    with context.publication("clean") as staged:
         status = None
         for key, frame in frames.items():
             source = sources[key]
@@ -48,12 +48,12 @@ def clean(context: Context) -> StageReport:
             if key == "item_id":
                 status = item_status(classified)
         counted, seen = _counted(events, "events")
-        now = datetime.now(UTC).replace(tzinfo=None)
+        now = datetime.now(UTC)
         classified = classify_events(counted, status, event_rules(config), now).persist(STORAGE)
         held.append(classified)
         staged.write("clean/events", schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
         rejects.append(rejected(classified, "events"))
-        _account(report, staged, "events", seen, classified)
+        _account(report, staged, events, "events", seen, classified)
         staged.write("clean/rejects", reduce(DataFrame.unionByName, rejects))
         _check(report, staged)
         for frame in held:
@@ -69,7 +69,7 @@ def _entities(report: StageReport, staged: Publication, frame: DataFrame, rules:
     classified = classify_entities(counted, rules).persist(STORAGE)
     schema = schemas.entity_schema(rules.key, dict(rules.attributes))
     staged.write(f"clean/{name}", schemas.conform(kept(classified, schema.names), schema, f"clean/{name}"))
-    _account(report, staged, name, seen, classified)
+    _account(report, staged, frame, name, seen, classified)
     for attribute, found in attribute_findings(classified, rules.attributes).items():
         if found["unreadable"]:
             report.notes.append(f"{name}.{attribute}: {found['unreadable']} values cannot be read, and are null now")
@@ -88,9 +88,13 @@ def item_status(classified: DataFrame) -> DataFrame:
     return known.agg((~F.max(F.col("reason").isNull())).alias("filtered"))
 
 
-def _account(report: StageReport, staged: Publication, name: str, seen: Observation, classified: DataFrame) -> None:
+def _account(
+    report: StageReport, staged: Publication, source: DataFrame, name: str, seen: Observation, classified: DataFrame
+) -> None:
     reasons = reason_counts(classified)
     out, rows = staged.rows[f"clean/{name}"], int(seen.get["rows"])
+    if rows != out + sum(reasons.values()):  # Spark adds up twice what a lost executor had read: count for itself
+        rows = source.count()
     if out == 0:
         most = ", ".join(f"{r} ({n})" for r, n in reasons.items())
         raise SourceError(f"table source.{name}: all {rows} rows were rejected: {most}")

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from synthspark import __version__
 from synthspark.config import Config
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.feeds import factors_in
-from synthspark.lake import Lake
+from synthspark.lake import Lake, Publication
 from synthspark.recommend import EXACT_BLOCKS
 
 EVENTS_PER_BLOCK = 1_000_000
@@ -43,8 +45,19 @@ class Context:
         return self.lake.read(table, self.run_id, feed=feed)
 
     def has(self, table: str) -> bool:
-        """Whether this run has published a table."""
-        return self.lake.exists(self.lake.path(table, self.run_id))
+        """Whether this run has published a table or folder: by the records, as a folder may be of a time before."""
+        return any(table in record.get("published", ()) for record in self.lake.records(self.run_id).values())
+
+    @contextmanager
+    def publication(self, stage: str) -> Iterator[Publication]:
+        """The lake's, whose record tells what the stage was made by."""
+        with self.lake.publication(self.run_id, stage) as staged:
+            staged.details.update(self.made_by())
+            yield staged
+
+    def made_by(self) -> dict[str, str]:
+        """What decides over a stage's tables, besides its sources."""
+        return {"configuration": self.config.fingerprint(), "version": __version__}
 
     def record(self, stage: str) -> dict[str, Any]:
         """What an earlier stage of this run recorded."""

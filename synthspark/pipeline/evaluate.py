@@ -18,7 +18,7 @@ from synthspark.pipeline.train import checkpoints
 def evaluate(context: Context) -> StageReport:
     """Publish reports/metrics.json: every arm on every slice, and the verdict."""
     config, report = context.config.evaluate, StageReport()
-    with context.lake.publication(context.run_id, "evaluate") as staged:
+    with context.publication("evaluate") as staged:
         rows: list[MetricRow] = []
         results: dict[str, list[Results]] = {}
         for protocol in config.protocols:

@@ -47,7 +47,7 @@ def plan(context: Context) -> Iterator[str]:
         if key == "item_id":
             known = item_status(classify_entities(frame, rules))
     events = read_source(context.spark, config.source.events, "events")
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = datetime.now(UTC)
     rows = events.count()
     yield f"events: {rows:,} rows of {config.source.events.path or config.source.events.table}"
     yield from _rejected(classify_events(events.limit(LOOKED), known, event_rules(config), now), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from synthspark.errors import ConfigError
+from synthspark.errors import ConfigError, LakeError, did_you_mean
 from synthspark.lake import STAGES
 from synthspark.pipeline.clean import clean
 from synthspark.pipeline.context import Context, StageReport
@@ -15,6 +15,7 @@ from synthspark.pipeline.recommend import recommend
 from synthspark.pipeline.report import report_path, write_report
 from synthspark.pipeline.synthesize import synthesize
 from synthspark.pipeline.train import checkpoints, train
+from synthspark.training import check_slots
 
 FUNCTIONS: dict[str, Callable[[Context], StageReport]] = {
     "clean": clean,
@@ -43,11 +44,8 @@ def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport
     """
     context.lake.check_writable()
     context.lake.require(context.run_id, NEEDS[stage])
-    _same_configuration(context, resume)
-    if resume:
-        context.lake.sweep(context.run_id)
-    else:
-        context.lake.delete(checkpoints(context))
+    context.lake.sweep(context.run_id)
+    _begin(context, resume)
     try:
         report = FUNCTIONS[stage](context)
     finally:
@@ -58,26 +56,45 @@ def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport
     return report
 
 
-def _same_configuration(context: Context, resume: bool) -> None:
-    """A run that goes on must be configured as it began: its tables would not fit together. Raises ConfigError."""
+def _begin(context: Context, resume: bool) -> None:
+    """Note what the run goes on with; checkpoints of another configuration, or of before a fresh start, are removed."""
     path, now = context.lake.record_path(context.run_id, "configuration"), context.config.fingerprint()
-    began = json.loads(context.lake.read_text(path))["fingerprint"] if context.lake.exists(path) else None
-    if began == now:  # not written again: there would be a moment without it
-        return
-    if resume and began is not None:
-        raise ConfigError(
-            f"run {context.run_id!r} began with another configuration (fingerprint {began}, now {now}): undo the "
-            "change, or start a new run by leaving out --resume and --run-id"
-        )
-    context.lake.write_text(path, json.dumps({"fingerprint": now}))
+    before = json.loads(context.lake.read_text(path))["fingerprint"] if context.lake.exists(path) else None
+    if not resume or before != now:
+        context.lake.delete(checkpoints(context))
+    if before != now:  # else not written again: there would be a moment without it
+        context.lake.write_text(path, json.dumps({"fingerprint": now}))
+
+
+def check_resumable(context: Context) -> None:
+    """Raises ConfigError if a published stage was made otherwise than the next ones would be; LakeError without a run.
+
+    Its tables would not fit theirs.
+    """
+    lake, known = context.lake, context.lake.runs()
+    if context.run_id not in known:
+        raise LakeError(f"lake {lake.root}: there is no run {context.run_id!r} to go on with."
+                        f"{did_you_mean(context.run_id, known)} `synthspark runs` lists them.")  # fmt: skip
+    now = context.made_by()
+    for stage, record in lake.records(context.run_id).items():
+        for what, value in now.items():
+            if record.get(what, value) != value:  # records of versions before this one do not tell
+                raise ConfigError(
+                    f"run {context.run_id!r}: stage {stage} was published with another {what} ({record[what]}, now "
+                    f"{value}). Undo the change, publish the stage anew by `synthspark {stage} --run-id "
+                    f"{context.run_id}`, or start a new run by leaving out --resume and --run-id"
+                )
 
 
 def run_all(
     context: Context, resume: bool, before: Callable[[str], None], after: Callable[[str, StageReport | None], None]
 ) -> None:
     """Every stage in order. With `resume`, those that this run has published are skipped (their report is None)."""
-    if resume:  # here, too: where all is published no stage would
-        context.lake.sweep(context.run_id)
+    if resume:
+        check_resumable(context)
+        context.lake.sweep(context.run_id)  # here, too: where all is published no stage would
+    if not (resume and context.lake.record(context.run_id, "train")):
+        check_slots(context.spark, context.config.train.processes)
     for stage in STAGES:
         before(stage)
         published = resume and context.lake.record(context.run_id, stage) is not None

@@ -50,7 +50,7 @@ class Side:
 def synthesize(context: Context) -> StageReport:
     """Publish synthetic/users, items and events in the clean schemas."""
     config, report = context.config.synthesize, StageReport()
-    with context.lake.publication(context.run_id, "synthesize") as staged:
+    with context.publication("synthesize") as staged:
         items = _side(context, staged, "item_id", config.items, config.cold_items, report)
         users = _side(context, staged, "user_id", config.users, config.cold_users, report)
         for side in (items, users):
@@ -74,8 +74,9 @@ def synthesize(context: Context) -> StageReport:
 
 def model_meta(context: Context, name: str) -> dict[str, Any] | None:
     """model.json of a generator that this run has trained."""
-    path = f"{context.lake.path(f'models/{name}', context.run_id)}/model.json"
-    return dict(json.loads(context.lake.read_text(path))) if context.lake.exists(path) else None
+    if not context.has(f"models/{name}"):
+        return None
+    return dict(json.loads(context.lake.read_text(f"{context.lake.path(f'models/{name}', context.run_id)}/model.json")))
 
 
 def _side(context: Context, staged: Publication, key: str, count: int, cold: bool, report: StageReport) -> Side:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from synthspark.errors import SourceError
 
 pytestmark = pytest.mark.spark
 
-NOW = datetime(2024, 6, 1)
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
 SCHEMA = "`Käufer id` string, item string, kind string, `when` string, qty double, `p.rice` double"
 COLUMNS = {
     "user_id": ColumnSource("Käufer id"),

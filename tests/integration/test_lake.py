@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 
 from synthspark.cli import cli
 from synthspark.config import parse
@@ -19,6 +22,7 @@ from synthspark.pipeline.run import run_all, run_stage
 from synthspark.pipeline.sources import read_source
 
 pytestmark = pytest.mark.spark
+SOURCE = {"events": {"path": "none", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "purchase"}}
 
 
 @pytest.fixture
@@ -81,9 +85,88 @@ def test_dropping_an_unknown_run_names_the_nearest(lake: Lake) -> None:
     before = files(lake)
     with pytest.raises(LakeError, match="no run '20260101T120000-ab12ce'. Did you mean '20260101T120000-ab12cd'"):
         lake.drop("20260101T120000-ab12ce")
-    with pytest.raises(LakeError, match="there is no run"):
-        lake.drop("../20260101T120000-ab12cd")
     assert files(lake) == before
+
+
+@pytest.mark.parametrize("run_id", ["", ".", "..", "../clean", "a/b", "-a", "a" * 101])
+def test_what_cannot_name_a_run_touches_nothing(lake: Lake, run_id: str) -> None:
+    publish(lake, "a", "clean")
+    before = files(lake)
+    context = Context(lake.spark, lake, parse({"source": SOURCE}), run_id)
+    for attempt in (
+        lambda: lake.drop(run_id),
+        lambda: lake.sweep(run_id),
+        lambda: publish(lake, run_id, "clean"),
+        lambda: run_stage(context, "clean"),
+        lambda: run_all(context, True, lambda _: None, lambda *_: None),
+    ):
+        with pytest.raises(LakeError, match="run id .*: use letters|there is no run .* to go on with"):
+            attempt()
+    assert files(lake) == before
+
+
+def test_a_table_that_cannot_be_moved_leaves_those_of_before(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def attempt(number: int) -> None:
+        with lake.publication("a", "clean") as staged:
+            staged.write("clean/x", rows(lake, number))
+            staged.write("clean/y", rows(lake, number))
+
+    attempt(1)
+    whole = lake.rename
+
+    def rename(source: str, target: str) -> None:
+        if source.endswith("clean/y") and "_staging" in source:
+            raise LakeError("no quota")
+        whole(source, target)
+
+    monkeypatch.setattr(lake, "rename", rename)
+    with pytest.raises(LakeError, match="no quota"):
+        attempt(2)
+    assert lake.record("a", "clean") is None
+    assert [lake.read(f"clean/{t}", "a").collect()[0]["n"] for t in ("x", "y")] == [1, 1]
+    assert not [f for f in files(lake) if f.startswith("_staging")]
+
+
+def test_what_a_stage_no_longer_publishes_is_gone(lake: Lake) -> None:
+    context = Context(lake.spark, lake, parse({"source": SOURCE}), "a")
+    with lake.publication("a", "clean") as staged:
+        staged.write("clean/events", rows(lake, 1))
+        staged.write("clean/users", rows(lake, 1))
+    lake.write_text(f"{lake.path('clean/items', 'a')}/part", "of a stage that was killed")
+    assert [context.has(f"clean/{t}") for t in ("events", "users", "items")] == [True, True, False]
+    with lake.publication("a", "clean") as staged:
+        staged.write("clean/events", rows(lake, 2))
+    assert [context.has(f"clean/{t}") for t in ("events", "users", "items")] == [True, False, False]
+    assert not lake.exists(lake.path("clean/users", "a"))
+
+
+def test_a_stage_stays_published_when_clearing_up_fails(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = lake.delete
+
+    def delete(path: str) -> None:
+        if lake.record("a", "clean") is not None:
+            raise LakeError("storage is away")
+        whole(path)
+
+    with lake.publication("a", "clean") as staged:
+        staged.write("clean/table", rows(lake, 1))
+        monkeypatch.setattr(lake, "delete", delete)
+    assert lake.record("a", "clean") is not None
+    assert lake.read("clean/table", "a").count() == 1
+
+
+def test_the_newest_run_is_the_one_last_recorded_whatever_its_name_and_its_folders_time(lake: Lake) -> None:
+    for run_id in ("b", "a"):
+        publish(lake, run_id, "clean")
+    lake.write_text(f"{lake.root}/runs/c/lease.json", "{}")  # begun, and nothing recorded
+    root = Path(lake.root.removeprefix("file:"))
+    for run_id, seconds in (("a", 2_000), ("b", 1_000)):
+        for path in (root / "runs" / run_id).iterdir():
+            os.utime(path, (seconds, seconds))
+    for run_id in ("a", "b"):  # as an object store makes them up
+        os.utime(root / "runs" / run_id, (3_000, 3_000))
+    assert lake.runs() == ["b", "a"]
+    assert lake.latest_run("clean") == "a"
 
 
 def test_whoever_is_killed_while_publishing_again_leaves_no_record_of_a_mixture(
@@ -131,6 +214,28 @@ def test_a_record_is_written_once_so_that_there_is_no_moment_without_it(
         assert record["peak_bytes"] == report.peak_bytes
         assert (lake.record_path("a", "clean") in deleted) == resume  # that of the time before, before it is replaced
         assert lake.record_path("a", "configuration") not in deleted
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_clean_knows_the_future_in_every_zone_and_the_rows_that_a_lost_executor_had_counted(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    now = datetime.now(UTC)
+    times = [f"{now + timedelta(hours=h):%Y-%m-%d %H:%M:%S}" for h in (-1, 1)]
+    (tmp_path / "events.csv").write_text("user_id,item_id,ts\n" + "".join(f"u,i,{t}\n" for t in times))
+    source = {"events": {"path": str(tmp_path / "events.csv"), "format": "csv", "options": {"header": "true"},
+                         "columns": {"user_id": "user_id", "item_id": "item_id", "ts": "ts"},
+                         "event_type": "purchase"}}  # fmt: skip
+    context = Context(lake.spark, lake, parse({"source": source}), "a")
+    monkeypatch.setattr(Observation, "get", property(lambda _: {"rows": 3}))
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        report = run_stage(context, "clean")
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert report.tables["events"] == {"rows in": 2, "kept": 1, "rejected: future_timestamp": 1}
 
 
 def test_what_a_killed_stage_left_is_swept_away_and_nothing_else(lake: Lake) -> None:
