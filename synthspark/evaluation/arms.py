@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from synthspark.evaluation.bootstrap import GroupSums, group_sums, interval, resampled_means
 from synthspark.evaluation.gate import Difference
 from synthspark.evaluation.ranking import covered_items, metric_columns, user_metrics
-from synthspark.evaluation.split import Slice, Split, truth
+from synthspark.evaluation.split import ASIDE, Slice, Split, truth
 from synthspark.retrieval import top_k
 
 
@@ -65,11 +65,12 @@ def ranked(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k: in
         F.col("user_index").alias("query_index"), F.coalesce(known, fallback).alias("vector"), F.lit(k).alias("k"),
         "exclude",
     )  # fmt: skip
-    items = split.items.join(item_vectors, on="item_index", how="left").join(popularity, on="item_index", how="left")
+    judged = split.items.where(F.col("role") != ASIDE)
+    items = judged.join(item_vectors, on="item_index", how="left").join(popularity, on="item_index", how="left")
     bought = F.array(F.coalesce("popularity", F.lit(0.0).cast("float")))
     vector = F.concat(F.coalesce("vector", nothing), bought).alias("vector")
     targets = items.crossJoin(width).select(F.col("item_index").alias("target_index"), "role", vector)
-    roles = sorted(r["role"] for r in split.items.select("role").distinct().collect())
+    roles = sorted(r["role"] for r in judged.select("role").distinct().collect())
     lists = [top_k(queries, targets.where(F.col("role") == r).drop("role")).withColumn("role", F.lit(r)) for r in roles]
     named = reduce(DataFrame.unionByName, lists)
     return named.withColumnsRenamed({"query_index": "user_index", "target_index": "item_index"})
@@ -166,14 +167,14 @@ def metric_rows(
 def paired_difference(
     real: Sequence[GroupSums], product: Sequence[GroupSums], ks: Sequence[int], column: str, resamples: int, seed: int
 ) -> Difference:
-    """The product less real alone, averaged over the seeds' splits (one entry per seed), paired by seed and user."""
+    """The product less real alone, averaged over the seeds' splits (one entry per seed), paired by seed and user.
+
+    The splits are of the same users: a resample draws these once, for all splits, as drawing them for each split apart
+    would take what a user does in several splits for the luck of several users.
+    """
     place = metric_columns(ks).index(column)
-    drawn = [
-        resampled_means([r, p], resamples, seed + i)[:, :, place]
-        for i, (r, p) in enumerate(zip(real, product, strict=True))
-    ]
-    samples = np.mean([d[:, 1] - d[:, 0] for d in drawn], axis=0)
-    low, high = interval(samples)
+    drawn = resampled_means([*real, *product], resamples, seed)[:, :, place]
+    low, high = interval((drawn[:, len(real) :] - drawn[:, : len(real)]).mean(axis=1))
     means = [(r.means()[place], p.means()[place]) for r, p in zip(real, product, strict=True)]
     return Difference(
         float(sum(m[0] for m in means) / len(means)), float(sum(m[1] for m in means) / len(means)), low, high

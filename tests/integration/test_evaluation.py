@@ -148,14 +148,16 @@ def test_ranking_by_roles_and_merging_gives_what_one_ranking_gives(spark: SparkS
         spark.createDataFrame([(u, i) for u in known for i in known[u]], pairs),
         spark.createDataFrame([(u, int(i)) for u in asked for i in asked[u]], pairs),
         spark.createDataFrame([(u, WARM) for u in range(6)], "user_index int, role string"),
-        spark.createDataFrame([(i, COLD if i < 8 else WARM) for i in range(20)], "item_index int, role string"),
-    )
+        spark.createDataFrame([(i, COLD if i < 8 else WARM if i < 20 else ASIDE) for i in range(23)],
+                              "item_index int, role string"),
+    )  # fmt: skip
 
     def vectors(table: np.ndarray, name: str, unknown: int) -> DataFrame:
         found = [(n, row.tolist()) for n, row in enumerate(table) if n != unknown]
         return spark.createDataFrame(found, f"{name} int, vector array<float>")
 
     lists = ranked(split, vectors(users, "user_index", 5), vectors(items, "item_index", 3), 5).persist()
+    assert {r["role"] for r in lists.select("role").distinct().collect()} == {COLD, WARM}, "what nobody asks for"
     results = measure(questions(split, SLICES["cold_item"]), lists, [5])
     items[3] = 0  # what ALS never saw scores 0
     popularity = Counter(i for seen in known.values() for i in seen)

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthspark.evaluation.arms import SliceResult, averaged
+from synthspark.evaluation.arms import SliceResult, averaged, paired_difference
 from synthspark.evaluation.bootstrap import GroupSums, interval, resampled_means
 from synthspark.evaluation.gate import Difference, Verdict, together, verdict
+from synthspark.evaluation.ranking import metric_columns
 from synthspark.pipeline.audience import Placing
 from synthspark.pipeline.tuning import Trial, best, trial_density
 
@@ -33,6 +34,23 @@ def test_a_paired_difference_is_narrower_than_its_parts() -> None:
     low, high = interval(samples[:, 1] - samples[:, 0])
     assert low == pytest.approx(0.1)
     assert high == pytest.approx(0.1)
+
+
+def test_splits_of_the_same_users_are_not_taken_for_more_users() -> None:
+    rng = np.random.default_rng(0)
+    real, made = (sums(list(rng.normal(mean, 1, 400))) for mean in (0.0, 0.1))
+    arms = [np.zeros((400, len(metric_columns([5])))) for _ in range(2)]
+    for whole, one in zip(arms, (real, made), strict=True):
+        whole[:] = one.sums
+    once = [[GroupSums(whole, np.ones(400))] for whole in arms]
+    alone = paired_difference(once[0], once[1], [5], "ndcg_5", 500, 0)
+    thrice = paired_difference(once[0] * 3, once[1] * 3, [5], "ndcg_5", 500, 0)
+    assert (thrice.low, thrice.high) == pytest.approx((alone.low, alone.high))
+    # Of other users each, splits do tell more.
+    there = [np.roll(np.repeat([1.0, 0.0], [400, 800]), 400 * i) for i in range(3)]
+    apart = [[GroupSums(np.tile(whole, (3, 1)) * mine[:, None], mine) for mine in there] for whole in arms]
+    several = paired_difference(apart[0], apart[1], [5], "ndcg_5", 500, 0)
+    assert several.high - several.low == pytest.approx((alone.high - alone.low) / 3**0.5, rel=0.15)
 
 
 def test_the_gate() -> None:
