@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ _CANDIDATES = "query_index int, target_index int, score float"
 
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
 Kernel = Callable[[Floats, Floats], Floats]
 """Scores (Q, T) of query rows (Q, n) against target rows (T, n)."""
 
@@ -88,14 +90,40 @@ def _packed(df: DataFrame, index: str, size: int, columns: list[str], name: str)
     return df.groupBy(F.floor(F.col(index) / size).alias(f"{name}_block")).agg(rows).select(name)
 
 
+class _Best(NamedTuple):
+    """The best targets so far of the queries of a block: its rows, in no order that matters."""
+
+    row: Ints
+    """Of the query within its block."""
+    target: Ints
+    score: Floats
+
+    def among(self, k: Ints) -> _Best:
+        """The best `k` of each query, k: (Q,); among equal ones the smaller index."""
+        order = np.lexsort((self.target, -self.score, self.row))
+        row = self.row[order]
+        kept = order[np.arange(len(row)) - np.searchsorted(row, row) < k[row]]
+        return _Best(self.row[kept], self.target[kept], self.score[kept])
+
+    def and_those(self, other: _Best) -> _Best:
+        """Both together."""
+        return _Best(*(np.concatenate(both) for both in zip(self, other, strict=True)))
+
+
 def _score_blocks(batches: Iterable[pa.RecordBatch], draw: Draw | None, kernel: Kernel) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        for row in range(batch.num_rows):
-            queries, targets = batch.column("q")[row].values, batch.column("t")[row].values
-            yield _best_of_pair(queries, targets, draw, kernel)
+    """Spark pairs a block of queries with many of targets in a row: what leaves the worker is the best of them all."""
+    pairs = ((batch.column("q")[row].values, batch.column("t")[row].values)
+             for batch in batches for row in range(batch.num_rows))  # fmt: skip
+    for query_index, group in groupby(pairs, key=lambda pair: tuple(_numpy(pair[0].field("query_index")))):
+        held: _Best | None = None
+        for queries, targets in group:
+            found, k = _best_of_pair(queries, targets, draw, kernel), _numpy(queries.field("k"))
+            held = found if held is None else held.and_those(found).among(k)
+        assert held is not None
+        yield _candidates(np.asarray(query_index, np.int32)[held.row], held.target, held.score)
 
 
-def _best_of_pair(queries: Any, targets: Any, draw: Draw | None, kernel: Kernel) -> pa.RecordBatch:
+def _best_of_pair(queries: Any, targets: Any, draw: Draw | None, kernel: Kernel) -> _Best:
     """One block of queries against one block of targets: at most k rows per query."""
     target_index = _numpy(targets.field("target_index"))
     scores = kernel(_matrix(queries.field("vector")), _matrix(targets.field("vector")))
@@ -105,17 +133,12 @@ def _best_of_pair(queries: Any, targets: Any, draw: Draw | None, kernel: Kernel)
         scores = logits + _gumbel(scores, draw.seed, query_index, target_index)
     _hide(scores, target_index, queries.field("exclude"))
     k = np.minimum(_numpy(queries.field("k")), len(target_index))
-    widest = int(k.max(initial=0))
-    if widest == 0:
-        return _candidates(*(np.empty(0, t) for t in (np.int32, np.int32, np.float32)))
-    threshold = np.partition(scores, -widest, axis=1)[:, -widest, None]
+    threshold = np.full((len(k), 1), np.inf, np.float32)
+    for width in np.unique(k[k > 0]):
+        asked = k == width
+        threshold[asked] = np.partition(scores[asked], -width, axis=1)[:, -width, None]
     rows, places = np.nonzero((scores >= threshold) & np.isfinite(scores))  # with all ties of the last one
-    found = scores[rows, places]
-    order = np.lexsort((places, -found, rows))  # places are in index order, as the block is sorted
-    rows, places, found = rows[order], places[order], found[order]
-    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    kept = rank < k[rows]
-    return _candidates(query_index[rows[kept]], target_index[places[kept]], found[kept])
+    return _Best(rows.astype(np.int32), target_index[places], scores[rows, places]).among(k)
 
 
 def _gumbel(scores: Floats, seed: int, query: npt.NDArray[Any], target: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

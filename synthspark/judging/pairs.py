@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.indexing import uniform
@@ -33,6 +33,10 @@ class LabelledFeatures(NamedTuple):
 
 
 PAIR = ("user_index", "item_index")
+LONG, MARGIN = 4, 64
+"""Times as many items as it may show from which on a history is thinned beforehand; items to spare."""
+CELLS = 1 << 23
+"""Candidates x items of the history that a worker compares at once: 32 MB per array."""
 MERIT = "merit"
 """What pairs are chosen by: the judge's probability, or the generator's score where nobody judges."""
 
@@ -87,11 +91,25 @@ def pair_rows(
     asked = pairs.join(said, on="item_index", how="inner").join(items, on="item_index", how="inner")
     fields = ("item_index", "score", "norm", "log_activity", "codes", "numbers", *label)
     candidates = asked.groupBy("user_index").agg(F.sort_array(F.collect_list(F.struct(*fields))).alias("candidates"))
-    order = F.xxhash64("item_index").alias("order")
-    owned = history.join(items, on="item_index", how="inner").groupBy("user_index").agg(
-        F.slice(F.sort_array(F.collect_list(F.struct(order, "item_index", "codes", "numbers"))), 1, max_history)
-        .alias("history"))  # fmt: skip
+    order = F.xxhash64("item_index")
+    shown = F.struct(order.alias("order"), "item_index", "codes", "numbers")
+    known = _thinned(history, order, max_history).join(items, on="item_index", how="inner")
+    owned = known.groupBy("user_index").agg(
+        F.slice(F.sort_array(F.collect_list(shown)), 1, max_history).alias("history")
+    )
     return candidates.join(owned, on="user_index", how="left")
+
+
+def _thinned(history: DataFrame, order: Column, most: int) -> DataFrame:
+    """`history` without most of what a long one shows nothing of anyway: the `most` items that are first by `order`
+    are among those that stay, but for one chance in millions. So no user is too large for a row.
+    """
+    size = history.groupBy("user_index").agg(F.count(F.lit(1)).alias("_size"))
+    long = F.broadcast(size.where(F.col("_size") > LONG * most))
+    joined = history.join(long, on="user_index", how="left")
+    share = order.cast("double") / 2.0**64 + 0.5
+    few = F.col("_size").isNull() | (share < (2.0 * most + MARGIN) / F.col("_size"))
+    return joined.where(few).drop("_size")
 
 
 def training_rows(rows: DataFrame, table: PairTable, stats: ItemStatistics) -> LabelledFeatures:
@@ -143,11 +161,14 @@ def _over_users(
     def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in range(batch.num_rows):
-                candidates = batch.column("candidates")[row].values
-                owned = batch.column("history")[row].values
-                proposal = Proposal(*(_numpy(candidates.field(n)) for n in ("score", "norm", "log_activity")))
-                features = pair_features(table, stats, _items(owned, table), _items(candidates, table), proposal)
-                yield handle(batch.column("user_index")[row].as_py(), candidates, features)
+                everything = batch.column("candidates")[row].values
+                owned = _items(batch.column("history")[row].values, table)
+                size = max(1, CELLS // max(len(owned.codes), 1))
+                for first in range(0, len(everything), size):
+                    candidates = everything[first : first + size]
+                    proposal = Proposal(*(_numpy(candidates.field(n)) for n in ("score", "norm", "log_activity")))
+                    features = pair_features(table, stats, owned, _items(candidates, table), proposal)
+                    yield handle(batch.column("user_index")[row].as_py(), candidates, features)
 
     return apply
 

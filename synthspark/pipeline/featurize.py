@@ -30,7 +30,7 @@ Write = Callable[..., object]
 def featurize(context: Context) -> StageReport:
     """Read clean, publish features, factors and feeds."""
     config, report = context.config, StageReport()
-    with context.lake.publication(context.run_id, "featurize") as staged:
+    with context.publication("featurize") as staged:
         events = context.read("clean/events")
         pairs = staged.keep("pairs", pair_statistics(events, config.events.weights, config.events.half_life_days))
         report.rows_in = context.record("clean")["rows"]["clean/events"]
@@ -137,7 +137,7 @@ def _features(
     table = encoded.join(behaviour, on=key, how="left").select(
         key, f"{key.removesuffix('_id')}_index", *fitted.code_columns, *fitted.number_columns, *filled
     )
-    write_feed(context, staged.write, f"features/{side}", table, _declared_rows(context, side))
+    write_feed(context, staged.write, f"features/{side}", table, max(_declared_rows(context, side), seen.count()))
     staged.write_json(f"features/encoding_{side}/encoding.json", fitted.to_json())
     report.tables.setdefault("features", {})[side] = staged.rows[f"features/{side}"]
     if fitted.encoders:  # a profile is learned from those who have one, not from ids seen in events only

@@ -58,7 +58,8 @@ def train_judge(
     asked = staged.keep("judge/asked", scored(labelled, shop.users, made))
     seen = open_pairs(context, shop.pairs)
     stats = item_statistics(warm.where(~folded(context)), seen, table)
-    rows = pair_rows(asked, made, shop.items, seen, table, config.max_history)
+    history = seen.join(asked.select("user_index").distinct(), on="user_index", how="left_semi")
+    rows = pair_rows(asked, made, shop.items, history, table, config.max_history)
     learned = training_rows(rows, table, stats)
     judge = fit_judge(config, learned, table.feature_names, seed)
     if judge is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -32,7 +33,7 @@ SMALLEST_FEED = 8
 def train(context: Context) -> StageReport:
     """Publish models/<name> for each generator that the data allows; says which it does without."""
     report = StageReport()
-    with context.lake.publication(context.run_id, "train") as staged:
+    with context.publication("train") as staged:
         work, tasks = checkpoints(context), make_tasks(context, report)
         if not tasks:
             raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
@@ -92,7 +93,9 @@ def _judge(context: Context, staged: Publication, model_url: str, meta: dict[str
     folder = f"{checkpoints(context)}/{JUDGE}"
     items = context.read("features/items", feed=True)
     cold = items.where(F.col("breadth") < context.config.features.min_item_users)
-    found = train_judge(context, staged, published_shop(context), model_url, meta, folder, cold)
+    shop = published_shop(context)
+    shop = replace(shop, pairs=staged.keep("judge/pairs", shop.pairs))  # read a dozen times
+    found = train_judge(context, staged, shop, model_url, meta, folder, cold)
     if found is None:
         report.notes.append(f"{JUDGE} is not trained: its fold of the warm items is too small (judge.min_fold_items); "
                             "the generator's own ranking decides")  # fmt: skip

@@ -24,6 +24,7 @@ from synthspark.judging import (
     labelled_pairs,
     load_judge,
     pair_rows,
+    pairs,
     save_judge,
     training_rows,
 )
@@ -114,6 +115,26 @@ def test_a_user_shows_no_more_than_the_longest_history(world: dict[str, DataFram
     rows = pair_rows(asked, world["made"], world["items"], world["open"], TABLE, max_history=4).collect()
     assert rows
     assert all(len(r.history) == 4 for r in rows)
+
+
+def test_long_histories_and_many_candidates_do_not_change_what_is_seen(
+    world: dict[str, DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A history is thinned before it is gathered, and candidates are compared some at a time."""
+    asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumn("score", F.lit(0.5).cast("float"))
+    stats = item_statistics(world["items"], world["open"], TABLE)
+    found, kept = [], []
+    for long, margin, cells in ((4, 64, 1 << 23), (1, 5, 7)):
+        for name, value in (("LONG", long), ("MARGIN", margin), ("CELLS", cells)):
+            monkeypatch.setattr(pairs, name, value)
+        order = F.xxhash64("item_index")
+        kept.append(pairs._thinned(world["open"], order, 2).groupBy("user_index").count().toPandas()["count"].max())
+        rows = pair_rows(asked, world["made"], world["items"], world["open"], TABLE, 2)
+        assert {len(r.history) for r in rows.collect()} == {2}
+        found.append(training_rows(rows, TABLE, stats))
+    assert kept[1] < kept[0], "thinned"
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_a_table_without_codes_is_judged_by_its_numbers(world: dict[str, DataFrame]) -> None:

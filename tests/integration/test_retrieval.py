@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
@@ -35,6 +36,29 @@ def test_blocks_give_what_one_matrix_product_gives(spark: SparkSession, monkeypa
         assert [r.target_index for r in mine] == wanted
         assert [r.rank for r in mine] == [1, 2, 3, 4, 5, 6]
         assert [r.score for r in mine] == pytest.approx([scores[i, j] for j in wanted])
+
+
+def test_what_leaves_a_worker_is_the_best_of_all_the_blocks_that_it_has_seen() -> None:
+    rng = np.random.default_rng(0)
+    queries, targets, k = rng.standard_normal((9, 3)), rng.standard_normal((60, 3)), np.arange(9) % 5
+    vector = pa.list_(pa.float32())
+    fields = [("query_index", pa.int32()), ("vector", vector), ("k", pa.int32()), ("exclude", pa.list_(pa.int32()))]
+    blocks = []
+    for half in (range(5), range(5, 9)):
+        asked = [{"query_index": q, "vector": queries[q], "k": int(k[q]), "exclude": None} for q in half]
+        for first in range(0, 60, 20):
+            known = [{"target_index": t, "vector": targets[t]} for t in range(first, first + 20)]
+            blocks.append({"q": asked, "t": known})
+    schema = pa.schema([("q", pa.list_(pa.struct(fields))),
+                        ("t", pa.list_(pa.struct([("target_index", pa.int32()), ("vector", vector)])))])  # fmt: skip
+    batches = [pa.RecordBatch.from_pylist(blocks[i : i + 2], schema) for i in range(0, 6, 2)]
+    found = list(retrieval._score_blocks(batches, None, retrieval.inner_products))
+    assert len(found) == 2
+    rows = pa.Table.from_batches(found).to_pylist()
+    best = np.argsort(-(queries @ targets.T), axis=1)
+    assert sorted((r["query_index"], r["target_index"]) for r in rows) == sorted(
+        (q, t) for q in range(9) for t in best[q, : k[q]]
+    )
 
 
 def test_fewer_targets_than_asked_for_and_none_asked(spark: SparkSession) -> None:
