@@ -46,11 +46,11 @@ dist: $(VENV)/.installed  ## dist/synthspark-<version>.zip, for spark-submit --p
 	$(BIN)/python scripts/dist.py
 
 # A plain archive of a plain environment: docs/decisions/009 says why nothing cleverer is needed.
-dist-env:  ## dist/environment.tar.gz, for spark-submit --archives: the third-party packages (about 1 GB; minutes).
+dist-env:  ## dist/environment.tar.gz, for spark-submit --archives: the third-party packages (about 1 GB; minutes). EXTRA=s3fs adds some.
 	@sh scripts/preflight.sh "$(PYTHON)"
 	rm -rf dist/environment
 	"$(PYTHON)" -m venv --copies dist/environment
-	dist/environment/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt .
+	dist/environment/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt . $(EXTRA)
 	dist/environment/bin/python -m pip uninstall --quiet --yes synthspark
 	tar -C dist/environment -I 'gzip -1' -cf dist/environment.tar.gz .
 

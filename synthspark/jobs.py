@@ -1,4 +1,4 @@
-"""What the files in jobs/ call: the command line of one stage, under spark-submit."""
+"""What the files in jobs/ call: the command line under spark-submit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from synthspark import cli
 
 
-def main(command: str) -> None:
-    """Run `command` with the arguments that spark-submit passed on."""
-    sys.argv = [f"synthspark {command}", command, *sys.argv[1:]]
+def main(*command: str) -> None:
+    """Run `command` with the arguments that spark-submit passed on; without, these begin with the command."""
+    sys.argv = ["synthspark", *command, *sys.argv[1:]]
     cli.main()
