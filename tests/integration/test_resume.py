@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from click.testing import CliRunner
 from pyspark.sql import SparkSession
 
 from synthspark import lease
+from synthspark.cli import cli
 from synthspark.config import Config, parse
 from synthspark.errors import ConfigError, LakeError
 from synthspark.lake import Lake
@@ -64,6 +67,36 @@ def test_nobody_goes_on_with_a_run_that_is_not_there(context: Context) -> None:
     publish(context, "clean")
     with pytest.raises(LakeError, match="no run '2026-01-02' to go on with. Did you mean '2026-01-01'"):
         run_all(replace(context, run_id="2026-01-02"), True, lambda _: None, lambda *_: None)
+
+
+def test_a_scheduled_run_begins_or_goes_on_by_the_same_words(
+    spark: SparkSession, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SparkSession, "stop", lambda _: None)  # it is that of all tests
+    monkeypatch.setattr("synthspark.log.configure", lambda _: None)
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump({"lake": {"root": context.lake.root}, "source": SOURCE}))
+    seen: list[tuple[str, bool]] = []
+
+    def ran(context: Context, resume: bool, *_: object) -> None:
+        seen.append((context.run_id, resume))
+
+    monkeypatch.setattr("synthspark.pipeline.run.run_all", ran)
+
+    def called(*words: str) -> None:
+        result = CliRunner().invoke(cli, ["run", "--config", str(config), *words])
+        # Nothing was evaluated: what comes after the stages has nothing to tell.
+        assert isinstance(result.exception, (type(None), SystemExit)), result.exception
+
+    both = ("--run-id", "2026-01-01", "--resume", "2026-01-01")
+    called(*both)
+    publish(context, "clean")
+    called(*both)
+    called("--resume", "2026-01-02")
+    called("--run-id", "2026-01-03")
+    assert seen == [("2026-01-01", False), ("2026-01-01", True), ("2026-01-02", True), ("2026-01-03", False)]
+    assert CliRunner().invoke(cli, ["run", "--config", str(config), "--run-id", "a", "--resume", "b"]).exit_code == 2
+    assert len(seen) == 4
 
 
 @pytest.mark.parametrize("resume", [False, True])
