@@ -49,11 +49,11 @@ def _dominant(size: dict[str, Any]) -> str:
               for name, s in size["stages"].items() if s["als_cpu_seconds"] > 0]  # fmt: skip
     return (
         f"What dominates at {size['events']:,} events is Spark's ALS: {' and '.join(shares)} (the preference spaces "
-        "that generators learn in, which are linear in the pairs of user and item, with a block for every million "
-        "events; and the trial that decides how cold users' baskets are made, of about two million pairs at most). "
-        "Then come the sort of clean, which finds duplicates and robots, and the 24 sums by user and item of "
-        "featurize. Fewer iterations (`recommend.iterations`) or a lower rank (`features.factor_rank`) are the first "
-        "thing to try, more executors the second."
+        "that generators learn in, which are linear in the pairs of user and item; and the trial that decides how cold "
+        "users' baskets are made, of about two million pairs at most). Then come the sort of clean, which finds "
+        "duplicates and robots, and the 24 sums by user and item of featurize. Fewer iterations "
+        "(`recommend.iterations`) or a lower rank (`features.factor_rank`) are the first thing to try, more executors "
+        "the second."
     )
 
 

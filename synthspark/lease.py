@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LEASE = "lease.json"
 BEAT_SECONDS, SILENT_SECONDS = 10.0, 35.0
+SAME_START = 60.0
+"""Seconds by which the start of one process may be told differently: it is reckoned from the clock, which is set."""
 
 
 @contextmanager
@@ -67,7 +69,8 @@ def require_free(files: Files, folder: str) -> None:
 def _alive(files: Files, path: str, lease: dict[str, Any]) -> bool:
     here = _here()
     if lease.get("host") == here["host"]:
-        return bool(_started(lease.get("pid", -1)) == lease.get("started"))
+        started = _started(lease.get("pid", -1))
+        return started is not None and abs(started - lease.get("started", 0.0)) < SAME_START
     until = time.monotonic() + SILENT_SECONDS
     while time.monotonic() < until:
         time.sleep(1)
@@ -97,7 +100,8 @@ def _here() -> dict[str, Any]:
 def _started(pid: int) -> float | None:
     """When a process of this machine began, which tells it from a later one of the same number; None if it is gone."""
     try:
-        return psutil.Process(pid).create_time()
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except (psutil.Error, ValueError):
         return None
 

@@ -20,7 +20,8 @@ from synthspark.features.feeds import factors_in
 from synthspark.lake import Lake, Publication
 from synthspark.recommend import EXACT_BLOCKS
 
-EVENTS_PER_BLOCK = 1_000_000
+BLOCKS_PER_ROOT = 4
+"""Blocks of ALS for the root of a million events: 13 for ten millions, 40 for a hundred, 127 for a thousand."""
 EXACT_EVENTS = 4_000_000
 """Up to so many events a lake's factors are the same bytes everywhere; above, the last bit gives way to more blocks."""
 
@@ -103,9 +104,10 @@ def als_blocks(context: Context) -> int:
 def blocks_for(rows: int) -> int:
     """The same for so many events, or pairs of user and item: by the data. ALS's random start follows the blocks, so
     that a number that followed the cluster would give other factors wherever the job has more or fewer executors. Up
-    to EXACT_EVENTS as few as give the same bytes everywhere.
+    to EXACT_EVENTS as few as give the same bytes everywhere; above, by the root: each factor is sent to every block, so
+    that with blocks in proportion to the events what is sent would grow with their square.
     """
-    return EXACT_BLOCKS if rows <= EXACT_EVENTS else math.ceil(rows / EVENTS_PER_BLOCK)
+    return EXACT_BLOCKS if rows <= EXACT_EVENTS else math.ceil(BLOCKS_PER_ROOT * math.sqrt(rows / 1e6))
 
 
 def indexed_interactions(context: Context) -> DataFrame:

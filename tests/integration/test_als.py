@@ -43,7 +43,7 @@ def test_the_same_rows_in_another_order_give_the_same_bits(ratings: DataFrame) -
     assert all(other == first for other in others)
 
 
-@pytest.mark.parametrize(("events", "blocks"), [(0, 2), (4_000_000, 2), (4_000_001, 5), (30_000_000, 30)])
+@pytest.mark.parametrize(("events", "blocks"), [(0, 2), (4_000_000, 2), (4_000_001, 9), (10**8, 40), (10**9, 127)])
 def test_blocks_follow_the_events_alone(events: int, blocks: int) -> None:
     context = SimpleNamespace(record=lambda stage: {"rows": {f"{stage}/events": events}})
     assert als_blocks(cast(Context, context)) == blocks

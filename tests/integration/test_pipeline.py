@@ -176,6 +176,9 @@ def test_the_planted_taste_reaches_the_cold_items(done: Context) -> None:
     assert len(judge["trials"]) == 4  # real alone, and three weights: the budget is given
     weights = done.read("synthetic/events").where("origin = 'cold_item'").agg(F.min("weight"), F.max("weight"))
     assert 0 < weights.collect()[0][0] <= weights.collect()[0][1] < judge["placing"]["weight"]
+    known = done.read("features/interactions", feed=True).select("user_id", "item_id")
+    virtual = done.read("synthetic/events").where("origin in ('cold_item', 'cold_user')").select("user_id", "item_id")
+    assert done.record("recommend")["rows_in"] == known.union(virtual).distinct().count(), "as evaluate judges it"
     lists = done.read("recommendations")
     assert lists.columns == ["user_id", "item_id", "rank", "score"]
     assert lists.groupBy("user_id").count().where("count > 5").count() == 0

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -131,8 +133,17 @@ def test_what_a_killed_driver_left_does_not_stop_the_next(context: Context) -> N
     folder = f"{context.lake.root}/runs/a"
     context.lake.write_text(f"{folder}/lease.json", json.dumps({"driver": "x", **left}))
     require_free(context.lake, folder)
+    zombie = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert zombie.stdout is not None
+    seen = json.loads(zombie.stdout.read())
+    while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.05)
+    context.lake.write_text(f"{folder}/lease.json", json.dumps({"driver": "x", **seen}))
+    require_free(context.lake, folder)
+    zombie.wait()
     # Another process has its number now.
-    context.lake.write_text(f"{folder}/lease.json", json.dumps({"driver": "x", **left, "pid": os.getpid()}))
+    taken = {"driver": "x", **left, "pid": os.getpid(), "started": 1.0}
+    context.lake.write_text(f"{folder}/lease.json", json.dumps(taken))
     with leased(context.lake, folder):
         pass
 
