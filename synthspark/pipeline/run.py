@@ -81,8 +81,8 @@ def check_resumable(context: Context) -> None:
             if record.get(what, value) != value:  # records of versions before this one do not tell
                 raise ConfigError(
                     f"run {context.run_id!r}: stage {stage} was published with another {what} ({record[what]}, now "
-                    f"{value}). Undo the change, publish the stage anew by `synthspark {stage} --run-id "
-                    f"{context.run_id}`, or start a new run by leaving out --resume and --run-id"
+                    f"{value}). Undo the change, or start a new run by leaving out --resume and --run-id. (A stage "
+                    "that is called by its own name, as `synthspark evaluate`, takes the configuration as it is.)"
                 )
 
 
@@ -93,7 +93,7 @@ def run_all(
     if resume:
         check_resumable(context)
         context.lake.sweep(context.run_id)  # here, too: where all is published no stage would
-    if not (resume and context.lake.record(context.run_id, "train")):
+    if not (resume and context.lake.record(context.run_id, STAGES[-1])):
         check_slots(context.spark, context.config.train.processes)
     for stage in STAGES:
         before(stage)

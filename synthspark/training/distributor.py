@@ -77,12 +77,14 @@ def _launched(
 
     thread = threading.Thread(target=launch, name="training", daemon=True)
     thread.start()
+    level = logging.WARNING
     while thread.is_alive():
         thread.join(POLL_SECONDS)
         try:
             watch()
         except Exception as error:  # who only watches must not end the training: storage or a tracker may be away
-            log.warning("progress of training could not be shown: %s", error)
+            log.log(level, "progress of training could not be shown: %s", error)
+            level = logging.DEBUG  # once is enough
     return failure[0] if failure else None
 
 
@@ -164,8 +166,8 @@ def _report(tasks: Sequence[TrainingTask], seen: dict[str, int], on_epoch: Epoch
             continue
         lines = storage.read(url).splitlines()
         for line in lines[seen[task.output_url] :]:
+            seen[task.output_url] += 1
             on_epoch(task.name, json.loads(line))
-        seen[task.output_url] = len(lines)
 
 
 class Told(NamedTuple):

@@ -51,7 +51,7 @@ def test_a_run_goes_on_as_it_was_made_or_not_at_all(context: Context, monkeypatc
     publish(context, "clean", "featurize")
     check_resumable(context)
     other = replace(context, config=configured(features={"factor_rank": 7}))
-    with pytest.raises(ConfigError, match="stage clean was published with another configuration .*synthspark clean"):
+    with pytest.raises(ConfigError, match="stage clean was published with another configuration .*start a new run"):
         check_resumable(other)
     publish(other, "featurize")  # by itself, with another setting
     with pytest.raises(ConfigError, match="stage featurize was published with another configuration"):

@@ -156,7 +156,7 @@ def test_who_watches_does_not_end_what_is_watched(spark: SparkSession, task: Tra
 
     short = replace(task, epochs=2)
     assert train_all(spark, [short], 1, on_epoch)[task.output_url]["history"][-1]["epoch"] == 2
-    assert watched
+    assert watched == [1, 2], "each once"
 
 
 def test_the_other_sides_factors_leave_no_file(
