@@ -51,7 +51,8 @@ def _dominant(size: dict[str, Any]) -> str:
         f"What dominates at {size['events']:,} events is Spark's ALS: {' and '.join(shares)} (the preference spaces "
         "that generators learn in, which are linear in the pairs of user and item; and the trial that decides how cold "
         "users' baskets are made, of about two million pairs at most). Then come the sort of clean, which finds "
-        "duplicates and robots, and the 24 sums by user and item of featurize. Fewer iterations "
+        "duplicates and robots, the 24 sums by user and item of featurize, and in synthesize the search of every warm "
+        "user's best among the cold and new items, which grows with users times items. Fewer iterations "
         "(`recommend.iterations`) or a lower rank (`features.factor_rank`) are the first thing to try, more executors "
         "the second."
     )
