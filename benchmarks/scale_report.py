@@ -21,9 +21,9 @@ the machine moves less; memory is the most that all processes of a stage held at
 
 
 def document(sizes: Sequence[dict[str, Any]]) -> str:
-    """The page, of the sizes in order of their events."""
+    """The page, of the sizes in order of their events; `remark` of a size is what a reader should know of it."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}."
-    parts = [HEAD, machine, _stages(sizes)]
+    parts = [HEAD, machine, _stages(sizes), *(size["remark"] for size in sizes if "remark" in size)]
     if len(sizes) > 1:
         slopes = "; ".join(f"{name} {_exponent(sizes[-2:], name):.2f}" for name in STAGES)
         parts.append(f"Exponent of CPU seconds over events (1 is linear), of the last two sizes: {slopes}.")
