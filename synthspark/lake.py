@@ -151,6 +151,7 @@ class Publication:
                 lake.write_text(lake.record_path(self._run_id, self.stage),
                                 json.dumps({**record, **self.details}, indent=1))  # fmt: skip
             except BaseException:
+                self._unrecord()  # if it was just written: of tables that are about to go
                 for source, target in reversed(moved):
                     lake.rename(target, source)
                 raise

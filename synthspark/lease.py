@@ -75,8 +75,8 @@ def _alive(files: Files, path: str, lease: dict[str, Any]) -> bool:
     while time.monotonic() < until:
         time.sleep(1)
         now = _read(files, path)
-        if now != lease:
-            return bool(now)
+        if now and now != lease:  # nothing there may be the moment in which it is replaced
+            return True
     return False
 
 

@@ -127,6 +127,23 @@ def test_a_table_that_cannot_be_moved_leaves_those_of_before(lake: Lake, monkeyp
     assert not [f for f in files(lake) if f.startswith("_staging")]
 
 
+def test_who_is_interrupted_once_the_record_is_written_leaves_none_of_tables_that_are_not_there(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = lake.write_text
+
+    def write_text(path: str, text: str) -> None:
+        whole(path, text)
+        if path.endswith("clean.json"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(lake, "write_text", write_text)
+    with pytest.raises(KeyboardInterrupt):
+        publish(lake, "a", "clean")
+    assert lake.record("a", "clean") is None
+    assert list(files(lake)) == []
+
+
 def test_what_a_stage_no_longer_publishes_is_gone(lake: Lake) -> None:
     context = Context(lake.spark, lake, parse({"source": SOURCE}), "a")
     with lake.publication("a", "clean") as staged:

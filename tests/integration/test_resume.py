@@ -22,6 +22,7 @@ from synthspark import lease
 from synthspark.cli import cli
 from synthspark.config import Config, parse
 from synthspark.errors import ConfigError, LakeError
+from synthspark.files import Files
 from synthspark.lake import Lake
 from synthspark.lease import leased, require_free
 from synthspark.pipeline.context import Context
@@ -167,6 +168,14 @@ def test_a_driver_elsewhere_is_alive_if_it_says_something_new(
     other.start()
     held.wait()
     try:
+        read, here_read = lease._read, iter(range(1, 100))
+
+        def with_a_gap(files: Files, path: str) -> dict[str, Any]:
+            """The second look falls into the moment in which the lease is replaced."""
+            mine = threading.current_thread() is threading.main_thread()
+            return {} if mine and next(here_read) == 2 else read(files, path)
+
+        monkeypatch.setattr(lease, "_read", with_a_gap)
         if alive:
             with pytest.raises(LakeError, match="on another machine"):
                 require_free(context.lake, folder)
