@@ -8,7 +8,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.pipeline.context import Context, StageReport, blocks_for
+from synthspark.pipeline.context import Context, StageReport, als_blocks, blocks_for
 from synthspark.pipeline.featurize import als_settings
 from synthspark.recommend import fit_als, rating, recommendations
 
@@ -29,7 +29,7 @@ def recommend(context: Context) -> StageReport:
         ratings = summed.join(users, on="user_id", how="inner").join(items, on="item_id", how="inner")
         ratings = ratings.withColumn("rating", rating(F.col("weight"), unit)).persist()
         report.rows_in = ratings.count()
-        blocks = blocks_for(max(report.rows_in, context.record("clean")["rows"]["clean/events"]))
+        blocks = max(als_blocks(context), blocks_for(report.rows_in))
         factors = fit_als(ratings, als_settings(context), blocks)
         seen = None
         if config.exclude_seen:
