@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -11,6 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from synthspark.errors import ConfigError, did_you_mean
+from synthspark.names import require_names
 from synthspark.secrets import without_secrets
 
 Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "knn", "ridge", "random", "popularity", "duplicated",
@@ -18,6 +20,29 @@ Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "knn", "ridge", 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 Protocol = Literal["cold_item", "cold_user", "cold_user_item", "time"]
 Kind = Literal["categorical", "numeric", "datetime", "text", "multi"]
+
+
+def _as_text(value: Any) -> Any:
+    """A number in YAML that stands for a name or a word, as the text that somebody meant."""
+    if isinstance(value, float) and value != value:
+        return "nan"
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _text_keys(value: Any) -> Any:
+    return {_as_text(k): v for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _text_items(value: Any) -> Any:
+    """A list of words, of which YAML may have read `null` and numbers as such; one word is a list of one."""
+    if isinstance(value, str):
+        return [value]
+    return ["null" if v is None else _as_text(v) for v in value] if isinstance(value, list) else value
+
+
+Words = Annotated[list[str], BeforeValidator(_text_items)]
+Name = Annotated[str, BeforeValidator(_as_text)]
+Weights = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_text_keys)]
 
 
 class Section(BaseModel):
@@ -62,8 +87,15 @@ class Source(Section):
     """parquet, csv, json, orc, delta, iceberg: whatever Spark can read."""
     options: dict[str, str] = {}
     """Options of Spark's reader, e.g. {header: "true"}."""
-    columns: dict[str, str | Expression]
-    """Contract name -> column of the source, or {expr: ...}."""
+    columns: Annotated[dict[str, Name | Expression], BeforeValidator(_text_keys)]
+    """Contract name -> column of the source (a path such as customer.id goes into structs, maps and JSON), or
+    {expr: ...}."""
+    null_values: Annotated[list[str] | None, BeforeValidator(_text_items)] = None
+    """Texts that stand for a missing value, in every column; null: NULL, null, \\N, nan, NaN, None, N/A, <NA>, - and
+    undefined, in ids (and in the numbers of events) only. Blank texts always are missing."""
+    explode: Words = []
+    """Lists that are taken apart before anything else, e.g. lines: an order becomes its lines. Their fields are then
+    named by a path, e.g. lines.sku."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
@@ -80,7 +112,8 @@ class EventSource(Source):
     timezone: str = "UTC"
     """Zone of timestamps that carry none, e.g. America/New_York."""
     timestamp_format: str | None = None
-    """A Spark pattern, or epoch_seconds / epoch_millis for numbers; null for timestamps and ISO strings."""
+    """A Spark pattern, or epoch_seconds, epoch_millis, epoch_micros or epoch_nanos for numbers; null for timestamps
+    and ISO strings."""
     bounds: dict[Literal["value", "price"], Bounds] = {}
     """Bounds of value and price; both at least 0 where nothing is said."""
     unknown_items: Literal["reject", "keep"] = "reject"
@@ -100,17 +133,33 @@ class EventSource(Source):
         return self
 
 
+class AttributeBounds(Section):
+    """The values that an attribute may take; others become null."""
+
+    min: float | datetime | date | None = None
+    """Smallest value kept: a number, or a day or instant in UTC; null for none."""
+    max: float | datetime | date | None = None
+    """Largest value kept; null for none."""
+
+
 class EntitySource(Source):
     """Items or users: a key and the attributes that are known of it."""
 
-    attributes: dict[str, Kind] = {}
+    attributes: Annotated[dict[str, Kind], BeforeValidator(_text_keys)] = {}
     """Attribute -> categorical, numeric, datetime, text or multi. Read from the column of that name."""
     filter: str | None = None
     """SQL condition over the source's columns; rows that do not meet it are rejected, and so are their events."""
     timezone: str = "UTC"
     """Zone of datetime attributes that carry none."""
     separator: str = "|"
-    """Separates the values of a multi attribute that is stored as one string."""
+    """Separates the values of a multi attribute that is stored as one string; lists in brackets need none."""
+    separators: dict[str, str] = {}
+    """Multi attribute -> its own separator."""
+    bounds: dict[str, AttributeBounds] = {}
+    """Numeric or datetime attribute -> {min: ..., max: ...}. Where nothing is said, datetimes outside of 1678 to 2261
+    and the days that stand for no date (1900-01-01, 1899-12-30, 1753-01-01) become null."""
+    min_known_ids: float = Field(default=0.5, ge=0, le=1)
+    """Share of the ids in the events that this table must have: fewer, and ids are probably written in another way."""
     hierarchies: list[list[str]] = []
     """Categorical attributes from coarse to fine, e.g. [[department, category, type]]: no new row breaks them, nor any
     that the data show by themselves."""
@@ -125,6 +174,11 @@ class Sources(Section):
 
     @model_validator(mode="after")
     def _keys(self) -> Sources:
+        for side, table in (("items", self.items), ("users", self.users)):
+            if table is not None:
+                require_names(table.attributes, f"source.{side}")
+                for key in ("bounds", "separators"):
+                    _only(getattr(table, key), tuple(table.attributes), f"source.{side}.{key}")
         for name, source, key in (("items", self.items, "item_id"), ("users", self.users, "user_id")):
             if source is not None:
                 _only(source.columns, (key, *source.attributes), f"source.{name}.columns")
@@ -136,7 +190,12 @@ class Sources(Section):
 class Events(Section):
     """How events become interactions."""
 
-    weights: dict[str, Annotated[float, Field(gt=0)]] = {"view": 1, "cart": 3, "purchase": 5, "rating": 1}
+    weights: Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_text_keys)] = {
+        "view": 1,
+        "cart": 3,
+        "purchase": 5,
+        "rating": 1,
+    }
     """Weight of one event by type; events of a type not named here are rejected."""
     half_life_days: float | None = Field(default=90, gt=0)
     """Days after which an event counts half; null for no decay."""

@@ -51,6 +51,13 @@ SYNTHETIC_ID_PREFIX = "syn:"
 """Real ids that start with this are refused: it is what keeps synthetic ids from ever colliding."""
 
 
+INTERNAL = "_synthspark_"
+"""Prefix of the columns that the job adds for itself; no configured name begins with an underscore."""
+
+MALFORMED = INTERNAL + "malformed"
+"""Column of a source as it was read: the line of a row with another number of fields than the header, else null."""
+
+
 def quoted(name: str) -> str:
     """A column name as Spark's `col` takes it literally: dots, spaces and backticks are part of the name."""
     return "`" + name.replace("`", "``") + "`"

@@ -1,8 +1,8 @@
-"""Declared columns found in a source, or an error that names the near ones."""
+"""Declared columns found in a source, also within structs, maps and JSON, or an error that names the near ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
@@ -11,26 +11,28 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark.errors import SourceError, did_you_mean
-from synthspark.schemas import quoted
+from synthspark.schemas import INTERNAL, quoted
 
-BLANKS = " \t\n\x0b\f\r\u00a0"
-"""Around an id, that are not of it; the no-break space comes from web pages."""
+MAX_SHOWN = 60
+"""Columns that an error lists."""
 
 
 @dataclass(frozen=True)
 class ColumnSource:
-    """Where a declared column comes from: a column by `name`, or a Spark SQL expression."""
+    """Where a declared column comes from: a column (or path) by `name`, or a Spark SQL expression."""
 
     name: str | None = None
     expr: str | None = None
 
 
-def mapped(df: DataFrame, columns: Mapping[str, ColumnSource], table: str) -> DataFrame:
+def mapped(df: DataFrame, columns: Mapping[str, ColumnSource], table: str, keep: Sequence[str] = ()) -> DataFrame:
     """`df` with exactly the declared columns, under their contract names and still in the source's types.
 
-    Raises SourceError for a column that is not there, or an expression that Spark does not take.
+    keep: columns of `df` to carry along as they are. Raises SourceError for a column that is not there, an expression
+    that Spark does not take, and one that makes several rows of one or one of several.
     """
-    return df.select([_resolved(df, source, table).alias(name) for name, source in columns.items()])
+    found = [resolved(df, source, table).alias(name) for name, source in columns.items()]
+    return df.select(*found, *keep)
 
 
 def require_types(df: DataFrame, accepted: Mapping[str, tuple[type[T.DataType], ...]], table: str, what: str) -> None:
@@ -40,7 +42,7 @@ def require_types(df: DataFrame, accepted: Mapping[str, tuple[type[T.DataType], 
             words = sorted({k.typeName() for k in kinds})
             raise SourceError(
                 f"table {table}: column {name!r} is {df.schema[name].dataType.simpleString()}, {what} must be one of "
-                f"{', '.join(words)}; map another column or an {{expr: ...}}"
+                f"{', '.join(words)}; map another column or an {{expr: ...}}{_way_into(df.schema[name].dataType)}"
             )
 
 
@@ -50,36 +52,89 @@ def require_rows(df: DataFrame, table: str) -> None:
         raise SourceError(f"table {table}: it has no row; check its path, its format and its filter")
 
 
-def as_id(column: Column, kind: T.DataType | None = None) -> Column:
-    """An id as text: trimmed, null where nothing is left. Whole floats (pandas makes them of ids) lose their point."""
-    if isinstance(kind, T.FractionalType):
-        whole = (column == F.floor(column)) & (F.abs(column) < float(1 << 53))
-        return F.when(whole, column.cast("decimal(20,0)").cast("string")).when(~F.isnan(column), column.cast("string"))
-    if isinstance(kind, T.IntegralType):
-        return column.cast("string")
-    text = F.btrim(column.cast("string"), F.lit(BLANKS))
-    return F.when(text != "", text)
-
-
-ID_TYPES: tuple[type[T.DataType], ...] = (T.StringType, T.NumericType)
+ID_TYPES: tuple[type[T.DataType], ...] = (T.StringType, T.NumericType, T.BinaryType)
 NUMBER_TYPES: tuple[type[T.DataType], ...] = (T.NumericType, T.StringType, T.BooleanType)
 
 
-def _resolved(df: DataFrame, source: ColumnSource, table: str) -> Column:
+def resolved(df: DataFrame, source: ColumnSource, table: str) -> Column:
+    """The column of `df` that `source` names. Raises SourceError if there is none, or its expression cannot be used."""
     if source.expr is not None:
-        try:
-            df.select(F.expr(source.expr))
-        except AnalysisException as error:
-            raise SourceError(f"table {table}: expression {source.expr!r}: {str(error).splitlines()[0]}") from error
-        return F.expr(source.expr)
+        return _expression(df, source.expr, table)
     assert source.name is not None
-    same = [c for c in df.columns if c == source.name]
-    close = same or [c for c in df.columns if c.lower() == source.name.lower()]
-    if len(close) == 1:
-        return F.col(quoted(close[0]))
-    if close:
-        raise SourceError(f"table {table}: column {source.name!r} is there {len(close)} times; rename one")
-    raise SourceError(
-        f"table {table}: there is no column {source.name!r}.{did_you_mean(source.name, df.columns)} "
-        f"Its columns are {', '.join(df.columns[:60])}."
-    )
+    found = find(df, source.name, table)
+    if found is None:
+        shown = [c for c in df.columns if not c.startswith(INTERNAL)]
+        more = f" and {len(shown) - MAX_SHOWN} more" if len(shown) > MAX_SHOWN else ""
+        raise SourceError(
+            f"table {table}: there is no column {source.name!r}.{did_you_mean(source.name, shown)} "
+            f"Its columns are {', '.join(shown[:MAX_SHOWN])}{more}."
+        )
+    return found
+
+
+def find(df: DataFrame, name: str, table: str) -> Column | None:
+    """The column of that name (else by another letter case), or what a dotted path leads to; None if nothing does.
+
+    A path goes through structs, maps, arrays of structs (giving an array) and JSON objects in a text.
+    """
+    loose = [c for c in df.columns if c.strip().lower() == name.strip().lower()]
+    for close in ([c for c in loose if c == name], loose):
+        if len(close) == 1:
+            return F.col(quoted(close[0]))
+        if close:
+            raise SourceError(f"table {table}: column {name!r} is there {len(close)} times; rename one")
+    parts = name.split(".")
+    for size in range(len(parts) - 1, 0, -1):
+        first = ".".join(parts[:size])
+        top = [c for c in df.columns if c == first] or [c for c in df.columns if c.lower() == first.lower()]
+        if len(top) == 1:
+            return _within(F.col(quoted(top[0])), df.schema[top[0]].dataType, parts[size:])
+    return None
+
+
+def _within(column: Column, kind: T.DataType, path: list[str]) -> Column | None:
+    if not path:
+        return column
+    if isinstance(kind, T.StringType):
+        return (
+            None if any("'" in p for p in path) else F.get_json_object(column, "$" + "".join(f"['{p}']" for p in path))
+        )
+    if isinstance(kind, T.MapType):
+        if not isinstance(kind.keyType, T.StringType):
+            return None
+        return _within(F.try_element_at(column, F.lit(path[0])), kind.valueType, path[1:])
+    inner = kind.elementType if isinstance(kind, T.ArrayType) else kind
+    if not isinstance(inner, T.StructType):
+        return None
+    names = [f.name for f in inner.fields if f.name == path[0]] or [
+        f.name for f in inner.fields if f.name.lower() == path[0].lower()
+    ]
+    if len(names) != 1:
+        return None
+    field = inner[names[0]].dataType
+    found = T.ArrayType(field) if isinstance(kind, T.ArrayType) else field
+    return _within(column.getField(names[0]), found, path[1:])
+
+
+def _expression(df: DataFrame, sql: str, table: str) -> Column:
+    try:
+        asked = F.expr(sql)
+        plan: str = df.select(asked)._jdf.queryExecution().analyzed().toString()
+    except AnalysisException as error:
+        raise SourceError(f"table {table}: expression {sql!r}: {str(error).splitlines()[0]}") from error
+    first = plan.splitlines()[0:2]
+    if any(line.lstrip("+- :").startswith(("Generate", "Aggregate")) for line in first):
+        raise SourceError(
+            f"table {table}: expression {sql!r} makes several rows of one, or one of several; "
+            f"a column has one value per row (lists of lines are taken apart by {table}.explode)"
+        )
+    return asked
+
+
+def _way_into(kind: T.DataType) -> str:
+    """How to reach a value within a nested column."""
+    if isinstance(kind, T.StructType):
+        return f", or one of its fields by a path such as NAME.{kind.fields[0].name}" if kind.fields else ""
+    if isinstance(kind, T.ArrayType):
+        return ", or take the list apart with the table's key `explode`"
+    return ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pyspark.errors import AnalysisException
@@ -12,11 +13,21 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark import schemas
-from synthspark.clean.columns import ID_TYPES, ColumnSource, as_id, mapped, require_types
-from synthspark.clean.timestamps import require_zone, to_utc
-from synthspark.clean.verdicts import first_reason
+from synthspark.clean.columns import ID_TYPES, ColumnSource, mapped, require_types
+from synthspark.clean.ids import as_id, as_text, is_inexact
+from synthspark.clean.members import is_empty_list, members
+from synthspark.clean.timestamps import require_zone, to_day_or_utc
+from synthspark.clean.verdicts import first_reason, malformed, owner, raw_row
 from synthspark.errors import SourceError
-from synthspark.schemas import quoted
+from synthspark.schemas import INTERNAL, quoted
+
+FILTERED, INEXACT, GIVEN = INTERNAL + "filtered", INTERNAL + "inexact", INTERNAL + "given_"
+Bound = float | datetime | None
+
+OLDEST, NEWEST = datetime(1678, 1, 1), datetime(2262, 1, 1)
+"""Datetimes outside are no dates of a product or a person: 64-bit nanoseconds hold no others."""
+SENTINELS = (datetime(1900, 1, 1), datetime(1899, 12, 31), datetime(1899, 12, 30), datetime(1753, 1, 1))
+"""What databases and spreadsheets write for "no date"; read as missing where no bounds are declared."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,12 @@ class EntityRules:
     filter: str | None = None
     timezone: str = "UTC"
     separator: str = "|"
+    separators: Mapping[str, str] = field(default_factory=dict)
+    """Multi attribute -> its own separator."""
+    null_values: tuple[str, ...] | None = None
+    """Texts that stand for a missing value; None: `clean.ids.NULL_WORDS`, and of the key only."""
+    bounds: Mapping[str, tuple[Bound, Bound]] = field(default_factory=dict)
+    """Numeric or datetime attribute -> smallest and largest value; what is outside becomes null."""
 
     @property
     def table(self) -> str:
@@ -46,23 +63,29 @@ def classify_entities(source: DataFrame, rules: EntityRules) -> DataFrame:
     fullest is kept, the others are `duplicate` where they say the same and `duplicate_key` where they do not.
     """
     require_zone(rules.timezone, rules.table)
-    met = _condition(source, rules)
-    flagged = source.withColumn("_filtered", ~F.coalesce(met, F.lit(False)))
-    columns = {**rules.columns, "_filtered": ColumnSource("_filtered")}
-    declared = mapped(flagged, columns, rules.table)
+    met = F.coalesce(_condition(source, rules), F.lit(False))
+    flagged = source.withColumn(FILTERED, ~met).withColumn(schemas.MALFORMED, malformed(source))
+    declared = mapped(flagged, rules.columns, rules.table, keep=(FILTERED, schemas.MALFORMED))
     require_types(declared, {rules.key: ID_TYPES}, rules.table, "an id")
+    key, found = F.col(rules.key), declared.schema[rules.key].dataType
     named = [F.col(quoted(name)).alias(source.name or name) for name, source in rules.columns.items()]
     typed = declared.select(
-        as_id(F.col(rules.key), declared.schema[rules.key].dataType).alias(rules.key),
+        as_id(key, found, rules.null_values).alias(rules.key),
         *[_attribute(declared, name, kind, rules).alias(name) for name, kind in rules.attributes.items()],
-        *[F.col(quoted(name)).isNotNull().alias(f"_given_{name}") for name in rules.attributes],
-        "_filtered",
-        F.to_json(F.struct(*named)).alias("raw"),
+        *[_given(declared, name, kind, rules).alias(GIVEN + name) for name, kind in rules.attributes.items()],
+        is_inexact(key, found).alias(INEXACT),
+        FILTERED,
+        schemas.MALFORMED,
+        raw_row(named).alias("raw"),
     )
-    key = F.col(rules.key)
-    reserved = key.startswith(schemas.SYNTHETIC_ID_PREFIX)
-    checks = [("null_key", key.isNull()), ("reserved_id", reserved), ("filtered", F.col("_filtered"))]
-    checked = typed.withColumn("reason", first_reason(checks)).drop("_filtered")
+    checks = [
+        ("malformed_row", F.col(schemas.MALFORMED).isNotNull()),
+        ("null_key", key.isNull()),
+        ("inexact_id", F.col(INEXACT)),
+        ("reserved_id", key.startswith(schemas.SYNTHETIC_ID_PREFIX)),
+        ("filtered", F.col(FILTERED)),
+    ]
+    checked = typed.withColumn("reason", first_reason(checks)).drop(FILTERED, INEXACT, schemas.MALFORMED)
     return _with_duplicates(checked, rules)
 
 
@@ -72,7 +95,7 @@ def attribute_findings(classified: DataFrame, attributes: Mapping[str, str]) -> 
         return {}
     asked: list[Column] = []
     for i, name in enumerate(attributes):
-        value, given = F.col(quoted(name)), F.col(quoted(f"_given_{name}"))
+        value, given = F.col(quoted(name)), F.col(quoted(GIVEN + name))
         asked += [
             F.count_if(value.isNull()).alias(f"missing_{i}"),
             F.count_if(value.isNull() & given).alias(f"unreadable_{i}"),
@@ -96,28 +119,50 @@ def _condition(source: DataFrame, rules: EntityRules) -> Column:
 def _attribute(declared: DataFrame, name: str, kind: str, rules: EntityRules) -> Column:
     column, found = F.col(quoted(name)), declared.schema[name].dataType
     where = f"table {rules.table}: column {name!r}"
-    if kind == "datetime":
-        return to_utc(column, found, rules.timezone, None, where)
+    words = rules.null_values or ()
     if kind == "multi":
-        return _members(column, found, rules.separator, where)
+        return members(column, found, rules.separators.get(name, rules.separator), words, where)
+    if kind == "datetime":
+        return _bounded_time(to_day_or_utc(column, found, rules.timezone, where), rules.bounds.get(name))
     if not isinstance(found, T.AtomicType | T.NullType):
-        raise SourceError(f"{where} is {found.simpleString()}, which cannot be read as {kind}; map an {{expr: ...}}")
+        raise SourceError(
+            f"{where} is {found.simpleString()}, which cannot be read as {kind}; name one of its fields by a path, "
+            "map an {expr: ...}, or leave the attribute out"
+        )
     if kind == "numeric":
         number = column.try_cast("double")
-        return F.when(~F.isnan(number) & (F.abs(number) != float("inf")), number)
-    return as_id(column, found)
+        low, high = rules.bounds.get(name, (None, None))
+        sound = ~F.isnan(number) & (F.abs(number) != float("inf"))
+        return F.when(sound & _within(number, low, high), number)
+    return as_text(column, found, words)
 
 
-def _members(column: Column, found: T.DataType, separator: str, where: str) -> Column:
-    if isinstance(found, T.ArrayType):
-        raw = column.cast("array<string>")
-    elif isinstance(found, T.AtomicType | T.NullType):
-        raw = F.split(column.cast("string"), F.lit("\\Q" + separator + "\\E"))
-    else:
-        raise SourceError(f"{where} is {found.simpleString()}, a multi attribute must be an array or a text")
-    trimmed = F.transform(raw, lambda v: F.trim(v))
-    members = F.array_sort(F.array_distinct(F.filter(trimmed, lambda v: v.isNotNull() & (v != ""))))
-    return F.when(F.size(members) > 0, members)
+def _given(declared: DataFrame, name: str, kind: str, rules: EntityRules) -> Column:
+    """Whether the source has a value, be it one that can be read or not."""
+    column, found = F.col(quoted(name)), declared.schema[name].dataType
+    if not isinstance(found, T.AtomicType | T.NullType | T.ArrayType):
+        return column.isNotNull()
+    there = column.isNotNull()
+    if isinstance(found, T.StringType):
+        there = as_text(column, found, rules.null_values or ()).isNotNull()
+    return there & ~is_empty_list(column, found) if kind == "multi" else there
+
+
+def _bounded_time(instant: Column, bounds: tuple[Bound, Bound] | None) -> Column:
+    low, high = bounds or (None, None)
+    sound = _within(instant, low or OLDEST, high or NEWEST)
+    if bounds is None:
+        sound = sound & ~instant.isin(*SENTINELS)
+    return F.when(sound, instant)
+
+
+def _within(column: Column, low: Bound, high: Bound) -> Column:
+    inside = F.lit(True)
+    if low is not None:
+        inside = inside & (column >= F.lit(low))
+    if high is not None:
+        inside = inside & (column <= F.lit(high))
+    return inside
 
 
 def _with_duplicates(checked: DataFrame, rules: EntityRules) -> DataFrame:
@@ -125,7 +170,7 @@ def _with_duplicates(checked: DataFrame, rules: EntityRules) -> DataFrame:
     attributes = [F.col(quoted(name)) for name in rules.attributes]
     filled = sum((c.isNotNull().cast("int") for c in attributes), F.lit(0))
     content = F.xxhash64(*attributes) if attributes else F.lit(0)
-    order = Window.partitionBy(rules.key, sound).orderBy(filled.desc(), content)
+    order = Window.partitionBy(owner(rules.key, ("raw",)), sound).orderBy(filled.desc(), content)
     place, kept = F.row_number().over(order), F.first(content).over(order)
     reason = F.when(sound & (place > 1), F.when(kept == content, "duplicate").otherwise("duplicate_key"))
     return checked.withColumn("reason", F.coalesce("reason", reason))

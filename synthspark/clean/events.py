@@ -11,13 +11,17 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark import schemas
-from synthspark.clean.columns import ID_TYPES, NUMBER_TYPES, ColumnSource, as_id, mapped, require_types
-from synthspark.clean.timestamps import require_zone, to_utc
-from synthspark.clean.verdicts import first_reason
+from synthspark.clean.columns import ID_TYPES, NUMBER_TYPES, ColumnSource, mapped, require_types
+from synthspark.clean.ids import BLANKS, NULL_WORDS, as_id, as_text, is_inexact
+from synthspark.clean.timestamps import require_pattern, require_zone, to_utc
+from synthspark.clean.verdicts import first_reason, malformed, owner, raw_row
+from synthspark.schemas import INTERNAL, MALFORMED
 
 TABLE = "source.events"
 REASONS = (
+    "malformed_row",
     "null_key",
+    "inexact_id",
     "reserved_id",
     "unparsable_timestamp",
     "future_timestamp",
@@ -37,7 +41,9 @@ REASONS = (
 )
 """In this order: a row is rejected for the first that applies."""
 
-DAY = "_day"
+DAY, OWNER, INEXACT = INTERNAL + "day", INTERNAL + "owner", INTERNAL + "inexact"
+SOURCE, BAD = INTERNAL + "source_", INTERNAL + "bad_"
+"""Prefixes of the declared columns as they came, and of the marks on numbers that cannot be read."""
 Limits = tuple[float | None, float | None]
 
 
@@ -54,6 +60,8 @@ class EventRules:
     """Smallest and largest value and price that are kept."""
     event_types: tuple[str, ...] | None = None
     """The types that have a weight; None keeps all."""
+    null_values: tuple[str, ...] | None = None
+    """Texts that stand for a missing value; None: `clean.ids.NULL_WORDS`, and of ids and numbers only."""
     keep_unknown_items: bool = False
     max_events_per_user_per_day: int | None = None
 
@@ -66,13 +74,15 @@ def classify_events(source: DataFrame, items: DataFrame | None, rules: EventRule
     Without timestamps repeated rows are repeated purchases: duplicates cannot be told, and none is rejected.
     """
     require_zone(rules.timezone, TABLE)
-    declared = mapped(source, rules.columns, TABLE)
+    require_pattern(source, rules.timestamp_format, f"table {TABLE}")
+    lines = source.withColumn(MALFORMED, malformed(source))
+    declared = mapped(lines, rules.columns, TABLE, keep=(MALFORMED,))
     _require_event_types(declared)
-    typed = _typed(declared, rules)
-    checked = typed.withColumn("reason", first_reason(_row_rules(rules, now)))
-    sources = [F.col(f"_source_{name}").alias(source.name or name) for name, source in rules.columns.items()]
-    raw = F.when(F.col("reason").isNotNull(), F.to_json(F.struct(*sources)))
-    checked = checked.withColumn("raw", raw).drop(*[f"_source_{name}" for name in rules.columns])
+    checked = _typed(declared, rules)
+    checked = checked.withColumn("reason", first_reason(_row_rules(rules, now)))
+    sources = [F.col(SOURCE + name).alias(source.name or name) for name, source in rules.columns.items()]
+    raw = F.when(F.col("reason").isNotNull(), raw_row(sources))
+    checked = checked.withColumn("raw", raw).drop(MALFORMED, *[SOURCE + name for name in rules.columns])
     if items is not None:
         checked = _with_item_reason(checked, items, rules)
     if "ts" in rules.columns:
@@ -93,35 +103,56 @@ def _require_event_types(declared: DataFrame) -> None:
 
 
 def _typed(declared: DataFrame, rules: EventRules) -> DataFrame:
-    """The contract's columns, and the declared ones as they came, named `_source_<name>`."""
+    """The contract's columns, the marks that `_row_rules` asks for, and the declared columns as they came."""
     has = set(declared.columns)
+    kinds = {f.name: f.dataType for f in declared.schema.fields}
+    words = rules.null_values or ()
     nothing = F.lit(None)
-    kind = F.trim("event_type") if "event_type" in has else F.lit(rules.event_type)
+    kind = as_text(F.col("event_type"), kinds["event_type"]) if "event_type" in has else F.lit(rules.event_type)
     instant = nothing.cast("timestamp")
     if "ts" in has:
-        where = f"table {TABLE}: column 'ts'"
-        instant = to_utc(F.col("ts"), declared.schema["ts"].dataType, rules.timezone, rules.timestamp_format, where)
+        instant = to_utc(
+            F.col("ts"), kinds["ts"], rules.timezone, rules.timestamp_format, f"table {TABLE}: column 'ts'"
+        )
+    ids = {c: F.col(c) for c in ("user_id", "item_id")}
+    texts = {c: as_text(F.col(c), kinds[c], words) if c in has else nothing for c in ("query", "session_id")}
+    inexact = is_inexact(ids["user_id"], kinds["user_id"]) | is_inexact(ids["item_id"], kinds["item_id"])
     return declared.select(
-        as_id(F.col("user_id"), declared.schema["user_id"].dataType).alias("user_id"),
-        as_id(F.col("item_id"), declared.schema["item_id"].dataType).alias("item_id"),
+        *[as_id(column, kinds[c], rules.null_values).alias(c) for c, column in ids.items()],
         kind.cast("string").alias("event_type"),
         instant.alias("ts"),
         *[_number(c, has).alias(c) for c in ("value", "price")],
-        *[(as_id(F.col(c)) if c in has else nothing.cast("string")).alias(c) for c in ("query", "session_id")],
-        *[(_number(c, has).isNull() & F.col(c).isNotNull() if c in has else F.lit(False)).alias(f"_bad_{c}")
-          for c in ("value", "price")],
-        *[F.col(name).alias(f"_source_{name}") for name in rules.columns],
-    )  # fmt: skip
+        *[column.cast("string").alias(c) for c, column in texts.items()],
+        *[_unreadable(c, has, kinds, rules).alias(BAD + c) for c in ("value", "price")],
+        inexact.alias(INEXACT),
+        MALFORMED,
+        *[F.col(name).alias(SOURCE + name) for name in rules.columns],
+    )
 
 
 def _number(name: str, has: set[str]) -> Column:
     return F.col(name).try_cast("double") if name in has else F.lit(None).cast("double")
 
 
+def _unreadable(name: str, has: set[str], kinds: Mapping[str, T.DataType], rules: EventRules) -> Column:
+    """Whether there is a value, other than a word for nothing, that is no number."""
+    if name not in has:
+        return F.lit(False)
+    bad = _number(name, has).isNull() & F.col(name).isNotNull()
+    if isinstance(kinds[name], T.StringType):
+        words = NULL_WORDS if rules.null_values is None else rules.null_values
+        bad = bad & ~F.btrim(name, F.lit(BLANKS)).isin("", *words)
+    return bad
+
+
 def _row_rules(rules: EventRules, now: datetime) -> list[tuple[str, Column]]:
     """What a row shows by itself."""
     ts = F.col("ts")
-    checks = [("null_key", F.col("user_id").isNull() | F.col("item_id").isNull() | F.col("event_type").isNull())]
+    checks = [
+        ("malformed_row", F.col(MALFORMED).isNotNull()),
+        ("null_key", F.col("user_id").isNull() | F.col("item_id").isNull() | F.col("event_type").isNull()),
+        ("inexact_id", F.col(INEXACT)),
+    ]
     reserved = schemas.SYNTHETIC_ID_PREFIX
     checks.append(("reserved_id", F.col("user_id").startswith(reserved) | F.col("item_id").startswith(reserved)))
     if "ts" in rules.columns:
@@ -132,7 +163,7 @@ def _row_rules(rules: EventRules, now: datetime) -> list[tuple[str, Column]]:
         ]
     for name in ("value", "price"):
         number = F.col(name)
-        checks.append((f"{name}_not_finite", F.isnan(number) | (F.abs(number) == float("inf")) | F.col(f"_bad_{name}")))
+        checks.append((f"{name}_not_finite", F.isnan(number) | (F.abs(number) == float("inf")) | F.col(BAD + name)))
     for name in ("value", "price"):
         low, high = rules.bounds.get(name, (0.0, None))
         if low is not None:
@@ -155,16 +186,16 @@ def _with_item_reason(checked: DataFrame, items: DataFrame, rules: EventRules) -
 
 def _by_owner(checked: DataFrame) -> DataFrame:
     """One exchange for all windows: by user, and rows already rejected (null users, say) spread over everything."""
-    spread = F.concat(F.lit("\u0001"), F.xxhash64("raw").cast("string"))
-    owner = F.when(F.col("reason").isNull(), F.col("user_id")).otherwise(spread)
-    return checked.withColumn("_owner", owner).repartition("_owner").withColumn(DAY, F.to_date("ts"))
+    # Not by `raw`: of rows that are rejected after the item's look-up it is still null.
+    whose = owner("user_id", ("user_id", "item_id", "ts", "value", "price", "raw"))
+    return checked.withColumn(OWNER, whose).repartition(OWNER).withColumn(DAY, F.to_date("ts"))
 
 
 def _with_duplicates(checked: DataFrame) -> DataFrame:
     """Keep one row of each user, item, type and instant, chosen by content: partitions must not matter."""
     content = F.xxhash64("value", "price", "query", "session_id")
     # The day says nothing that the instant does not; named first, it spares `_with_robots` a sort of its own.
-    key = Window.partitionBy("_owner", DAY, "item_id", "event_type", "ts").orderBy(content)
+    key = Window.partitionBy(OWNER, DAY, "item_id", "event_type", "ts").orderBy(content)
     place, before = F.row_number().over(key), F.lag(content).over(key)
     reason = F.when(place > 1, F.when(before == content, "duplicate").otherwise("duplicate_event"))
     return checked.withColumn("reason", F.coalesce("reason", reason))
@@ -172,6 +203,6 @@ def _with_duplicates(checked: DataFrame) -> DataFrame:
 
 def _with_robots(checked: DataFrame, limit: int) -> DataFrame:
     sound = F.col("reason").isNull()
-    day = Window.partitionBy("_owner", DAY)
+    day = Window.partitionBy(OWNER, DAY)
     too_many = F.count(F.when(sound, 1)).over(day) > limit
     return checked.withColumn("reason", F.coalesce("reason", F.when(sound & too_many, "robot")))

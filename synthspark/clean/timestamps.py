@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import zoneinfo
 
-from pyspark.sql import Column
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from synthspark.clean.ids import BLANKS
 from synthspark.errors import SourceError, did_you_mean
 
-EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000}
+EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1, "epoch_nanos": 0.001}
 """Microseconds in one unit of a number's declared format."""
 
-_HAS_ZONE = r"(?:[zZ]|[+-]\d{2}:?(?:\d{2})?|\[[^\]]+\]|[A-Z]{2,4}|[A-Za-z]+/[A-Za-z_]+)\s*$"
+# A year of four digits: Spark also reads 170000 as a year, and a bare time of day as one of today.
+_DATE = r"\d{4}(?:-\d{1,2}(?:-\d{1,2})?)?"
+_PLAIN = rf"^{_DATE}(?:[T ]+\d{{1,2}}(?::\d{{1,2}}){{0,2}}(?:\.\d*)?|[T ])?"
+_WITHOUT_SECONDS = r"^(\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{1,2})(?=[^\d:.])"
+_SMALLEST, _LARGEST = -6.2e16, 2.5e17
+"""Microseconds of the years 0 to 9999: beyond, Spark's own arithmetic overflows."""
 
 
 def require_zone(zone: str, table: str) -> None:
@@ -21,6 +28,23 @@ def require_zone(zone: str, table: str) -> None:
     known = zoneinfo.available_timezones()
     if zone not in known:
         raise SourceError(f"table {table}: timezone {zone!r} is not known.{did_you_mean(zone, known)}")
+
+
+def require_pattern(df: DataFrame, pattern: str | None, where: str) -> None:
+    """Raises SourceError for a pattern that Spark does not read; tried on a constant, without a job."""
+    if pattern is None or pattern in EPOCHS:
+        return
+    if pattern.lower().startswith("epoch"):
+        raise SourceError(f"{where}: timestamp_format {pattern!r} is not known.{did_you_mean(pattern, EPOCHS)}")
+    try:
+        probe = F.try_to_timestamp(F.lit("2024-01-31 10:00:00"), F.lit(pattern))
+        df.sparkSession.range(1).select(probe.cast("string")).collect()
+    except PySparkException:
+        style = " (that is strftime's notation)" if "%" in pattern else ""
+        raise SourceError(
+            f"{where}: timestamp_format {pattern!r} is no pattern that Spark reads{style}; write it as in "
+            f"yyyy-MM-dd HH:mm:ss, or one of {', '.join(EPOCHS)}"
+        ) from None
 
 
 def to_utc(column: Column, kind: T.DataType, zone: str, pattern: str | None, where: str) -> Column:
@@ -34,28 +58,57 @@ def to_utc(column: Column, kind: T.DataType, zone: str, pattern: str | None, whe
         return F.to_utc_timestamp(column.cast("timestamp"), zone)
     if isinstance(kind, T.NumericType):
         if pattern not in EPOCHS:
-            raise SourceError(
-                f"{where} is {kind.simpleString()}: declare timestamp_format epoch_seconds or epoch_millis"
-            )
-        return _from_epoch(column.cast("double"), EPOCHS[pattern])
+            raise SourceError(f"{where} is {kind.simpleString()}: declare timestamp_format {' or '.join(EPOCHS)}")
+        return _from_epoch(column, kind, pattern)
     if isinstance(kind, T.StringType):
         if pattern in EPOCHS:
-            return _from_epoch(column.try_cast("double"), EPOCHS[pattern])
-        return _from_text(F.trim(column), zone, pattern)
+            return _from_epoch(column.try_cast("decimal(38,9)"), T.DecimalType(38, 9), pattern)
+        return _from_text(F.btrim(column, F.lit(BLANKS)), zone, pattern)
     raise SourceError(f"{where} is {kind.simpleString()}, accepted are timestamp, date, string and epoch numbers")
 
 
-def _from_epoch(number: Column, micros: int) -> Column:
-    scaled = number * micros
-    in_range = scaled.between(-6.2e16, 2.5e17)  # years 0 to 9999: beyond, Spark's own arithmetic overflows
-    return F.when(in_range, F.timestamp_micros(scaled.cast("long")))
+def to_day_or_utc(column: Column, kind: T.DataType, zone: str, where: str) -> Column:
+    """The same for an attribute, where a day without a time of day is midnight UTC whatever the zone.
+
+    A date is the same date everywhere; shifted by a zone it would be the evening before.
+    """
+    instant = to_utc(column, kind, zone, None, where)
+    if isinstance(kind, T.DateType):
+        return column.cast("timestamp")
+    if isinstance(kind, T.TimestampNTZType):
+        day = column.cast("timestamp")
+        return F.when(day == F.date_trunc("day", day), day).otherwise(instant)
+    if isinstance(kind, T.StringType):
+        bare = F.btrim(column, F.lit(BLANKS))
+        day_only = bare.rlike(rf"^{_DATE}([T ]00:00(:00(\.0*)?)?)?$")
+        return F.when(day_only, bare.try_cast("timestamp")).otherwise(instant)
+    return instant
+
+
+def _from_epoch(number: Column, kind: T.DataType, pattern: str) -> Column:
+    """By whole arithmetic where the number is exact: nanoseconds of our days are beyond 2^53."""
+    factor = EPOCHS[pattern]
+    if isinstance(kind, T.DoubleType | T.FloatType):
+        scaled = number * factor
+        return F.when(scaled.between(_SMALLEST, _LARGEST), F.timestamp_micros(F.floor(scaled).cast("long")))
+    exact = number.cast("decimal(38,9)")
+    bound = exact.cast("double") * factor
+    scaled = F.floor(exact / 1000) if pattern == "epoch_nanos" else F.floor(exact.cast("decimal(28,9)") * int(factor))
+    return F.when(bound.between(_SMALLEST, _LARGEST), F.timestamp_micros(scaled.cast("long")))
 
 
 def _from_text(text: Column, zone: str, pattern: str | None) -> Column:
     if pattern is not None:
         instant = F.try_to_timestamp(text, F.lit(pattern))
         # Spark reads a pattern without a zone in the session's zone, which the job sets to UTC.
-        return instant if any(letter in pattern for letter in "zZXxVO") else F.to_utc_timestamp(instant, zone)
-    instant = text.try_cast("timestamp")
-    time_of_day = F.regexp_extract(text, r"[T ](.*)$", 1)
-    return F.when(time_of_day.rlike(_HAS_ZONE), instant).otherwise(F.to_utc_timestamp(instant, zone))
+        return instant if any(letter in _letters(pattern) for letter in "zZXxVO") else F.to_utc_timestamp(instant, zone)
+    complete = F.regexp_replace(text, _WITHOUT_SECONDS, "$1:00")  # Spark reads a zone after seconds only
+    rest = F.regexp_replace(complete, _PLAIN, "")
+    instant = F.when(complete.rlike(rf"^{_DATE}(?!\d)"), complete.try_cast("timestamp"))
+    # Whatever Spark's cast understood beyond the time of day is a zone, and the cast has applied it.
+    return F.when(rest != "", instant).otherwise(F.to_utc_timestamp(instant, zone))
+
+
+def _letters(pattern: str) -> str:
+    """The pattern without its quoted text."""
+    return "".join(pattern.split("'")[::2])

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.clean import ColumnSource, EntityRules, EventRules, require_rows
 from synthspark.config import Config, EntitySource, Expression, Source
-from synthspark.errors import SourceError
+from synthspark.sources import Place, read, told
+
+KEYS = ("user_id", "item_id", "ts", "event_type")
+"""Columns that no file of a table may lack: a row without them is of no use."""
 
 
 def read_source(spark: SparkSession, source: Source, name: str) -> DataFrame:
     """The table as it is. Raises SourceError that names the table, the path and Spark's word if it is not there."""
-    where = source.path or source.table
-    try:
-        if source.table is not None:
-            df = spark.read.options(**source.options).table(source.table)
-        else:
-            df = spark.read.format(source.format).options(**source.options).load(source.path)
-    except AnalysisException as error:
-        words = str(error).splitlines()[0]
-        check = f"source.{name}.path and .format" if source.path else f"source.{name}.table and Spark's catalogue"
-        raise SourceError(f"table source.{name} ({where}): {words} Check {check}.") from error
-    require_rows(df, f"source.{name} ({where})")
-    return df
+    place = Place(source.path, source.table, source.format, source.options, tuple(source.explode))
+    needed = [c for role, c in source.columns.items() if role in KEYS and isinstance(c, str)]
+    frame = read(spark, place, f"source.{name}", [] if place.explode else needed)
+    where = f"source.{name} ({source.path or source.table})"
+    with told(f"table {where}"):
+        require_rows(frame, where)
+    return frame
 
 
 def column_sources(columns: Mapping[str, str | Expression]) -> dict[str, ColumnSource]:
@@ -45,6 +43,7 @@ def event_rules(config: Config) -> EventRules:
         timestamp_format=source.timestamp_format,
         bounds=bounds,
         event_types=tuple(config.events.weights),
+        null_values=_null_values(source),
         keep_unknown_items=source.unknown_items == "keep",
         max_events_per_user_per_day=source.max_events_per_user_per_day,
     )
@@ -60,4 +59,18 @@ def entity_rules(source: EntitySource, key: str) -> EntityRules:
         filter=source.filter,
         timezone=source.timezone,
         separator=source.separator,
+        separators=dict(source.separators),
+        null_values=_null_values(source),
+        bounds={name: (_bound(b.min), _bound(b.max)) for name, b in source.bounds.items()},
     )
+
+
+def _null_values(source: Source) -> tuple[str, ...] | None:
+    return None if source.null_values is None else tuple(source.null_values)
+
+
+def _bound(value: float | date | None) -> float | datetime | None:
+    """A day as its midnight, UTC, as Spark's literals take it."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)
+    return value

@@ -132,7 +132,7 @@ def test_partitions_do_not_matter_and_the_source_is_scanned_once(
     plan = classify_events(spark.read.parquet(str(tmp_path / "e")), items, rules(), NOW)
     text = plan._jdf.queryExecution().executedPlan().toString()
     assert text.count("FileScan") == 1
-    assert text.count("Exchange hashpartitioning(_owner") == 1
+    assert text.count("Exchange hashpartitioning(_synthspark_owner") == 1
     assert "Python" not in text
 
 

@@ -1,0 +1,54 @@
+"""Names that attributes of users and items cannot have, as later tables have columns of these names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+RESERVED = frozenset(
+    ("origin", "weight", "seed", "run_id", "reason", "raw", "user_id", "item_id", "user_index", "item_index", "index",
+     "vector", "num_events", "first_ts", "last_ts")
+)  # fmt: skip
+_ENCODED = re.compile(r"(?:code|number)_\d{3}")
+"""How the encoders' columns begin."""
+
+
+def require_names(names: Iterable[str], where: str) -> None:
+    """Raises ValueError for a name that no attribute can have, with the rename to write. where: `source.items`."""
+    seen: dict[str, str] = {}
+    for name in names:
+        fault = _fault(name, seen)
+        if fault is not None:
+            free = free_name(name, seen)
+            advice = f"{where}.columns: {{{free}: {json.dumps(name)}}} and {where}.attributes: {{{free}: ...}}"
+            raise ValueError(f"{where}.attributes: {fault}; rename it: {advice}")
+        seen[name.lower()] = name
+
+
+def free_name(name: str, taken: Iterable[str] = ()) -> str:
+    """`name`, or the nearest that an attribute can have beside the `taken` ones."""
+    used = {t.lower() for t in taken}
+    bare = name.strip().lstrip("_") or "attribute"
+    if _is_reserved(bare):
+        bare = f"own_{bare}"
+    free, number = (name if not _fault(name, {}) else bare), 2
+    while free.lower() in used:
+        free, number = f"{bare}_{number}", number + 1
+    return free
+
+
+def _fault(name: str, seen: dict[str, str]) -> str | None:
+    if not name.strip():
+        return "a name is blank"
+    if _is_reserved(name):
+        return f"{name!r} is a column that the job itself adds"
+    if name.startswith("_"):
+        return f"{name!r} begins with an underscore, as the job's own columns do"
+    if name.lower() in seen:
+        return f"{name!r} and {seen[name.lower()]!r} differ by letter case only, which Spark does not tell apart"
+    return None
+
+
+def _is_reserved(name: str) -> bool:
+    return name.lower() in RESERVED or _ENCODED.match(name.lower()) is not None

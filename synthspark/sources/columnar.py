@@ -1,0 +1,87 @@
+"""Parquet and ORC whose files need not have the same columns, the same types or times that Spark knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from synthspark.schemas import quoted
+from synthspark.sources.failures import SPARK_FAILURES
+from synthspark.sources.files import base_path, input_files, literal, of_each, option
+from synthspark.sources.merging import Part, union
+
+NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
+_NANOS = re.compile(r"^  (?:optional|required) int64 (.+) \(TIMESTAMP\(NANOS,(true|false)\)\)", re.MULTILINE)
+"""In a Parquet schema as it is written out: a column of the table itself, and whether its times are UTC."""
+
+
+def read_parquet(
+    spark: SparkSession, path: str, options: Mapping[str, str], needed: Sequence[str], where: str
+) -> DataFrame:
+    """All columns of all files; where Spark cannot merge their schemas, file by file (`merging.union`).
+
+    TIMESTAMP(NANOS), as pandas writes it, becomes a timestamp; with no zone if the file says none.
+    """
+    merged = options if option(options, "mergeSchema") else {**options, "mergeSchema": "true"}
+    try:
+        if spark.conf.get(NANOS_AS_LONG, "false") == "false":
+            return spark.read.options(**merged).parquet(path)
+    except SPARK_FAILURES:  # types that differ, or that Spark does not know: the footers tell more
+        pass
+    return _by_schema(spark, path, options, needed, where)
+
+
+def read_orc(spark: SparkSession, path: str, options: Mapping[str, str]) -> DataFrame:
+    """All columns of all files."""
+    if option(options, "mergeSchema"):
+        return spark.read.options(**options).orc(path)
+    return spark.read.options(**{**options, "mergeSchema": "true"}).orc(path)
+
+
+def _by_schema(
+    spark: SparkSession, path: str, options: Mapping[str, str], needed: Sequence[str], where: str
+) -> DataFrame:
+    files = input_files(spark, path, options)
+    groups: dict[str, list[str]] = {}
+    for file, schema in zip(files, of_each(files, lambda f: _schema(spark, f)), strict=True):
+        groups.setdefault(schema, []).append(file)
+    if any("TIMESTAMP(NANOS" in schema for schema in groups):
+        spark.conf.set(NANOS_AS_LONG, "true")  # for good: Spark asks for it again when it reads the rows
+    base, parts = base_path(spark, path), []
+    plain = {k: v for k, v in options.items() if k.lower() != "mergeschema"}
+    for schema, names in groups.items():
+        frame = spark.read.options(**{**plain, **base}).parquet(*[literal(n) for n in names])
+        parts.append(Part(_with_times(frame, schema), names[0]))
+    return union(parts, needed, where)
+
+
+def _schema(spark: SparkSession, file: str) -> str:
+    """What a file's footer says of its columns."""
+    jvm: Any = spark._jvm
+    where = jvm.org.apache.hadoop.fs.Path(file)
+    source = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(where, spark._jsc.hadoopConfiguration())
+    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(source)
+    try:
+        return str(reader.getFooter().getFileMetaData().getSchema().toString())
+    finally:
+        reader.close()
+
+
+def _with_times(frame: DataFrame, schema: str) -> DataFrame:
+    nanos = dict(_NANOS.findall(schema))
+
+    def column(name: str) -> Column:
+        found = F.col(quoted(name))
+        if name not in nanos:
+            return found
+        micros = F.floor(found.cast("decimal(20,0)") / 1000).cast("long")
+        instant = F.timestamp_micros(micros)
+        utc = nanos[name] == "true"
+        # In UTC, which the session's zone need not be: what has no zone must not be shifted.
+        return instant if utc else F.timestamp_micros(micros).cast("timestamp_ntz")
+
+    return frame.select([column(name).alias(name) for name in frame.columns]) if nanos else frame

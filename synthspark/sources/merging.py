@@ -1,0 +1,119 @@
+"""Parts of one table whose files differ in their columns or types, as one table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from synthspark.clean.ids import as_text
+from synthspark.errors import SourceError
+from synthspark.schemas import INTERNAL, quoted
+
+log = logging.getLogger(__name__)
+
+WHOLE = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
+"""From narrow to wide."""
+IN_DOUBLE = (T.ByteType, T.ShortType, T.IntegerType, T.FloatType, T.DoubleType)
+"""Types whose every value a double holds."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Files of one table that have the same columns."""
+
+    frame: DataFrame
+    example: str
+    """One of its files."""
+
+
+def union(parts: Sequence[Part], needed: Sequence[str], where: str) -> DataFrame:
+    """All rows, columns by their names. A column that some files lack is null there, and that is logged.
+
+    Types that differ become the wider one where it holds every value, else text that loses nothing. Raises SourceError
+    that names file and column where a file lacks a `needed` column, or where a list or struct meets something else.
+    """
+    if len(parts) == 1:
+        return parts[0].frame
+    _require(parts, needed, where)
+    names: dict[str, str] = {}
+    for part in parts:
+        for name in part.frame.columns:
+            names.setdefault(name.strip().lower(), name)
+    targets = {key: _target(key, parts, where) for key in names}
+    aligned = [_aligned(part, names, targets, where) for part in parts]
+    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), aligned)
+
+
+def _require(parts: Sequence[Part], needed: Sequence[str], where: str) -> None:
+    for name in needed:
+        lacking = [part for part in parts if not _has(part.frame, name)]
+        if lacking and len(lacking) < len(parts):
+            shown = ", ".join(c for c in lacking[0].frame.columns if not c.startswith(INTERNAL))
+            raise SourceError(
+                f"{where}: file {lacking[0].example} has no column {name!r}, which other files have; its columns are "
+                f"{shown}. Add it there, or leave that file out"
+            )
+
+
+def _has(frame: DataFrame, name: str) -> bool:
+    """Whether there is the column, or the beginning of a path to it."""
+    keys = {c.strip().lower() for c in frame.columns}
+    parts = name.strip().lower().split(".")
+    return any(".".join(parts[:size]) in keys for size in range(1, len(parts) + 1))
+
+
+def _types(key: str, parts: Sequence[Part]) -> list[tuple[T.DataType, str]]:
+    return [
+        (field.dataType, part.example)
+        for part in parts
+        for field in part.frame.schema.fields
+        if field.name.strip().lower() == key
+    ]
+
+
+def _target(key: str, parts: Sequence[Part], where: str) -> T.DataType:
+    """The type that holds the values of every part."""
+    found = _types(key, parts)
+    kinds = {k.simpleString(): k for k, _ in found if not isinstance(k, T.NullType)}
+    if len(kinds) <= 1:
+        return next(iter(kinds.values()), T.NullType())
+    if all(isinstance(k, WHOLE) for k in kinds.values()):
+        return max(kinds.values(), key=lambda k: WHOLE.index(type(k)))
+    if all(isinstance(k, IN_DOUBLE) for k in kinds.values()):
+        return T.DoubleType()
+    if all(isinstance(k, T.AtomicType) for k in kinds.values()):
+        return T.StringType()
+    files = ", ".join(f"{k.simpleString()[:60]} in {file}" for k, file in found if k.simpleString() in kinds)
+    raise SourceError(f"{where}: column {key!r} has types that cannot be one: {files}; write it anew as one of them")
+
+
+def _aligned(part: Part, names: dict[str, str], targets: dict[str, T.DataType], where: str) -> DataFrame:
+    own = {f.name.strip().lower(): f for f in part.frame.schema.fields}
+    if len(own) < len(part.frame.columns):
+        raise SourceError(f"{where}: file {part.example} has columns that differ by letter case only: "
+                          f"{', '.join(part.frame.columns)}; rename one")  # fmt: skip
+    lacking = [name for key, name in names.items() if key not in own and not name.startswith(INTERNAL)]
+    if lacking:
+        log.warning("%s: %s has no column %s; null there", where, part.example, ", ".join(map(repr, lacking)))
+    chosen = []
+    for key, field in own.items():
+        column, target = F.col(quoted(field.name)), targets[key]
+        if field.dataType != target:
+            column = as_words(column, field.dataType) if isinstance(target, T.StringType) else column.cast(target)
+        chosen.append(column.alias(names[key]))
+    return part.frame.select(chosen)
+
+
+def as_words(column: Column, kind: T.DataType) -> Column:
+    """A value of any simple type as text that is read back the same: instants with their zone, numbers in full."""
+    if isinstance(kind, T.TimestampType):
+        return F.date_format(F.to_utc_timestamp(column, F.current_timezone()), "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'")
+    if isinstance(kind, T.NumericType | T.BinaryType):
+        return as_text(column, kind)
+    return column.cast("string")

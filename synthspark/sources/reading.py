@@ -1,0 +1,58 @@
+"""One way into every source, for `init`, `plan` and `clean` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame, SparkSession
+
+from synthspark.sources.columnar import read_orc, read_parquet
+from synthspark.sources.delimited import read_csv
+from synthspark.sources.failures import told
+from synthspark.sources.files import settings
+from synthspark.sources.json_lines import read_json
+from synthspark.sources.nested import exploded
+
+PARTITIONS_AS_TEXT = {"spark.sql.sources.partitionColumnTypeInference.enabled": "false"}
+"""dept=001 is the text 001; Spark would make a number of it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a table is, and how it is read."""
+
+    path: str | None = None
+    table: str | None = None
+    """Catalogue name; instead of a path."""
+    format: str = "parquet"
+    options: Mapping[str, str] = field(default_factory=dict)
+    explode: tuple[str, ...] = ()
+    """Lists that are taken apart, in this order."""
+
+
+def read(spark: SparkSession, place: Place, name: str, needed: Sequence[str] = ()) -> DataFrame:
+    """The table as it is, in the source's names and types; a column `schemas.MALFORMED` marks lines that do not fit.
+
+    name: how errors name the table; needed: columns that no file of several may lack. Raises SourceError.
+    """
+    where = f"table {name} ({place.path or place.table})"
+    hint = f" Check {name}.path and .format." if place.path else f" Check {name}.table and Spark's catalogue."
+    with told(where, hint), settings(spark, PARTITIONS_AS_TEXT):
+        frame = _read(spark, place, needed, where)
+    return exploded(frame, place.explode, f"table {name}")
+
+
+def _read(spark: SparkSession, place: Place, needed: Sequence[str], where: str) -> DataFrame:
+    if place.path is None:
+        assert place.table is not None
+        return spark.read.options(**place.options).table(place.table)
+    if place.format == "csv":
+        return read_csv(spark, place.path, place.options, needed, where)
+    if place.format == "json":
+        return read_json(spark, place.path, place.options, where)
+    if place.format == "parquet":
+        return read_parquet(spark, place.path, place.options, needed, where)
+    if place.format == "orc":
+        return read_orc(spark, place.path, place.options)
+    return spark.read.format(place.format).options(**place.options).load(place.path)
