@@ -219,13 +219,15 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
 @click.option("--format", "kind", type=click.Choice(["parquet", "csv", "json", "orc"]), help="Where names do not tell.")
 @click.option("--user-id", metavar="COLUMN", help="The events' column of users, where it cannot be guessed.")
 @click.option("--item-id", metavar="COLUMN", help="The events' column of items, where it cannot be guessed.")
+@click.option("--ts", metavar="COLUMN", help="The events' column of times, where it cannot be guessed; none: no times.")
+@click.option("--encoding", metavar="NAME", help="Of CSV files that are not UTF-8, e.g. windows-1252.")
 @click.option(
     "--lake", type=click.Path(), default="./lake", show_default=True, metavar="PATH", help="Where the results shall go."
 )
 @click.option("--output", type=FILE, default=Path("synthspark.yaml"), show_default=True)
 def init(
     events: str, items: str | None, users: str | None, kind: str | None, user_id: str | None, item_id: str | None,
-    lake: str, output: Path,
+    ts: str | None, encoding: str | None, lake: str, output: Path,
 ) -> None:  # fmt: skip
     """Look at the tables and write a first configuration, with what was seen beside each guess."""
     if output.exists():
@@ -237,9 +239,11 @@ def init(
 
     log.configure(False)
     paths = {n: p for n, p in (("events", events), ("items", items), ("users", users)) if p is not None}
-    given = {n: c for n, c in (("user_id", user_id), ("item_id", item_id)) if c is not None}
+    given = {n: c for n, c in (("user_id", user_id), ("item_id", item_id), ("ts", ts)) if c is not None}
+    if ts == "none":
+        given["ts"] = ""
     with session("synthspark init", {}) as spark:
-        text = first_configuration(spark, paths, lake, kind, given)
+        text = first_configuration(spark, paths, lake, kind, given, encoding)
     parse_text(text, str(output))
     output.write_text(text, encoding="utf-8")
     out = log.console()

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from synthspark.clean.ids import BLANKS
+from synthspark.clean.ids import BLANKS, as_text
 from synthspark.errors import SourceError, did_you_mean
 
 EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1, "epoch_nanos": 0.001}
@@ -57,7 +57,9 @@ def to_utc(column: Column, kind: T.DataType, zone: str, pattern: str | None, whe
     if isinstance(kind, T.TimestampNTZType | T.DateType):
         return F.to_utc_timestamp(column.cast("timestamp"), zone)
     if isinstance(kind, T.NumericType):
-        if pattern not in EPOCHS:
+        if pattern is not None and pattern not in EPOCHS:  # 20240131 is a day
+            return _from_text(as_text(column, kind), zone, pattern)
+        if pattern is None:
             raise SourceError(f"{where} is {kind.simpleString()}: declare timestamp_format {' or '.join(EPOCHS)}")
         return _from_epoch(column, kind, pattern)
     if isinstance(kind, T.StringType):

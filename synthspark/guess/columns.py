@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from synthspark.guess.texts import MOSTLY, read_numbers, read_times
+from synthspark.schemas import quoted
 
 OLDEST, NEWEST = 631_152_000, 4_102_444_800
 """Epoch seconds that count as a time: 1990 to 2100."""
@@ -16,6 +17,13 @@ SOME = 0.01
 HOURS = 8
 """Of a day with events in them, before the quietest tells anything."""
 SEPARATORS = ("|", ";", ",", "/")
+NULL_WORDS = ("NULL", "null", "Null", "\\N", "nan", "NaN", "None", "N/A", "n/a", "#N/A", "<NA>", "-", "--", "undefined",
+              "(not set)", "(null)")  # fmt: skip
+"""Texts that stand for a missing value wherever they are."""
+AMONG_NUMBERS = ("NA", "na", "none", "NONE", "?", "missing", "unknown")
+"""Texts that do so where the other values are numbers or times; elsewhere they may be values."""
+FEW_VALUES = 30
+"""Distinct values up to which each one's rows are counted."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,23 @@ class ColumnFacts:
     values: frozenset[str]
     """Distinct values."""
     example: str
+    null_words: frozenset[str] = frozenset()
+    """Texts among the values that stand for a missing one; `missing` counts them."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Rows of each value, where there are at most FEW_VALUES."""
+    zoned: float = 0.0
+    """Share of the times that carry a zone."""
+    dated: bool = False
+    """Whether all times are days, without a time of day."""
+    path: str = ""
+    """Spark SQL of the value, where it is within another column."""
+    bracketed: bool = False
+    """Whether lists are written in brackets, as in JSON and Python."""
+
+    @property
+    def sql(self) -> str:
+        """Spark SQL of the value."""
+        return self.path or quoted(self.name)
 
     @property
     def unique(self) -> float:
@@ -64,26 +89,30 @@ class ColumnFacts:
         return self.distinct / there if there else 0.0
 
 
-def facts(sample: pd.DataFrame, types: Mapping[str, str]) -> list[ColumnFacts]:
-    """sample: every column as text or null; types: column -> Spark's name of its type."""
-    return [_facts(name, sample[name], types[name]) for name in sample.columns]
+def facts(sample: pd.DataFrame, types: Mapping[str, str], paths: Mapping[str, str] | None = None) -> list[ColumnFacts]:
+    """sample: every column as text or null; types: column -> Spark's name of its type; paths: column -> its SQL."""
+    return [_facts(name, sample[name], types[name], (paths or {}).get(name, "")) for name in sample.columns]
 
 
-def _facts(name: str, column: pd.Series[str], kind: str) -> ColumnFacts:
-    text = column.dropna().str.strip()
-    text = text[text != ""]
+def _facts(name: str, column: pd.Series[str], kind: str, path: str) -> ColumnFacts:
+    text, nothing = _without_null_words(column.dropna().str.strip())
     values = frozenset(text.unique())
     numbers, rewriting = read_numbers(text)
     share = len(numbers) / len(text) if len(text) else 0.0
-    numeric = share >= MOSTLY
-    times, pattern, doubtful = read_times(text[:0] if numeric else text)
+    times, pattern, doubtful, zoned = read_times(text)
+    compact = pattern is not None and pattern.startswith("yyyyMMdd")
+    numeric = share >= MOSTLY and not compact
+    if numeric:
+        times, pattern, doubtful, zoned = read_times(text[:0])
+    bracketed = bool(text.str.match(r"^\[.*\]$").mean() >= MOSTLY) if len(text) else False
+    is_list = kind.startswith("array") or numeric or len(times) or bracketed
     return ColumnFacts(
         name=name,
         type=kind,
         rows=len(column),
         missing=1 - len(text) / len(column) if len(column) else 1.0,
         distinct=len(values),
-        numbers=share,
+        numbers=0.0 if compact else share,
         rewriting=rewriting if numeric else None,
         negative=float((numbers < 0).mean()) if len(numbers) else 0.0,
         padded=bool(text.str.fullmatch(r"0\d+").mean() > SOME) if len(text) else False,
@@ -92,29 +121,54 @@ def _facts(name: str, column: pd.Series[str], kind: str) -> ColumnFacts:
         pattern=pattern,
         doubtful=doubtful,
         epoch=_epoch(numbers) if numeric else None,
-        separator=None if kind.startswith("array") or numeric or len(times) else _separator(text),
+        separator=None if is_list else _separator(text),
         words=float(text.str.split().str.len().mean()) if len(text) else 0.0,
         quiet_hour=_quiet_hour(_from_epoch(numbers) if numeric else times),
         values=values,
         example=str(text.iloc[0]) if len(text) else "",
+        null_words=nothing,
+        counts={str(v): int(n) for v, n in text.value_counts().items()} if len(values) <= FEW_VALUES else {},
+        zoned=zoned,
+        dated=bool(len(times)) and bool((times == times.dt.normalize()).all()),
+        path=path,
+        bracketed=bracketed,
     )
 
 
+def _without_null_words(text: pd.Series[str]) -> tuple[pd.Series[str], frozenset[str]]:
+    """What is there, and the words that said that nothing is."""
+    found = text.isin(NULL_WORDS)
+    rest = text[~found & (text != "")]
+    among = rest.isin(AMONG_NUMBERS)
+    plain = rest[~among]
+    if among.any() and len(plain):
+        told = max(len(read_numbers(plain).values), len(read_times(plain).values)) / len(plain)
+        if told >= MOSTLY:
+            return plain, frozenset(text[found].unique()) | frozenset(rest[among].unique())
+    return rest, frozenset(text[found].unique())
+
+
+EPOCH_UNITS = {"epoch_seconds": 1, "epoch_millis": 1_000, "epoch_micros": 1_000_000, "epoch_nanos": 1_000_000_000}
+
+
 def _epoch(numbers: pd.Series[float]) -> str | None:
-    if not len(numbers) or not (numbers % 1 == 0).all():
+    """Seconds may have a fraction, as time.time() gives them."""
+    if not len(numbers):
         return None
+    whole = bool((numbers % 1 == 0).all())
     low, high = numbers.quantile(0.01), numbers.quantile(0.99)
-    for name, unit in (("epoch_seconds", 1), ("epoch_millis", 1000)):
-        if OLDEST * unit <= low and high <= NEWEST * unit:
+    for name, unit in EPOCH_UNITS.items():
+        if OLDEST * unit <= low and high <= NEWEST * unit and (whole or unit == 1):
             return name
     return None
 
 
 def _from_epoch(numbers: pd.Series[float]) -> pd.Series[pd.Timestamp]:
-    per_second = {"epoch_seconds": 1, "epoch_millis": 1000}.get(_epoch(numbers) or "")
+    per_second = EPOCH_UNITS.get(_epoch(numbers) or "")
     if per_second is None:
         return pd.Series(dtype="datetime64[ns]")
-    return pd.to_datetime(numbers / per_second, unit="s", utc=True)
+    seconds = numbers / per_second
+    return pd.to_datetime(seconds[seconds.between(0, NEWEST)], unit="s", utc=True)
 
 
 def _quiet_hour(times: pd.Series[pd.Timestamp]) -> int | None:

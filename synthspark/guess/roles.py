@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from synthspark.errors import SourceError
 from synthspark.guess.columns import ColumnFacts
 from synthspark.guess.texts import MOSTLY
+from synthspark.names import free_name
 
 WORDS = {
     "user_id": r"user|customer|client|household|member|visitor|account|buyer|reviewer|person|shopper|kund|cust",
@@ -30,6 +31,12 @@ MOST_TYPES = 30
 FEW = 12
 """Whole numbers with so few values are names of classes (kids, doors), not amounts."""
 TEXT_WORDS = 3.5
+CLOCK_WORDS = r"time|date|ts|timestamp|datetime|datum|zeit"
+"""Columns so called hold times, even where many of their values cannot be read."""
+NOT_TYPES = r"product|item|article|payment|customer|user|device|browser"
+"""Columns such as product_type are no types of events."""
+KEY_BONUS = 0.2
+"""For names that end as keys do: customer.id before customer.name."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,8 @@ class EventGuess:
     """Contract name -> column, and what else the configuration says of events."""
 
     columns: dict[str, str]
-    event_types: tuple[str, ...]
-    """Of the column event_type; empty: there is none."""
+    event_types: Mapping[str, int]
+    """Type -> rows of the sample, of the column event_type; empty: there is none."""
     timestamp_format: str | None
     quiet_hour: int | None
     total: str | None = None
@@ -57,7 +64,11 @@ class EntityGuess:
     key_width: int | None
     """Digits that the events write, where a spreadsheet took the key's leading zeros here."""
     attributes: dict[str, str]
-    separator: str | None
+    """Column (or path) -> kind."""
+    names: dict[str, str]
+    """Column (or path) -> name of the attribute."""
+    separators: dict[str, str] = field(default_factory=dict)
+    """Column of lists in a text -> what separates their values."""
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -66,7 +77,8 @@ def guess_events(
 ) -> tuple[EventGuess, str | None, str | None]:
     """The events' columns, and the keys of items and users.
 
-    given: contract name -> column that somebody has named. Raises SourceError where no user or no item is to be seen.
+    given: contract name -> column that somebody has named, "" for none. Raises SourceError where no user or no item is
+    to be seen, or where a column that is called a time holds none that can be read.
     """
     columns = dict(given)
     keys: dict[str, str | None] = {"item_id": None, "user_id": None}
@@ -77,8 +89,9 @@ def guess_events(
         pair = _shared([*open_columns, *bare[0]], [*table, *bare[1]], role)
         if pair is not None:
             columns[role], keys[role] = pair
+    columns = {role: name for role, name in columns.items() if name}
     for role in ("user_id", "item_id", "ts", "session_id", "event_type", "query", "price", "value"):
-        if role not in columns:
+        if role not in columns and role not in given:
             found = _named(role, [c for c in events if c.name not in columns.values()])
             if found is not None:
                 columns[role] = found
@@ -89,12 +102,24 @@ def guess_events(
             raise SourceError(
                 f"events: none of the columns ({names}) looks like a {role}; say which: --{option} COLUMN"
             )
+    if "ts" not in columns and "ts" not in given:
+        _require_no_clock([c for c in events if c.name not in columns.values()])
     widths = {}
     for role, table in (("item_id", items), ("user_id", users)):
         width = missing_digits(_by_name(events, columns[role]), _by_name(table, keys[role]))
         if width is not None:
             widths[role] = width
     return _event_guess(columns, events, widths), keys["item_id"], keys["user_id"]
+
+
+def _require_no_clock(columns: Sequence[ColumnFacts]) -> None:
+    for column in columns:
+        if column.numbers < MOSTLY and column.distinct > 1 and _matches(column.name, CLOCK_WORDS) == 1:
+            raise SourceError(
+                f"events: column {column.name!r} is called a time, but {column.example[:40]!r} is in no notation that "
+                "is known here; write them as in 2024-01-31 10:00:00, or say --ts none (or --ts COLUMN) "
+                "and give the column and its timestamp_format in the configuration by hand"
+            )
 
 
 def missing_digits(column: ColumnFacts | None, other: ColumnFacts | None) -> int | None:
@@ -121,13 +146,18 @@ def _event_guess(columns: dict[str, str], events: Sequence[ColumnFacts], widths:
     unused = [c for c in events if c.name not in (*columns.values(), total)]
     return EventGuess(
         columns=columns,
-        event_types=tuple(sorted(by_name[columns["event_type"]].values)) if "event_type" in columns else (),
+        event_types=_types(by_name[columns["event_type"]]) if "event_type" in columns else {},
         timestamp_format=(ts.epoch or ts.pattern) if ts is not None else None,
         quiet_hour=ts.quiet_hour if ts is not None else None,
         total=total,
         widths=widths,
         left_out={c.name: "not used by the job" if c.distinct else "no values" for c in unused},
     )
+
+
+def _types(column: ColumnFacts) -> dict[str, int]:
+    """The most frequent first; where there are many, without their rows."""
+    return dict(column.counts) or dict.fromkeys(sorted(column.values), 0)
 
 
 def _total(columns: Mapping[str, str], events: Sequence[ColumnFacts]) -> str | None:
@@ -140,22 +170,29 @@ def _total(columns: Mapping[str, str], events: Sequence[ColumnFacts]) -> str | N
 
 def guess_entities(table: Sequence[ColumnFacts], key: str, own: ColumnFacts | None = None) -> EntityGuess:
     """Kinds of the attributes of items or users, by what is in them. own: the events' column that has their ids."""
-    attributes, left_out, separator = {}, {}, None
+    attributes: dict[str, str] = {}
+    names: dict[str, str] = {}
+    left_out, separators = {}, {}
     for column in table:
         if column.name == key:
             continue
         kind, why = _kind(column)
-        if kind == "multi" and column.separator is not None:
-            if separator not in (None, column.separator):
-                kind, why = None, f"a list by {column.separator!r}; one separator per table ({separator!r}) is read"
-            else:
-                separator = column.separator
         if kind is None:
             left_out[column.name] = why
-        else:
-            attributes[column.name] = kind
+            continue
+        attributes[column.name] = kind
+        names[column.name] = _attribute_name(column.name, [c.name for c in table], names.values())
+        if kind == "multi" and column.separator is not None:
+            separators[column.name] = column.separator
     width = missing_digits(_by_name(table, key), own)
-    return EntityGuess(key, width, attributes, separator, left_out)
+    return EntityGuess(key, width, attributes, names, separators, left_out)
+
+
+def _attribute_name(column: str, columns: Sequence[str], taken: Iterable[str]) -> str:
+    """The column's own name, the last part of a path if no other column ends so, and what is free if that is not."""
+    last = column.rpartition(".")[2]
+    alone = sum(c.rpartition(".")[2].lower() == last.lower() for c in columns) == 1
+    return free_name(last if alone and last else column, taken)
 
 
 def _kind(column: ColumnFacts) -> tuple[str | None, str]:
@@ -163,7 +200,9 @@ def _kind(column: ColumnFacts) -> tuple[str | None, str]:
         return None, "no values"
     if column.distinct == 1:
         return None, "one value for all"
-    if column.type.startswith("array"):
+    if column.type.startswith(("struct", "map", "array<struct", "array<map")):
+        return None, f"{column.type[:60]} has no single value"
+    if column.type.startswith("array") or column.bracketed:
         return "multi", ""
     if column.type in ("date", "timestamp", "timestamp_ntz") or column.dates >= MOSTLY:
         return "datetime", ""
@@ -199,27 +238,40 @@ def _shared(events: Sequence[ColumnFacts], table: Sequence[ColumnFacts], role: s
 
 def _named(role: str, columns: Sequence[ColumnFacts]) -> str | None:
     fits = [c for c in columns if _may_be(role, c)]
-    best = max(fits, key=lambda c: (_matches(c.name, WORDS[role]), -_matches(c.name, TOTALS)), default=None)
+    best = max(fits, key=lambda c: _fitness(c, role), default=None)
     if best is None:
         return None
     dated = role == "ts" and best.epoch is None  # whatever it is called; a number could be a time by chance
     return best.name if dated or _matches(best.name, WORDS[role]) else None
 
 
+def _fitness(column: ColumnFacts, role: str) -> tuple[float, float]:
+    keyed = KEY_BONUS * (role.endswith("_id") and _matches(column.name.rpartition(".")[2], ID_WORDS) == 1)
+    return _matches(column.name, WORDS[role]) + keyed, -_matches(column.name, TOTALS)
+
+
+def matches_item(name: str) -> bool:
+    """Whether a column of that name may be an item's key."""
+    return _matches(name, WORDS["item_id"]) == 1
+
+
 def _may_be(role: str, column: ColumnFacts) -> bool:
     if column.distinct == 0:
         return False
     if role == "ts":
-        return column.type.startswith(("date", "timestamp")) or column.dates >= MOSTLY or column.epoch is not None
+        enough = 0.5 if _matches(column.name, WORDS["ts"]) == 1 else MOSTLY
+        return column.type.startswith(("date", "timestamp")) or column.dates >= enough or column.epoch is not None
     if role == "price" and _matches(column.name, r"total|subtotal|extended"):
         return False  # total_price is no price of one piece
     if role in ("value", "price"):
         return column.numbers >= MOSTLY and column.epoch is None
     if role == "event_type":
-        return column.numbers < MOSTLY and column.distinct <= MOST_TYPES
+        numbered = column.numbers >= MOSTLY and not (column.whole and column.distinct <= FEW)
+        return not numbered and column.distinct <= MOST_TYPES and not _matches(column.name, NOT_TYPES)
     if role == "query":
         return column.numbers < MOSTLY
-    return column.dates < MOSTLY and not column.type.startswith(("date", "timestamp", "array", "double", "float"))
+    broken = column.type.startswith(("double", "float")) and not column.whole
+    return column.dates < MOSTLY and not broken and not column.type.startswith(("date", "timestamp", "array", "map"))
 
 
 def _matches(name: str, words: str) -> float:

@@ -8,6 +8,14 @@ import pandas as pd
 
 MOSTLY = 0.95
 """Share of the values that must fit before a column counts as numbers, dates or lists."""
+WORTH_A_TRY = 0.5
+"""Share of the values that must look like a notation before it is tried."""
+ISO = (
+    r"^(?P<date>\d{4}-\d{1,2}-\d{1,2})(?:[T ]+(?P<clock>\d{1,2}:\d{1,2}(?::\d{1,2})?)(?:\.\d*)?"
+    r"(?P<zone>\s*(?:[+-]\d{1,2}(?::?\d{2})?|[A-Za-z][\w/+:-]*)?))?\s*$"
+)
+SPAN = ("1678", "2261")
+"""Years that 64-bit nanoseconds hold."""
 AROUND = " \u00a0€$£"
 """What may stand around a number."""
 FORMS = (
@@ -22,8 +30,18 @@ DATES = (
     ("d/M/yyyy", "%d/%m/%Y", r"\d{1,2}/\d{1,2}/\d{4}"),
     ("d-M-yyyy", "%d-%m-%Y", r"\d{1,2}-\d{1,2}-\d{4}"),
     ("yyyy/M/d", "%Y/%m/%d", r"\d{4}/\d{1,2}/\d{1,2}"),
+    ("d-MMM-yyyy", "%d-%b-%Y", r"\d{1,2}-[A-Za-z]{3}-\d{4}"),
+    ("d MMM yyyy", "%d %b %Y", r"\d{1,2} [A-Za-z]{3} \d{4}"),
+    ("MMM d, yyyy", "%b %d, %Y", r"[A-Za-z]{3} \d{1,2}, \d{4}"),
 )
 """Spark's pattern, Python's, and what a text looks like that is worth a try. Of equals the first is taken."""
+WHOLE = (
+    ("yyyyMMdd", "%Y%m%d", r"(?:19|20)\d{6}"),
+    ("yyyyMMddHHmmss", "%Y%m%d%H%M%S", r"(?:19|20)\d{12}"),
+    ("yyyy-MM-dd HH:mm:ss,SSS", "%Y-%m-%d %H:%M:%S,%f", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"),
+    ("d/MMM/yyyy:HH:mm:ss Z", "%d/%b/%Y:%H:%M:%S %z", r"\d{1,2}/[A-Za-z]{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"),
+)
+"""The same of notations that have one form: without signs, of Python's log, of a web server's."""
 CLOCKS = (("[ H:m[:s]]", ("", " %H:%M", " %H:%M:%S")), ("[ h:m[:s] a]", ("", " %I:%M %p", " %I:%M:%S %p")))
 
 
@@ -43,6 +61,8 @@ class Times(NamedTuple):
     """Spark's, None where they are as ISO 8601 has them."""
     doubtful: bool
     """Day and month could be the other way round."""
+    zoned: float = 0.0
+    """Share that carries a zone."""
 
 
 def read_numbers(text: pd.Series[str]) -> Numbers:
@@ -61,15 +81,32 @@ def read_numbers(text: pd.Series[str]) -> Numbers:
 
 def read_times(text: pd.Series[str]) -> Times:
     """text: what is there, trimmed. ISO 8601 before all others."""
-    dated = text[text.str.match(r"^\d{4}-\d{1,2}-\d{1,2}")]
-    found = [Times(pd.to_datetime(dated, errors="coerce", utc=True, format="ISO8601").dropna(), None, False)]
-    if len(dated) < MOSTLY * len(text):
+    found = [_iso(text)]
+    if len(found[0].values) < MOSTLY * len(text):
+        for pattern, form, shape in WHOLE:
+            if text.str.fullmatch(shape).mean() >= MOSTLY:
+                zoned = 1.0 if "%z" in form else 0.0
+                values = pd.to_datetime(text, errors="coerce", utc=True, format=form).dropna()
+                found.append(Times(values, pattern, False, zoned))
         for pattern, date, shape in DATES:
-            if text.str.match(shape).sum() >= MOSTLY * len(text):
+            if text.str.match(shape).mean() >= WORTH_A_TRY:
                 found += [Times(_parsed(text, date, clocks), pattern + clock, False) for clock, clocks in CLOCKS]
     best = max(found, key=lambda times: len(times.values))
     equals = {t.pattern.partition("[")[0] for t in found if t.pattern and len(t.values) == len(best.values)}
     return best._replace(doubtful={"M/d/yyyy", "d/M/yyyy"} <= equals)
+
+
+def _iso(text: pd.Series[str]) -> Times:
+    """Dates with dashes, with or without a time of day and whatever zone Spark reads behind it."""
+    parts = text.str.extract(ISO)
+    dated = parts[parts["date"].notna()]
+    clock = dated["clock"].fillna("00:00:00").str.replace(r"^(\d{1,2}:\d{1,2})$", r"\1:00", regex=True)
+    # Years that pandas cannot hold are sentinels for "no date", and a notation like others.
+    known = dated["date"].where(dated["date"].str[:4].between(*SPAN), "2000-01-01")
+    plain = known.str.replace(r"\b(\d)\b", r"0\1", regex=True) + " " + clock
+    values = pd.to_datetime(plain, errors="coerce", utc=True, format="%Y-%m-%d %H:%M:%S").dropna()
+    zoned = dated.loc[values.index, "zone"].fillna("").str.strip() != ""
+    return Times(values, None, False, float(zoned.mean()) if len(values) else 0.0)
 
 
 def _parsed(text: pd.Series[str], date: str, clocks: tuple[str, ...]) -> pd.Series[pd.Timestamp]:

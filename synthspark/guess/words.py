@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from synthspark.guess.columns import ColumnFacts
 from synthspark.guess.roles import EntityGuess, EventGuess
-from synthspark.schemas import quoted
 
 KNOWN_WEIGHTS = {
     "view": 1, "click": 1, "detail": 1, "impression": 1, "search": 1, "rating": 1, "wishlist": 2, "favorite": 3,
     "cart": 3, "addtocart": 3, "add_to_cart": 3, "purchase": 5, "order": 5, "buy": 5, "transaction": 5,
 }  # fmt: skip
+UNNAMED = "interaction"
+"""Type of events of which nothing tells what they are."""
 QUIET = range(2, 7)
 """Local hours at which the fewest people shop."""
 
@@ -25,6 +26,9 @@ class Place:
     path: str
     format: str
     options: Mapping[str, str]
+    explode: tuple[str, ...] = ()
+    words: str = ""
+    """How its files are read, for somebody to check."""
 
 
 def configuration_text(
@@ -45,16 +49,25 @@ def configuration_text(
     return "\n".join(lines) + "\n"
 
 
-def _place(place: Place) -> list[str]:
+def _place(place: Place, seen: Sequence[ColumnFacts]) -> list[str]:
     lines = [f"    path: {_quoted(place.path)}", f"    format: {place.format}"]
-    return lines + ([f"    options: {json.dumps(dict(place.options), ensure_ascii=False)}"] if place.options else [])
+    if place.options:
+        lines.append(f"    options: {json.dumps(dict(place.options), ensure_ascii=False)}")
+    if place.words:
+        lines.append(f"    # {place.words}")
+    if place.explode:
+        lines.append(f"    explode: {json.dumps(list(place.explode), ensure_ascii=False)}   # each element is a row")
+    words = sorted(frozenset[str]().union(*(c.null_words for c in seen)))
+    if words:
+        lines.append(f"    null_values: {json.dumps(words, ensure_ascii=False)}   # these stand for no value")
+    return lines
 
 
 def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> list[str]:
-    lines = ["  events:", *_place(place), "    columns:"]
+    lines = ["  events:", *_place(place, seen), "    columns:"]
     known = {c.name: c for c in seen}
     for role, name in guess.columns.items():
-        how = _filled(name, guess.widths[role]) if role in guess.widths else _read(known[name], role)
+        how = _filled(known[name], guess.widths[role]) if role in guess.widths else _read(known[name], role)
         lines.append(f"      {role}: {how}{_seen(known[name])}")
     if guess.total is not None:
         lines.append(_price_of_one(known[guess.total], known[guess.columns["value"]]))
@@ -64,8 +77,7 @@ def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> lis
             keep = f"bounds: {{{role}: {{min: null}}}} keeps them"
             lines.append(f"      # {below:.1%} of {role} are below 0 and will be rejected; {keep}")
     if "event_type" not in guess.columns:
-        rated = "rat" in guess.columns.get("value", "").lower() or "star" in guess.columns.get("value", "").lower()
-        lines.append(f"    event_type: {'rating' if rated else 'purchase'}   # no column says: what are these events?")
+        lines.append(f"    event_type: {_constant_type(guess)}   # no column says: what are these events?")
     if guess.timestamp_format:
         lines.append(f"    timestamp_format: {_quoted(guess.timestamp_format)}{_doubt(known[guess.columns['ts']])}")
     if "ts" in guess.columns:
@@ -79,26 +91,47 @@ def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> lis
 def _entities(side: str, place: Place, guess: EntityGuess, seen: Sequence[ColumnFacts]) -> list[str]:
     known = {c.name: c for c in seen}
     own = f"{side.removesuffix('s')}_id"
-    key = _quoted(guess.key) if guess.key_width is None else _filled(guess.key, guess.key_width)
-    lines = [f"  {side}:", *_place(place), "    columns:", f"      {own}: {key}"]
+    key = _quoted(guess.key) if guess.key_width is None else _filled(known[guess.key], guess.key_width)
+    lines = [f"  {side}:", *_place(place, seen), "    columns:", f"      {own}: {key}"]
     read = {name: _read(known[name], kind) for name, kind in guess.attributes.items()}
-    computed = {name: how for name, how in read.items() if how != _quoted(name)}
-    lines += [f"      {_quoted(name)}: {how}{_doubt(known[name])}" for name, how in computed.items()]
+    computed = {name: how for name, how in read.items() if how != _quoted(guess.names[name])}
+    lines += [f"      {_quoted(guess.names[name])}: {how}{_doubt(known[name])}" for name, how in computed.items()]
     lines.append("    attributes:" if guess.attributes else "    attributes: {}")
-    lines += [f"      {_quoted(name)}: {kind}{_seen(known[name])}" for name, kind in guess.attributes.items()]
+    lines += [
+        f"      {_quoted(guess.names[name])}: {kind}{_seen(known[name])}" for name, kind in guess.attributes.items()
+    ]
     lines += [f"      # {_one_line(name)}: left out, {why}" for name, why in guess.left_out.items()]
-    if guess.separator not in (None, "|"):
-        lines.append(f"    separator: {_quoted(guess.separator)}")
+    others = {guess.names[name]: sign for name, sign in guess.separators.items() if sign != "|"}
+    if others:
+        lines.append(f"    separators: {json.dumps(others, ensure_ascii=False)}")
     return lines
+
+
+def _constant_type(guess: EventGuess) -> str:
+    """What the other columns say of the events: a rating, a purchase, or nothing but that something was done."""
+    value = guess.columns.get("value", "").lower()
+    if "rat" in value or "star" in value or "score" in value:
+        return "rating"
+    return "purchase" if value or "price" in guess.columns or guess.total is not None else UNNAMED
 
 
 def _read(column: ColumnFacts, purpose: str) -> str:
     """The column's name, or the expression that makes its numbers or times plain. purpose: a role or a kind."""
     if purpose in ("value", "price", "numeric") and column.rewriting:
-        return _expression(column.rewriting.format(quoted(column.name)))
+        return _expression(column.rewriting.format(column.sql))
     if purpose == "datetime" and column.pattern:
-        return _expression(f"try_to_timestamp({quoted(column.name)}, '{column.pattern}')")
+        return _expression(_as_time(column))
     return _quoted(column.name)
+
+
+def _as_time(column: ColumnFacts) -> str:
+    """A date where all are dates, else a time without zone: `timezone` says where that is."""
+    assert column.pattern is not None
+    text = _text(column)
+    read = f"try_to_timestamp({text}, '{column.pattern}')"
+    if "Z" in column.pattern:
+        return read
+    return f"cast({read} as {'date' if column.dated else 'timestamp_ntz'})"
 
 
 def _price_of_one(total: ColumnFacts, pieces: ColumnFacts) -> str:
@@ -108,13 +141,21 @@ def _price_of_one(total: ColumnFacts, pieces: ColumnFacts) -> str:
 
 def _number(column: ColumnFacts) -> str:
     """Never fails, whatever a text is."""
-    plain = (column.rewriting or "{}").format(quoted(column.name))
+    plain = (column.rewriting or "{}").format(column.sql)
     return f"try_cast({plain} as double)" if column.type == "string" else plain
 
 
-def _filled(name: str, width: int) -> str:
+def _filled(column: ColumnFacts, width: int) -> str:
     """Of an id: with the zeros that the other table has, and what is longer as it is."""
-    return _expression(f"lpad({quoted(name)}, greatest({width}, length({quoted(name)})), '0')")
+    text = _text(column)
+    return _expression(f"lpad({text}, greatest({width}, length({text})), '0')")
+
+
+def _text(column: ColumnFacts) -> str:
+    if column.type == "string":
+        return column.sql
+    whole = f"cast({column.sql} as decimal(20,0))" if column.type in ("double", "float") else column.sql
+    return f"cast({whole} as string)"
 
 
 def _expression(sql: str) -> str:
@@ -127,11 +168,12 @@ def _doubt(column: ColumnFacts) -> str:
 
 def _weights(guess: EventGuess) -> list[str]:
     if not guess.event_types:
-        return []
+        return ["events:", f"  weights: {{{UNNAMED}: 1}}"] if _constant_type(guess) == UNNAMED else []
     lines = ["events:", "  weights:   # events of a type that is not named here are rejected"]
-    for name in guess.event_types:
+    for name, rows in guess.event_types.items():
         known = next((w for word, w in KNOWN_WEIGHTS.items() if word == name.lower().replace(" ", "_")), None)
-        lines.append(f"    {_quoted(name)}: {known or 1}" + ("" if known else "   # what is it worth?"))
+        seen = f"   # {rows:,} rows" if rows else "   #"
+        lines.append(f"    {_quoted(name)}: {known or 1}{seen}" + ("" if known else "; what is it worth?"))
     return lines
 
 

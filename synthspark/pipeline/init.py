@@ -2,48 +2,69 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
 
 import pandas as pd
-from py4j.protocol import Py4JError
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from synthspark.clean import require_rows
-from synthspark.errors import SourceError
+from synthspark.clean.columns import ColumnSource, find, resolved
+from synthspark.clean.ids import as_id
+from synthspark.errors import SourceError, did_you_mean
 from synthspark.guess import configuration_text, facts, guess_entities, guess_events
 from synthspark.guess.columns import ColumnFacts
+from synthspark.guess.roles import matches_item
 from synthspark.guess.words import Place
-from synthspark.schemas import quoted
+from synthspark.schemas import MALFORMED, quoted
+from synthspark.sources import Place as SourcePlace
+from synthspark.sources import read, told
+from synthspark.sources.delimited import decoded
+from synthspark.sources.dialect import dialect
+from synthspark.sources.files import first_bytes, input_files
+from synthspark.sources.leaves import Leaf, leaves
 
 SAMPLE = 200_000
 """Rows looked at per table."""
-FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".orc": "orc"}
+MAX_TYPES = 30
+"""Types of events that are listed with their rows."""
+HEAD = 65_536
+"""Bytes in which a JSON file shows whether its records have a line each."""
+FORMATS = {
+    ".parquet": "parquet", ".parq": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".tab": "csv",
+    ".json": "json", ".jsonl": "json", ".ndjson": "json", ".orc": "orc",
+}  # fmt: skip
+SHEETS = (".xlsx", ".xls", ".ods")
 PACKED = (".gz", ".bz2", ".zst", ".snappy", ".lz4", ".deflate")
-CSV = {"header": "true", "escape": '"'}
-"""A quote within quotes is doubled, as nearly everybody but Spark writes it."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One table: where it is, its rows, and what its columns look like."""
+
+    place: Place
+    frame: DataFrame
+    columns: list[ColumnFacts]
 
 
 def first_configuration(
     spark: SparkSession, paths: Mapping[str, str], lake: str, kind: str | None = None,
-    given: Mapping[str, str] | None = None,
+    given: Mapping[str, str] | None = None, encoding: str | None = None,
 ) -> str:  # fmt: skip
     """The YAML for `events`, `items` and `users` (paths; all but the first may be missing).
 
-    kind: the format, where file names do not tell; given: `user_id` or `item_id` -> column of the events, where values
-    and names do not tell. Raises SourceError where a table cannot be read, or no user and no item is to be seen in it.
+    kind: the format, where file names do not tell; given: `user_id`, `item_id` or `ts` -> column of the events, where
+    values and names do not tell ("" for ts: there is none); encoding: of CSV files that are not UTF-8. Raises
+    SourceError where a table cannot be read, or no user and no item is to be seen in it.
     """
-    places = {name: _place(spark, path, kind, name) for name, path in paths.items()}
-    seen = {name: _look(spark, place, name) for name, place in places.items()}
-    for role, column in (given or {}).items():
-        if column not in [c.name for c in seen["events"]]:
-            names = ", ".join(c.name for c in seen["events"])
-            raise SourceError(f"table events ({paths['events']}): no column {column!r} for {role}; it has {names}")
-    events, item_key, user_key = guess_events(seen["events"], seen.get("items", ()), seen.get("users", ()), given or {})
+    seen = {name: _seen(spark, path, name, kind, encoding) for name, path in paths.items()}
+    given = _checked(given or {}, seen["events"])
+    columns = {name: seen[name].columns if name in seen else [] for name in ("events", "items", "users")}
+    events, item_key, user_key = guess_events(columns["events"], columns["items"], columns["users"], given)
     entities = {}
     for side, key, role in (("items", item_key, "item_id"), ("users", user_key, "user_id")):
         if side in seen:
@@ -53,73 +74,131 @@ def first_configuration(
                     f"right table? If ids are written differently there, leave --{side} out, and add the table to the "
                     "configuration by hand, with an {expr: ...} that writes them as the events do"
                 )
-            own = next(c for c in seen["events"] if c.name == events.columns[role])
-            entities[side] = guess_entities(seen[side], key, own)
-    return configuration_text(lake, places, events, seen, entities)
+            own = next(c for c in columns["events"] if c.name == events.columns[role])
+            entities[side] = guess_entities(columns[side], key, own)
+    if "event_type" in events.columns:
+        events = replace(events, event_types=_types(seen["events"].frame, events.columns["event_type"]))
+    places = {name: one.place for name, one in seen.items()}
+    return configuration_text(lake, places, events, columns, entities)
 
 
-def _place(spark: SparkSession, path: str, kind: str | None, name: str) -> Place:
-    suffix = _suffix(spark, path, name)
+def _seen(spark: SparkSession, path: str, name: str, kind: str | None, encoding: str | None) -> Seen:
+    where = f"table {name} ({path})"
+    place = _place(spark, path, name, kind, encoding)
+
+    def opened(explode: tuple[str, ...]) -> DataFrame:
+        return read(spark, SourcePlace(path, None, place.format, place.options, explode), name)
+
+    frame = opened(())
+    with told(where):
+        require_rows(frame, f"{name} ({path})")
+        found = leaves(frame)
+        lines = _lines(found) if name == "events" else None
+        if lines is not None:
+            place, frame = replace(place, explode=(lines,)), opened((lines,))
+            found = [leaf for leaf in leaves(frame) if not leaf.is_list]
+        return Seen(place, frame, _look(frame, found))
+
+
+def _checked(given: Mapping[str, str], events: Seen) -> dict[str, str]:
+    """Columns that somebody has named. Raises SourceError for one that is not there, or has no single value."""
+    known = {c.name: c for c in events.columns}
+    for role, name in given.items():
+        if name == "" and role == "ts":
+            continue
+        if name not in known:
+            raise SourceError(f"table events ({events.place.path}): no column {name!r} for {role}."
+                              f"{did_you_mean(name, known)} It has {', '.join(known)}")  # fmt: skip
+        if known[name].type.startswith(("array", "map", "struct")):
+            raise SourceError(
+                f"table events ({events.place.path}): column {name!r} for {role} is {known[name].type[:60]}; name a "
+                "column with one value per row"
+            )
+    return dict(given)
+
+
+def _lines(found: Sequence[Leaf]) -> str | None:
+    """The list that holds an order's lines: its fields, or of plain values its name, tell of items.
+
+    None where the rows themselves name an item.
+    """
+    lists = [leaf for leaf in found if leaf.is_list]
+    of_structs = [
+        leaf for leaf in lists if isinstance(leaf.kind, T.ArrayType) and isinstance(leaf.kind.elementType, T.StructType)
+    ]
+    if any(matches_item(leaf.path) for leaf in found if not leaf.is_list and "." not in leaf.path):
+        return None
+    telling = [leaf for leaf in of_structs if any(matches_item(n) for n in _inside(leaf)) or matches_item(leaf.path)]
+    plain = [leaf for leaf in lists if leaf not in of_structs and "." not in leaf.path and matches_item(leaf.path)]
+    chosen = telling or (of_structs if len(of_structs) == 1 else []) or plain
+    return chosen[0].path if chosen else None
+
+
+def _inside(leaf: Leaf) -> list[str]:
+    assert isinstance(leaf.kind, T.ArrayType)
+    return leaf.kind.elementType.fieldNames() if isinstance(leaf.kind.elementType, T.StructType) else []
+
+
+def _place(spark: SparkSession, path: str, name: str, kind: str | None, encoding: str | None) -> Place:
+    where = f"table {name} ({path})"
+    with told(where, " There is nothing to read at that path."):
+        files = input_files(spark, path, {})
+    suffix = next((s for s in map(_suffix, files) if s), "")
     kind = kind or FORMATS.get(suffix)
-    if suffix in (".xlsx", ".xls", ".ods"):
-        raise SourceError(f"table {name} ({path}): Spark reads no spreadsheets; save it as CSV (UTF-8)")
+    if suffix in SHEETS:
+        raise SourceError(f"{where}: Spark reads no spreadsheets; save it as CSV (UTF-8)")
     if kind is None:
-        raise SourceError(f"table {name} ({path}): its files' names do not say what they are; add --format "
+        raise SourceError(f"{where}: its files' names do not say what they are; add --format "
                           f"{'|'.join(sorted(set(FORMATS.values())))}")  # fmt: skip
-    return Place(path, kind, _csv_options(spark, path, name) if kind == "csv" else {})
+    with told(where):
+        if kind == "csv":
+            found = dialect(spark, path, where, encoding)
+            return Place(path, kind, found.options, words=found.words)
+        if kind == "json" and files and not _has_lines(spark, files[0]):
+            return Place(path, kind, {"multiLine": "true"})
+    return Place(path, kind, {})
 
 
-def _csv_options(spark: SparkSession, path: str, name: str) -> dict[str, str]:
-    """What Spark must be told of these files: separator, and whether values go over several lines."""
+def _suffix(file: str) -> str:
+    """A packed file's is that of what is packed."""
+    parts = [s.lower() for s in PurePosixPath(file).suffixes if s.lower() not in PACKED]
+    return parts[-1] if parts else ""
+
+
+def _has_lines(spark: SparkSession, file: str) -> bool:
+    """Whether a record of a JSON file is one line."""
+    text = decoded(first_bytes(spark, file, HEAD), "UTF-8")
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) < 2:
+        return True
     try:
-        lines = spark.read.text(path).limit(SAMPLE)
-        first = [r["value"] for r in lines.limit(20).collect()]
-    except AnalysisException as error:
-        raise SourceError(f"table {name} ({path}): there is nothing to read at that path") from error
-    try:
-        sign = csv.Sniffer().sniff("\n".join(first), delimiters=",;\t|").delimiter
-    except csv.Error:
-        sign = ","
-    value = F.col("value")
-    odd_quotes = F.length(value) - F.length(F.replace(value, F.lit('"'), F.lit("")))
-    foreign, sound, broken = lines.agg(
-        F.count_if(~F.is_valid_utf8(value)),
-        F.count_if(F.is_valid_utf8(value) & (F.octet_length(value) > F.length(value))),
-        F.count_if(odd_quotes % 2 == 1),
-    ).collect()[0]
-    if foreign > sound:  # not one slip, but another encoding; of those that Spark knows none has a euro sign
-        raise SourceError(f"table {name} ({path}): it is not UTF-8; save it as UTF-8, or: "
-                          "iconv -f windows-1252 -t utf-8 OLD.csv > NEW.csv")  # fmt: skip
-    options = CSV if sign == "," else {**CSV, "sep": sign}
-    return {**options, "multiLine": "true"} if broken else options
+        json.loads(lines[0])
+    except ValueError:
+        return not lines[0].strip().endswith(("{", "[", ","))
+    return True
 
 
-def _suffix(spark: SparkSession, path: str, name: str) -> str:
-    """Of the path, or of the first file in it; a packed file's is that of what is packed."""
-    jvm: Any = spark._jvm
-    try:
-        place = jvm.org.apache.hadoop.fs.Path(path)
-        files = place.getFileSystem(spark._jsc.hadoopConfiguration())
-        found = [s.getPath().getName() for s in files.listStatus(place)] if not PurePosixPath(path).suffix else [path]
-    except Py4JError as error:
-        raise SourceError(f"table {name} ({path}): there is nothing to read at that path") from error
-    for file in sorted(f for f in found if not PurePosixPath(f).name.startswith(("_", "."))):
-        parts = [s for s in PurePosixPath(file).suffixes if s not in PACKED]
-        if parts:
-            return parts[-1].lower()
-    return ""
+def _look(frame: DataFrame, found: Sequence[Leaf]) -> list[ColumnFacts]:
+    """Facts by a sample of the values as ids would be written, so that keys meet whatever type they have."""
+    asked, types, paths = [], {}, {}
+    for leaf in found:
+        column = find(frame, leaf.path, "")
+        if column is None:
+            continue
+        text = as_id(column, leaf.kind, ()) if isinstance(leaf.kind, T.AtomicType) else column.cast("string")
+        asked.append(text.alias(leaf.path))
+        types[leaf.path] = leaf.kind.simpleString()
+        if leaf.sql != quoted(leaf.path):
+            paths[leaf.path] = leaf.sql
+    rows = frame.where(F.col(MALFORMED).isNull()) if MALFORMED in frame.columns else frame
+    sample: pd.DataFrame = rows.select(asked).limit(SAMPLE).toPandas()
+    return facts(sample, types, paths)
 
 
-def _look(spark: SparkSession, place: Place, name: str) -> list[ColumnFacts]:
-    try:
-        df = spark.read.format(place.format).options(**place.options).load(place.path)
-    except AnalysisException as error:
-        raise SourceError(f"table {name} ({place.path}): {str(error).splitlines()[0]}") from error
-    require_rows(df, f"{name} ({place.path})")
-    types = {f.name: f.dataType.simpleString() for f in df.schema.fields}
-    return facts(_sample(df), types)
-
-
-def _sample(df: DataFrame) -> pd.DataFrame:
-    text = [F.col(quoted(n)).cast("string").alias(n) for n in df.columns]
-    return df.select(text).limit(SAMPLE).toPandas()
+def _types(events: DataFrame, column: str) -> dict[str, int]:
+    """Every type of the events with its rows, the most frequent first."""
+    found = resolved(events, ColumnSource(name=column), "events")
+    kind = events.select(found.alias("c")).schema["c"].dataType
+    counted = events.select(as_id(found, kind, ()).alias("type")).where("type is not null").groupBy("type").count()
+    rows = counted.orderBy(F.desc("count"), "type").limit(MAX_TYPES).collect()
+    return {row["type"]: row["count"] for row in rows}

@@ -62,7 +62,7 @@ def _by_header(spark: SparkSession, path: str, options: Mapping[str, str], where
         raise SourceError(f"{where}: encoding {encoding!r} is not known; write it as in UTF-8") from None
 
     def header(file: str) -> str:
-        lines = decoded(first_bytes(spark, file, HEAD), encoding).splitlines()
+        lines = decoded(first_bytes(spark, file, HEAD), encoding).replace("\r", "\n").split("\n")
         return next((line for line in lines if line.strip()), "")
 
     groups: dict[str, list[str]] = {}

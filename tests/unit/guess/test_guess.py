@@ -64,7 +64,7 @@ def test_without_other_tables_names_decide_and_nothing_to_go_by_is_said() -> Non
     guess, _, _ = guess_events(seen(known), (), (), {})
     assert guess.columns == {"user_id": "visitorid", "item_id": "itemid", "ts": "timestamp", "event_type": "event",
                              "price": "price"}  # fmt: skip
-    assert guess.timestamp_format == "epoch_millis" and guess.event_types == ("buy", "view")
+    assert guess.timestamp_format == "epoch_millis" and guess.event_types == {"buy": 1, "view": 1}
     with pytest.raises(SourceError, match=r"none of the columns \(Kd-Nr.*--user-id COLUMN"):
         guess_events(seen(sales()), (), (), {})
     named, _, _ = guess_events(seen(sales()), (), (), {"user_id": "Kd-Nr", "item_id": "Art. Nr"})
@@ -75,7 +75,7 @@ def test_kinds_follow_what_is_in_a_column() -> None:
     guess = guess_entities(seen(catalogue()), "nr")
     assert guess.attributes == {"name": "text", "group": "categorical", "tags": "multi", "gewicht": "numeric",
                                 "doors": "categorical", "zip": "categorical", "since": "datetime"}  # fmt: skip
-    assert guess.separator == "|"
+    assert guess.separators == {"tags": "|"}
     assert guess.left_out == {"ean": "a name for each row: nothing to learn from", "always": "one value for all",
                               "never": "no values"}  # fmt: skip
 
@@ -186,7 +186,7 @@ def test_attributes_that_are_not_written_plainly_are_computed() -> None:
     )  # fmt: skip
     computed = {name: c.expr for name, c in items.columns.items() if not isinstance(c, str)}
     assert computed == {"Preis €": "translate(`Preis €`, ',.', '.')",
-                        "seit": "try_to_timestamp(`seit`, 'd.M.yyyy[ H:m[:s]]')"}  # fmt: skip
+                        "seit": "cast(try_to_timestamp(`seit`, 'd.M.yyyy[ H:m[:s]]') as date)"}  # fmt: skip
 
 
 def written(
@@ -214,4 +214,4 @@ def test_types_get_the_weights_that_are_known_and_a_question_otherwise() -> None
     text, _ = written(table)
     weights = parse_text(text, "t").events.weights
     assert weights == {"Purchase": 5, "cart": 3, "odd one": 1, "view": 1}
-    assert '"odd one": 1   # what is it worth?' in text
+    assert '"odd one": 1   # 500 rows; what is it worth?' in text

@@ -1,0 +1,124 @@
+"""Single values within nested columns, each by the path that a configuration names it with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from synthspark.schemas import INTERNAL, quoted
+
+MAX_DEPTH = 6
+MAX_KEYS = 200
+"""Keys of a map or of JSON objects that become columns of their own."""
+LOOKED = 1_000
+"""Values of a text column that are looked at for JSON."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A value of each row."""
+
+    path: str
+    """As under `columns:`."""
+    sql: str
+    """As in an expression."""
+    kind: T.DataType
+    """Of JSON in a text always text; a list there is ArrayType."""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether its elements may be rows of their own."""
+        return isinstance(self.kind, T.ArrayType)
+
+
+def leaves(df: DataFrame) -> list[Leaf]:
+    """Every value that `columns:` can name: plain columns, fields of structs, keys of maps and of JSON in texts.
+
+    Lists (also lists within JSON) are one leaf each, and so are the fields of their structs, which are lists too.
+    """
+    found: list[Leaf] = []
+    samples = _samples(df)
+    for field in df.schema.fields:
+        if not field.name.startswith(INTERNAL):
+            found += _of(field.name, quoted(field.name), field.dataType, samples.get(field.name, []), 0)
+    return found
+
+
+def _of(path: str, sql: str, kind: T.DataType, sample: list[Any], depth: int) -> Iterator[Leaf]:
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(kind, T.StructType):
+        for field in kind.fields:
+            yield from _of(f"{path}.{field.name}", f"{sql}.{quoted(field.name)}", field.dataType, [], depth + 1)
+    elif isinstance(kind, T.ArrayType) and isinstance(kind.elementType, T.StructType):
+        yield Leaf(path, sql, kind)
+        for field in kind.elementType.fields:
+            if isinstance(field.dataType, T.AtomicType):
+                yield Leaf(f"{path}.{field.name}", f"{sql}.{quoted(field.name)}", T.ArrayType(field.dataType))
+    elif isinstance(kind, T.MapType):
+        for key in _keys(sample):
+            literal = key.replace("'", "\\'")
+            yield from _of(f"{path}.{key}", f"try_element_at({sql}, '{literal}')", kind.valueType, [], depth + 1)
+    elif isinstance(kind, T.StringType) and sample:
+        yield from _in_json(path, sql, (), sample)
+    else:
+        yield Leaf(path, sql, kind)
+
+
+def _in_json(path: str, sql: str, keys: tuple[str, ...], sample: list[Any]) -> Iterator[Leaf]:
+    """sample: parsed values, of which each is an object, a list or a single value."""
+    where = ".".join((path, *keys))
+    text = f"get_json_object({sql}, '$" + "".join(f"[\\'{k}\\']" for k in keys) + "')" if keys else sql
+    there = [v for v in sample if v is not None]
+    if there and all(isinstance(v, dict) for v in there) and len(keys) < MAX_DEPTH:
+        for key in _keys(there):
+            if "'" not in key and "." not in key:
+                yield from _in_json(path, sql, (*keys, key), [v.get(key) for v in there])
+    elif there and all(isinstance(v, list) for v in there):
+        objects = any(isinstance(element, dict) for v in there for element in v)
+        element: T.DataType = T.StructType([]) if objects else T.StringType()
+        yield Leaf(where, text, T.ArrayType(element) if objects else T.StringType())
+    elif not any(isinstance(v, dict | list) for v in there):
+        yield Leaf(where, text, T.StringType())
+
+
+def _keys(sample: list[Any]) -> list[str]:
+    keys = list(dict.fromkeys(key for value in sample if isinstance(value, dict) for key in value))
+    return keys[:MAX_KEYS]
+
+
+def _samples(df: DataFrame) -> dict[str, list[Any]]:
+    """Of maps their values, and of texts that are all JSON objects or lists these, parsed."""
+    texts = [f.name for f in df.schema.fields if isinstance(f.dataType, T.StringType | T.MapType)]
+    texts = [name for name in texts if not name.startswith(INTERNAL)]
+    if not texts:
+        return {}
+    maps = {f.name for f in df.schema.fields if isinstance(f.dataType, T.MapType)}
+    asked = [F.to_json(quoted(n)).alias(n) if n in maps else F.col(quoted(n)) for n in texts]
+    rows = df.select(asked).limit(LOOKED).collect()
+    found = {}
+    for place, name in enumerate(texts):
+        values = [row[place] for row in rows if row[place] is not None and row[place].strip()]
+        parsed = [_parsed(value) for value in values]
+        lists = [p for p in parsed if isinstance(p, list)]
+        nested = all(isinstance(p, dict) for p in parsed) or (
+            len(lists) == len(parsed) and any(isinstance(e, dict) for p in lists for e in p)
+        )
+        if parsed and nested:
+            found[name] = parsed
+    return found
+
+
+def _parsed(text: str) -> Any:
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
