@@ -370,3 +370,22 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing of the stage that was running has been published", err=True)
         sys.exit(130)
+    except Exception as error:
+        words = _of_spark(error)
+        if words is None or _is_verbose():
+            raise
+        click.echo(f"error: {words} (--verbose shows where)", err=True)
+        sys.exit(1)
+
+
+def _of_spark(error: Exception) -> str | None:
+    """What Spark complains of, in one line; None of errors that are not Spark's. Imported here: `--help` is instant."""
+    if not type(error).__module__.startswith(("pyspark", "py4j")):
+        return None
+    from synthspark.sources.failures import first_words
+
+    return f"Spark: {first_words(error)}"
+
+
+def _is_verbose() -> bool:
+    return "--verbose" in sys.argv

@@ -26,4 +26,7 @@ def configure(verbose: bool = False) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("synthspark").setLevel(logging.DEBUG if verbose else logging.INFO)
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        # They print each error as a line of JSON, before the one that it ends as.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("py4j").setLevel(logging.ERROR)

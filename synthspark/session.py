@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -47,7 +48,9 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     if is_local(spark):  # on a cluster its warnings are the only word of executors that do not come
-        spark.sparkContext.setLogLevel("ERROR")
+        # What fails there is raised here, too, and told in one line; --verbose shows Spark's own words.
+        verbose = logging.getLogger("synthspark").isEnabledFor(logging.DEBUG)
+        spark.sparkContext.setLogLevel("ERROR" if verbose else "FATAL")
     return spark
 
 

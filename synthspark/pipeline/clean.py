@@ -22,6 +22,7 @@ from synthspark.clean import (
 )
 from synthspark.errors import ContractError, SourceError
 from synthspark.lake import Publication
+from synthspark.pipeline.checks import Declared, blamed, require_known, require_sound
 from synthspark.pipeline.context import Context, StageReport, side_name
 from synthspark.pipeline.sources import entity_rules, event_rules, read_source
 
@@ -33,31 +34,30 @@ def clean(context: Context) -> StageReport:
     """Publish clean/events, items, users and rejects; every source row is in exactly one of them."""
     config, report = context.config, StageReport()
     sources = {"item_id": config.source.items, "user_id": config.source.users}
-    frames = {key: read_source(context.spark, s, side_name(key)) for key, s in sources.items() if s}
-    events = read_source(context.spark, config.source.events, "events")
-    held: list[DataFrame] = []
-    rejects: list[DataFrame] = []
-    with context.publication("clean") as staged:
-        status = None
-        for key, frame in frames.items():
+    rules = {key: entity_rules(source, key) for key, source in sources.items() if source is not None}
+    read: dict[str, Declared] = {}
+    with blamed(read), context.publication("clean") as staged:
+        for key, source in sources.items():
+            if source is not None:
+                frame = read_source(context.spark, source, side_name(key))
+                read[side_name(key)] = Declared(frame, rules[key].columns, rules[key].filter)
+        events, asked = read_source(context.spark, config.source.events, "events"), event_rules(config)
+        read["events"] = Declared(events, asked.columns)
+        entities = {key: _entities(report, staged, read[side_name(key)].frame, rules[key]) for key in rules}
+        status = item_status(entities["item_id"]) if "item_id" in entities else None
+        counted, seen = _counted(events, "events")
+        classified = classify_events(counted, status, asked, datetime.now(UTC)).persist(STORAGE)
+        staged.write("clean/events", schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
+        _account(report, staged, events, "events", seen, classified)
+        for key, of_side in entities.items():
             source = sources[key]
             assert source is not None
-            classified = _entities(report, staged, frame, entity_rules(source, key))
-            held.append(classified)
-            rejects.append(rejected(classified, side_name(key)))
-            if key == "item_id":
-                status = item_status(classified)
-        counted, seen = _counted(events, "events")
-        now = datetime.now(UTC)
-        classified = classify_events(counted, status, event_rules(config), now).persist(STORAGE)
-        held.append(classified)
-        staged.write("clean/events", schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
-        rejects.append(rejected(classified, "events"))
-        _account(report, staged, events, "events", seen, classified)
-        staged.write("clean/rejects", reduce(DataFrame.unionByName, rejects))
+            require_known(classified, of_side, key, source)
+        rejects = [rejected(of_side, side_name(key)) for key, of_side in entities.items()]
+        staged.write("clean/rejects", reduce(DataFrame.unionByName, [*rejects, rejected(classified, "events")]))
         _check(report, staged)
-        for frame in held:
-            frame.unpersist()
+        for held in (*entities.values(), classified):
+            held.unpersist()
         staged.details.update(report.to_json())
     return report
 
@@ -95,6 +95,7 @@ def _account(
     out, rows = staged.rows[f"clean/{name}"], int(seen.get["rows"])
     if rows != out + sum(reasons.values()):  # Spark adds up twice what a lost executor had read: count for itself
         rows = source.count()
+    require_sound(name, rows, reasons)
     if out == 0:
         most = ", ".join(f"{r} ({n})" for r, n in reasons.items())
         raise SourceError(f"table source.{name}: all {rows} rows were rejected: {most}")

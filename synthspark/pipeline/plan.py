@@ -9,12 +9,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.clean import attribute_findings, classify_entities, classify_events
-from synthspark.config import Config, Expression
+from synthspark.clean.columns import mapped
+from synthspark.clean.ids import as_text
+from synthspark.config import Config
 from synthspark.errors import SourceError, did_you_mean
+from synthspark.pipeline.checks import Declared, blamed, examples_in_words, require_known, require_sound
 from synthspark.pipeline.clean import item_status
 from synthspark.pipeline.context import Context, side_name
 from synthspark.pipeline.sources import entity_rules, event_rules, read_source
-from synthspark.schemas import quoted
 from synthspark.session import task_slots
 
 FIXED_SECONDS, SECONDS_PER_MILLION = 200.0, 350.0
@@ -30,39 +32,62 @@ def plan(context: Context) -> Iterator[str]:
     """Lines to read. Raises what the run would of a table, a column, a type, a zone or a lake that cannot be used."""
     config = context.config
     context.lake.check_writable()
-    known = None
+    read: dict[str, Declared] = {}
+    with blamed(read):
+        yield from _sources(context, read)
+    yield from _without(config)
+    yield from _written(config)
+    yield _duration(context, read["events"].frame.count())
+
+
+def _sources(context: Context, read: dict[str, Declared]) -> Iterator[str]:
+    """What each table holds and what becomes of it; `read` is filled with what has been opened so far."""
+    config, classified = context.config, {}
     for key, source in (("item_id", config.source.items), ("user_id", config.source.users)):
         side = side_name(key)
         if source is None:
             yield f"{side}: no table; done without attributes of {side}, and no new {side} are made"
             continue
-        frame = read_source(context.spark, source, side)
         rules = entity_rules(source, key)
+        frame = read_source(context.spark, source, side)
+        read[side] = Declared(frame, rules.columns, rules.filter)
         rows = frame.count()
         kinds = ", ".join(f"{name} ({kind})" for name, kind in source.attributes.items()) or "none"
         yield f"{side}: {rows:,} rows of {source.path or source.table}; attributes: {kinds}"
         looked = classify_entities(frame.limit(LOOKED), rules)
-        yield from _rejected(looked, rows)
+        yield from _rejected(side, looked, rows)
         yield from _unreadable(looked, rules.attributes)
-        if key == "item_id":
-            known = item_status(classify_entities(frame, rules))
+        classified[key] = classify_entities(frame, rules)
     events = read_source(context.spark, config.source.events, "events")
-    now = datetime.now(UTC)
+    asked = event_rules(config)
+    read["events"] = Declared(events, asked.columns)
     rows = events.count()
     yield f"events: {rows:,} rows of {config.source.events.path or config.source.events.table}"
-    yield from _rejected(classify_events(events.limit(LOOKED), known, event_rules(config), now), rows)
-    yield from _without(config)
+    status = item_status(classified["item_id"]) if "item_id" in classified else None
+    looked = classify_events(events.limit(LOOKED), status, asked, datetime.now(UTC))
     yield from _types(config, events)
-    yield from _written(config)
-    yield _duration(context, rows)
+    yield from _rejected("events", looked, rows)
+    for key, entities in classified.items():
+        yield from _known(looked, entities, key, config)
 
 
-def _rejected(classified: DataFrame, rows: int) -> Iterator[str]:
-    """Reasons with one row each. classified: the first LOOKED of all `rows`."""
+def _known(events: DataFrame, entities: DataFrame, key: str, config: Config) -> Iterator[str]:
+    """How many of the events' ids the table of that side has. Raises SourceError where they are too few."""
+    source = config.source.items if key == "item_id" else config.source.users
+    assert source is not None
+    found = require_known(events, entities, key, source)
+    lacking = f"; it lacks {examples_in_words(events, entities, key)}" if found.known < found.ids else ""
+    yield f"{side_name(key)}: the table has {found.known:,} of the {found.ids:,} ids in the events{lacking}"
+
+
+def _rejected(side: str, classified: DataFrame, rows: int) -> Iterator[str]:
+    """Reasons with one row each; SourceError where they are grave. classified: the first LOOKED of all `rows`."""
     reasons = classified.where("reason is not null").groupBy("reason")
     found = reasons.agg(F.count(F.lit(1)).alias("n"), F.min("raw").alias("raw")).orderBy(F.desc("n"), "reason")
     among = f" of the first {LOOKED:,}" if rows > LOOKED else ""
-    for row in found.collect():
+    counted = found.collect()
+    require_sound(side, min(rows, LOOKED), {row["reason"]: row["n"] for row in counted})
+    for row in counted:
         raw = row["raw"] if len(row["raw"]) <= MOST_SHOWN else row["raw"][: MOST_SHOWN - 1] + "…"
         yield f"    rejected: {row['n']:,}{among}, {row['reason']}, e.g. {raw}"
 
@@ -91,8 +116,9 @@ def _types(config: Config, events: DataFrame) -> Iterator[str]:
             raise SourceError(f"source.events.event_type {config.source.events.event_type!r} has no weight: all events "
                               f"would be rejected; add it to events.weights ({', '.join(weights)})")  # fmt: skip
         return
-    kind = F.expr(column.expr) if isinstance(column, Expression) else F.col(quoted(column))
-    counts = events.groupBy(F.trim(kind.cast("string")).alias("t")).count().orderBy(F.desc("count"), "t")
+    typed = mapped(events, {"type": event_rules(config).columns["event_type"]}, "source.events")
+    name_of = as_text(F.col("type"), typed.schema["type"].dataType)
+    counts = typed.groupBy(name_of.alias("t")).count().orderBy(F.desc("count"), "t")
     found = [(str(r["t"]), int(r["count"])) for r in counts.limit(MOST_TYPES).collect()]
     for name, count in found:
         fate = f"weight {weights[name]:g}" if name in weights else "no weight: REJECTED; name it in events.weights"

@@ -86,7 +86,33 @@ def _read(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str],
     # Spark compares numbers of fields only where it reads them all.
     checked = spark.read.schema(schema).options(**{**told, "columnNameOfCorruptRecord": MALFORMED})
     lines = checked.options(columnPruning="false", mode="PERMISSIVE").csv(list(paths))
+    if option(told, "multiLine", "false").lower() == "true" and option(told, "quote", '"'):
+        lines = _with_swallowed(lines, [f.name for f in own], option(told, "sep", option(told, "delimiter", ",")))
     return _translated(lines) if western else lines
+
+
+def _with_swallowed(frame: DataFrame, names: Sequence[str], separator: str) -> DataFrame:
+    """Mark records of which a value holds the end of one line and the beginning of another, in full.
+
+    That is what a quote that is no quote makes of the lines up to the next one: a value with line ends, in which as
+    many separators stand as between there and here. A comma of prose has a blank behind it.
+    """
+    width = len(names)
+
+    def count(text: Column, sign: str) -> Column:
+        return (F.length(text) - F.length(F.replace(text, F.lit(sign), F.lit("")))) / len(sign)
+
+    swallowed = F.lit(False)
+    for place, name in enumerate(names):
+        value = F.col(quoted(name)).cast("string")
+        first = F.substring_index(value, "\n", 1)
+        fits = (count(first, separator) == width - 1 - place) & (
+            count(value, separator) == count(value, "\n") * (width - 1)
+        )
+        swallowed = swallowed | (value.contains("\n") & ~value.contains(separator + " ") & fits)
+    line = F.concat_ws(separator, *[F.col(quoted(n)).cast("string") for n in names])
+    marked = F.when(F.coalesce(swallowed, F.lit(False)) & F.lit(width > 1), line)
+    return frame.withColumn(MALFORMED, F.coalesce(MALFORMED, marked))
 
 
 def _translated(frame: DataFrame) -> DataFrame:

@@ -1,0 +1,99 @@
+"""Whether what was read of a source can be trusted, and which column is to blame where Spark fails on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.clean.columns import ColumnSource, mapped
+from synthspark.clean.known import Known, known_ids, unknown_examples
+from synthspark.config import EntitySource
+from synthspark.errors import SourceError
+from synthspark.pipeline.context import side_name
+from synthspark.sources import first_words
+from synthspark.sources.failures import SPARK_FAILURES
+
+MAX_MALFORMED = 0.5
+"""Share of the rows with another number of fields than the header, from which on the file is read in a wrong way."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A source table and what the configuration takes from it."""
+
+    frame: DataFrame
+    columns: Mapping[str, ColumnSource]
+    filter: str | None = None
+
+
+@contextmanager
+def blamed(tables: Mapping[str, Declared]) -> Iterator[None]:
+    """Where Spark fails in this block, raise SourceError that names the table and column at which it does.
+
+    Columns are tried one by one, which is dear, but nothing else is left to do then. What is not due to a source is
+    raised as it was. tables: side -> what is read.
+    """
+    try:
+        yield
+    except SPARK_FAILURES as error:
+        for side, table in tables.items():
+            for what, frame in _attempts(side, table):
+                try:
+                    frame.write.format("noop").mode("overwrite").save()
+                except SPARK_FAILURES as again:
+                    raise SourceError(f"table source.{side}: {what}: {first_words(again)}") from error
+        raise
+
+
+def _attempts(side: str, table: Declared) -> Iterator[tuple[str, DataFrame]]:
+    """Each column by itself, then the filter, then whole rows."""
+    for name, source in table.columns.items():
+        shown = f"column {name!r} (source.{side}.columns.{name}: {source.name or source.expr})"
+        yield shown, mapped(table.frame, {name: source}, f"source.{side}")
+    if table.filter is not None:
+        yield f"filter {table.filter!r} (source.{side}.filter)", table.frame.where(F.expr(table.filter))
+    yield "its rows cannot be read", table.frame
+
+
+def require_sound(side: str, rows: int, reasons: Mapping[str, int]) -> None:
+    """Raises SourceError where the reasons for rejections say that the table is read in a wrong way.
+
+    rows: those that were looked at.
+    """
+    inexact, malformed = reasons.get("inexact_id", 0), reasons.get("malformed_row", 0)
+    if inexact:
+        raise SourceError(
+            f"table source.{side}: {inexact:,} ids have lost digits, being stored as floating-point numbers beyond "
+            "2^53 or shortened to the like of 4.01E+12; write them anew as whole numbers or text"
+        )
+    if malformed > MAX_MALFORMED * rows:
+        raise SourceError(
+            f"table source.{side}: {malformed:,} of {rows:,} rows have another number of fields than the header; check "
+            f"source.{side}.options (sep, quote, escape, multiLine), or let `synthspark init` find them"
+        )
+
+
+def require_known(events: DataFrame, entities: DataFrame, key: str, source: EntitySource) -> Known:
+    """Of the events' ids, those that the table has. events, entities: classified.
+
+    Raises SourceError with examples where they are fewer than `min_known_ids` allows.
+    """
+    found, side = known_ids(events, entities, key), side_name(key)
+    if found.share < source.min_known_ids:
+        examples = examples_in_words(events, entities, key)
+        raise SourceError(
+            f"table source.{side}: it has only {found.known:,} of the {found.ids:,} ids that the events have for "
+            f"{key} ({found.share:.0%}); it lacks {examples}. Write them the same on both sides with an {{expr: ...}} "
+            f"for {key}, or accept it by source.{side}.min_known_ids: {int(found.share * 100) / 100:g}"
+        )
+    return found
+
+
+def examples_in_words(events: DataFrame, entities: DataFrame, key: str) -> str:
+    """Ids that the table lacks, each with the nearest that it has."""
+    pairs = unknown_examples(events, entities, key)
+    return ", ".join(f"{lacking!r}" + (f" (nearest: {near!r})" if near else "") for lacking, near in pairs)
