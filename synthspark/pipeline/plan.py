@@ -14,7 +14,7 @@ from synthspark.clean.ids import as_text
 from synthspark.config import Config
 from synthspark.errors import SourceError, did_you_mean
 from synthspark.pipeline.checks import Declared, blamed, examples_in_words, require_known, require_sound
-from synthspark.pipeline.clean import item_status
+from synthspark.pipeline.clean import STORAGE, item_status
 from synthspark.pipeline.context import Context, side_name
 from synthspark.pipeline.sources import entity_rules, event_rules, read_source
 from synthspark.session import task_slots
@@ -33,8 +33,11 @@ def plan(context: Context) -> Iterator[str]:
     config = context.config
     context.lake.check_writable()
     read: dict[str, Declared] = {}
-    with blamed(read):
-        yield from _sources(context, read)
+    try:
+        with blamed(read):
+            yield from _sources(context, read)
+    finally:
+        context.spark.catalog.clearCache()
     yield from _without(config)
     yield from _written(config)
     yield _duration(context, read["events"].frame.count())
@@ -54,17 +57,18 @@ def _sources(context: Context, read: dict[str, Declared]) -> Iterator[str]:
         rows = frame.count()
         kinds = ", ".join(f"{name} ({kind})" for name, kind in source.attributes.items()) or "none"
         yield f"{side}: {rows:,} rows of {source.path or source.table}; attributes: {kinds}"
-        looked = classify_entities(frame.limit(LOOKED), rules)
+        classified[key] = looked = classify_entities(frame.limit(LOOKED), rules).persist(STORAGE)
         yield from _rejected(side, looked, rows)
         yield from _unreadable(looked, rules.attributes)
-        classified[key] = classify_entities(frame, rules)
+        if rows > LOOKED:
+            classified[key] = classify_entities(frame, rules)
     events = read_source(context.spark, config.source.events, "events")
     asked = event_rules(config)
     read["events"] = Declared(events, asked.columns)
     rows = events.count()
     yield f"events: {rows:,} rows of {config.source.events.path or config.source.events.table}"
     status = item_status(classified["item_id"]) if "item_id" in classified else None
-    looked = classify_events(events.limit(LOOKED), status, asked, datetime.now(UTC))
+    looked = classify_events(events.limit(LOOKED), status, asked, datetime.now(UTC)).persist(STORAGE)
     yield from _types(config, events)
     yield from _rejected("events", looked, rows)
     for key, entities in classified.items():
