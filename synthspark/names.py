@@ -30,9 +30,8 @@ def free_name(name: str, taken: Iterable[str] = ()) -> str:
     """`name`, or the nearest that an attribute can have beside the `taken` ones."""
     used = {t.lower() for t in taken}
     bare = name.strip().lstrip("_") or "attribute"
-    if _is_reserved(bare):
-        bare = f"own_{bare}"
-    free, number = (name if not _fault(name, {}) else bare), 2
+    bare = f"own_{bare}" if _is_reserved(bare) else bare
+    free, number = bare, 2
     while free.lower() in used:
         free, number = f"{bare}_{number}", number + 1
     return free

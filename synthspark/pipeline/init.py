@@ -190,13 +190,17 @@ def _look(frame: DataFrame, found: Sequence[Leaf]) -> list[ColumnFacts]:
         types[leaf.path] = leaf.kind.simpleString()
         if leaf.sql != quoted(leaf.path):
             paths[leaf.path] = leaf.sql
-    rows = frame.where(F.col(MALFORMED).isNull()) if MALFORMED in frame.columns else frame
-    sample: pd.DataFrame = rows.select(asked).limit(SAMPLE).toPandas()
+    sample: pd.DataFrame = _sound(frame).select(asked).limit(SAMPLE).toPandas()
     return facts(sample, types, paths)
+
+
+def _sound(frame: DataFrame) -> DataFrame:
+    return frame.where(F.col(MALFORMED).isNull()) if MALFORMED in frame.columns else frame
 
 
 def _types(events: DataFrame, column: str) -> dict[str, int]:
     """Every type of the events with its rows, the most frequent first."""
+    events = _sound(events)
     found = resolved(events, ColumnSource(name=column), "events")
     kind = events.select(found.alias("c")).schema["c"].dataType
     counted = events.select(as_id(found, kind, ()).alias("type")).where("type is not null").groupBy("type").count()

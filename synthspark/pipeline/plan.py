@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from synthspark.clean import attribute_findings, classify_entities, classify_events
 from synthspark.clean.columns import mapped
 from synthspark.clean.ids import as_text
+from synthspark.clean.verdicts import malformed
 from synthspark.config import Config
 from synthspark.errors import SourceError, did_you_mean
 from synthspark.pipeline.checks import Declared, blamed, examples_in_words, require_known, require_sound
@@ -120,7 +121,8 @@ def _types(config: Config, events: DataFrame) -> Iterator[str]:
             raise SourceError(f"source.events.event_type {config.source.events.event_type!r} has no weight: all events "
                               f"would be rejected; add it to events.weights ({', '.join(weights)})")  # fmt: skip
         return
-    typed = mapped(events, {"type": event_rules(config).columns["event_type"]}, "source.events")
+    sound = events.where(malformed(events).isNull())
+    typed = mapped(sound, {"type": event_rules(config).columns["event_type"]}, "source.events")
     name_of = as_text(F.col("type"), typed.schema["type"].dataType)
     counts = typed.groupBy(name_of.alias("t")).count().orderBy(F.desc("count"), "t")
     found = [(str(r["t"]), int(r["count"])) for r in counts.limit(MOST_TYPES).collect()]

@@ -36,7 +36,9 @@ def _spoilt(cells: list[str], columns: list[Column], how: str | None) -> list[st
 
 def _cell(style: CsvStyle, value: object, null: str, name: bool = False) -> str:
     text = "" if value is None else str(value)
-    if not style.quote or (text == null and not name):
+    if not style.quote:  # a separator within a value would be another field
+        return text if name else text.replace(style.separator, " ")
+    if text == null and not name:
         return text
     signs = (style.separator, style.quote, "\n", "\r")
     texts = isinstance(value, str) and style.quoting == "all"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -132,11 +134,18 @@ class Items:
             "cost": item.cost,
             "title": item.title,
             "tags": item.tags or None,
-            "listed": None if item.listed is None or self._sentinel(item) else times.micros(item.listed),
+            "listed": None if item.listed is None or self._sentinel(item) else self._instant(item.listed),
             "dept": f"{item.category + 1:03d}",
             "odd": item.odd,
             "weight": item.weight,
         }
+
+    def _instant(self, listed: datetime) -> int:
+        """Of a day its midnight in UTC: a date is the same date in every zone."""
+        if times.STYLES[self.dialect.listed].unit != "day":
+            return times.micros(listed)
+        local = listed.astimezone(ZoneInfo(self.dialect.zone))
+        return times.micros(datetime(local.year, local.month, local.day, tzinfo=UTC))
 
     def _sentinel(self, item: Item) -> bool:
         return self.dialect.sentinel != "none" and item.number % 12 == 0

@@ -276,9 +276,7 @@ def test_files_of_other_types_and_later_columns_are_one_table(spark: SparkSessio
         ("6", 1, "n"), ("x", 2, "m"), (None, 2, None),
     ]  # fmt: skip
     pq.write_table(pa.table({"id": pa.array([["a"]])}), tmp_path / "list.parquet")
-    with pytest.raises(
-        SourceError, match=r"column 'id' has types that cannot be one: .* in .*list\.parquet"
-    ):
+    with pytest.raises(SourceError, match=r"column 'id' has types that cannot be one: .* in .*list\.parquet"):
         read(spark, Place(str(tmp_path)), "source.events", ["id"])
 
 
