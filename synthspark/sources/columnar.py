@@ -37,9 +37,13 @@ def read_parquet(
 
 def read_orc(spark: SparkSession, path: str, options: Mapping[str, str]) -> DataFrame:
     """All columns of all files."""
-    if option(options, "mergeSchema"):
-        return spark.read.options(**options).orc(path)
-    return spark.read.options(**{**options, "mergeSchema": "true"}).orc(path)
+    if not option(options, "mergeSchema"):
+        try:
+            return spark.read.options(**{**options, "mergeSchema": "true"}).orc(path)
+        except SPARK_FAILURES:  # also for a field whose name is no word: it merges what it has written as SQL
+            if len(input_files(spark, path, options)) > 1:
+                raise
+    return spark.read.options(**options).orc(path)
 
 
 def _by_schema(

@@ -11,7 +11,7 @@ from pyspark.sql import types as T
 
 from synthspark.errors import SourceError
 from synthspark.schemas import MALFORMED, quoted
-from synthspark.sources.files import base_path, first_bytes, input_files, literal, of_each, option
+from synthspark.sources.files import base_path, first_bytes, input_files, literal, of_each, option, settings
 from synthspark.sources.merging import Part, union
 
 HEAD = 65_536
@@ -50,6 +50,18 @@ def decoded(data: bytes, encoding: str) -> str:
     return codecs.getincrementaldecoder(encoding)("replace").decode(data).removeprefix("\ufeff")
 
 
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """The names as they are; of those that differ by letter case only, all but the alphabetically first are numbered.
+
+    By their alphabet, as files of one table may have them in another order.
+    """
+    made = {}
+    for key in {n.strip().lower() for n in names}:
+        same = sorted({n for n in names if n.strip().lower() == key})
+        made.update({n: n if place == 0 else f"{n.strip()}_{place + 1}" for place, n in enumerate(same)})
+    return [made[n] for n in names]
+
+
 def _by_header(spark: SparkSession, path: str, options: Mapping[str, str], where: str) -> list[list[str]]:
     """Files with the same first line; those without any are left out unless all are."""
     files = input_files(spark, path, options)
@@ -79,9 +91,12 @@ def _read(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str],
     told = {k: v for k, v in options.items() if not (western and k.lower() in ("encoding", "charset"))}
     if western:  # Spark reads few encodings, this one not; it differs from ISO 8859-1 in 27 characters
         told["encoding"] = "ISO-8859-1"
-    frame = spark.read.options(**told).csv(list(paths))
+    with settings(spark, {"spark.sql.caseSensitive": "true"}):  # else Spark numbers names that differ by case
+        frame = spark.read.options(**told).csv(list(paths))
     partitions = {part.partition("=")[0] for file in files for part in file.split("/")[:-1] if "=" in part}
-    own = [f for f in frame.schema.fields if f.name not in partitions]
+    found = [f for f in frame.schema.fields if f.name not in partitions]
+    names = distinct_names([f.name for f in found])
+    own = [T.StructField(name, f.dataType) for name, f in zip(names, found, strict=True)]
     schema = T.StructType([*own, T.StructField(MALFORMED, T.StringType())])
     # Spark compares numbers of fields only where it reads them all.
     checked = spark.read.schema(schema).options(**{**told, "columnNameOfCorruptRecord": MALFORMED})

@@ -53,15 +53,16 @@ def _merged(
 ) -> DataFrame:  # fmt: skip
     """Records by one of the writings, the others looked up in the text: Spark's names cannot tell them apart."""
     others = {name for names in variants.values() for name in names}
-    kept = T.StructType([f for f in schema.fields if f.name not in others])
+    listing = {k: v for k, v in options.items() if k.lower() in LISTING}
+    lines = spark.read.options(**listing).text(path)
+    kept = T.StructType([f for f in schema.fields if f.name not in {*others, *lines.columns}])
     for name, names in variants.items():
         kinds = {schema[n].dataType.simpleString() for n in (name, *names)}
         if not isinstance(schema[name].dataType, T.AtomicType) or len(kinds) > 1:
             raise SourceError(f"{where}: fields {_pairs({name: names})} differ by letter case only, and are "
                               f"{' and '.join(sorted(kinds))}; write them the same")  # fmt: skip
-    listing = {k: v for k, v in options.items() if k.lower() in LISTING}
-    lines = spark.read.options(**listing).text(path)
     line = F.col(LINE)
+    _require_either(lines, variants, where)
     told = {k: v for k, v in options.items() if k.lower() not in LISTING}
     parsed = lines.withColumn("record", F.from_json(line, kept, told)).where(F.trim(line) != "")
 
@@ -72,6 +73,15 @@ def _merged(
 
     partitions = [F.col(quoted(c)) for c in lines.columns if c != LINE]
     return parsed.select(*[value(field) for field in kept.fields], *partitions)
+
+
+def _require_either(lines: DataFrame, variants: Mapping[str, list[str]], where: str) -> None:
+    """Raises SourceError where a record has both writings: then they are two columns, and not one."""
+    for name, names in variants.items():
+        found = [F.get_json_object(LINE, f"$['{n}']").isNotNull().cast("int") for n in (name, *names)]
+        if lines.where(sum(found[1:], found[0]) > 1).take(1):
+            raise SourceError(f"{where}: fields {_pairs({name: names})} stand in one record and differ by letter case "
+                              "only, which Spark does not tell apart; rename one")  # fmt: skip
 
 
 def _pairs(variants: Mapping[str, list[str]]) -> str:

@@ -202,7 +202,8 @@ def _words(column: Any) -> str:
 
 
 def _same(path: tuple[str, ...], text: str) -> bool:
-    return text.replace("`", "") in (".".join(path), path[-1])
+    bare = re.sub(r"_\d$", "", text.replace("`", ""))  # of two names that differ by letter case one is numbered
+    return bare in (".".join(path), path[-1])
 
 
 def _mentions(path: tuple[str, ...], text: str) -> bool:
