@@ -77,7 +77,7 @@ def test_a_stage_raises_what_its_workers_raised(
         raise ConfigError(MESSAGE)
 
     monkeypatch.setitem(FUNCTIONS, "clean", lambda context: failing(context.spark, raised).collect())
-    config = parse({"lake": {"root": str(tmp_path)}, "source": {"events": {"path": "x", "event_type": "buy", "columns": {
-        "user_id": "u", "item_id": "i"}}}})  # fmt: skip
+    events = {"path": "x", "event_type": "buy", "columns": {"user_id": "u", "item_id": "i"}}
+    config = parse({"lake": {"root": str(tmp_path)}, "source": {"events": events}})
     with pytest.raises(ConfigError, match=r"^conditions price<5, brand=Ünder: only 3 of 9 .* fewer rows$"):
         run_stage(Context(spark, Lake(spark, config.lake.root), config, "run"), "clean")
