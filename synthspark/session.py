@@ -7,8 +7,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
+
+from synthspark.threads import SPIN
 
 REQUIRED = {
     "spark.sql.session.timeZone": "UTC",
@@ -18,7 +22,7 @@ REQUIRED = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
 
-THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **SPIN}
 """Environment of the driver and of the executors, where it says nothing else."""
 
 LOCAL = {  # where the executors are the driver's own process
@@ -33,7 +37,7 @@ LOCAL = {  # where the executors are the driver's own process
 
 
 def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
-    """The active session where there is one (spark-submit, notebook), else a new one.
+    """The active session where there is one (spark-submit, notebook), else a new one; `session` gives both back.
 
     `settings` are the configuration's `spark:` entries and win over ours, except for the few that the job
     cannot work without (UTC, Arrow). One thread per Python worker: the workers themselves are the parallelism. Threads
@@ -42,12 +46,13 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    borrowed = is_running()
     builder = SparkSession.builder.appName(app_name)
     executors = {f"spark.executorEnv.{name}": os.environ[name] for name in THREADS}
     for key, value in {**executors, **defaults(settings), **settings, **REQUIRED}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
-    if is_local(spark):  # on a cluster its warnings are the only word of executors that do not come
+    if is_local(spark) and not borrowed:  # on a cluster its warnings are the only word of executors that do not come
         # What fails there is raised here, too, and told in one line; --verbose shows Spark's own words.
         verbose = logging.getLogger("synthspark").isEnabledFor(logging.DEBUG)
         spark.sparkContext.setLogLevel("ERROR" if verbose else "FATAL")
@@ -65,12 +70,41 @@ def defaults(settings: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def session(app_name: str, settings: Mapping[str, str]) -> Iterator[SparkSession]:
-    """`build_session`, stopped when the block ends."""
+    """`build_session`, stopped when the block ends; one that ran before stays, with the settings that it had."""
+    before = _settings(SparkSession.builder.getOrCreate()) if is_running() else None
     spark = build_session(app_name, settings)
     try:
         yield spark
     finally:
-        spark.stop()
+        if before is None:
+            spark.stop()
+        else:
+            _put_back(spark, before)
+
+
+def is_running() -> bool:
+    """Whether this process has a SparkContext: its owner, as a notebook, goes on with it."""
+    return SparkContext._active_spark_context is not None
+
+
+def _settings(spark: SparkSession) -> dict[str, str]:
+    """What is set in a session, by the user or by Spark's files: without Spark's own defaults."""
+    found = _conf(spark).getAllConfs()
+    return {str(key): str(found.apply(key)) for key in found.keySet().mkString("\n").split("\n") if key}
+
+
+def _put_back(spark: SparkSession, before: Mapping[str, str]) -> None:
+    """Undo every change of the session's settings, those that `spark.conf` would not let anybody set, too."""
+    now = _settings(spark)
+    for key in now.keys() - before.keys():
+        _conf(spark).unsetConf(key)
+    for key, value in before.items():
+        if now.get(key) != value:
+            _conf(spark).setConfString(key, value)
+
+
+def _conf(spark: SparkSession) -> Any:
+    return spark._jsparkSession.sessionState().conf()
 
 
 def is_local(spark: SparkSession) -> bool:

@@ -16,6 +16,7 @@ from rich.table import Table
 from synthspark.lake import STAGES
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.progress import SparkWatch
+from synthspark.report.headline import mean
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class Terminal:
 
 
 def metrics_table(protocol: str, rows: list[dict[str, Any]]) -> Table:
-    """One row per arm: each slice's metrics with their interval; averages over seeds."""
+    """One row per arm: each slice's metrics with their interval, "-" where none were measured; averages over seeds."""
     ks = {row["k"] for row in rows}
     shown = [(m, k if k in ks else max(ks)) for m, k in SHOWN]
     table = Table(
@@ -143,9 +144,9 @@ def metrics_table(protocol: str, rows: list[dict[str, Any]]) -> Table:
     for arm in dict.fromkeys(row["arm"] for row in rows):
         cells = []
         for name, metric, k in slices:
-            found = [r for r in rows if (r["arm"], r["slice"], r["metric"], r["k"]) == (arm, name, metric, k)]
-            value, low, high = (sum(r[c] for r in found) / len(found) for c in ("value", "ci_low", "ci_high"))
-            cells.append(f"{value:.4f}\n{low:.4f}-{high:.4f}")
+            value, low, high = (mean(rows, protocol, arm, name, metric, k, c) for c in ("value", "ci_low", "ci_high"))
+            interval = "" if low is None or high is None else f"\n{low:.4f}-{high:.4f}"
+            cells.append("-" if value is None else f"{value:.4f}{interval}")
         table.add_row(arm, *cells)
     return table
 

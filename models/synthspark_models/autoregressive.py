@@ -252,13 +252,13 @@ def _parts(
 
 
 def _intersection(sets: Sequence[Tensor | None]) -> Tensor | None:
-    """Of sorted code sets; None of them rules nothing out. Contradicting sets leave the last one."""
+    """Of sorted code sets; None of them rules nothing out. Of contradicting sets the narrower one counts: an id's name
+    is that id's, whatever else the row has.
+    """
     found: Tensor | None = None
-    for codes in sets:
-        if codes is None:
-            continue
+    for codes in sorted((s for s in sets if s is not None), key=len):
         both = codes if found is None else found[torch.isin(found, codes)]
-        found = both if len(both) else codes
+        found = both if len(both) or found is None else found
     return found
 
 

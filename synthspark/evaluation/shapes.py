@@ -148,8 +148,13 @@ def _similarity(counts: DataFrame, key: str, train: int, synthetic: int) -> dict
 
 
 def _edges(extent: Extent) -> Floats:
-    ends = [] if extent.low is None else [extent.low, extent.high]
-    return np.histogram_bin_edges(np.array(ends, float), BINS)
+    if extent.low is None or extent.high is None:
+        return np.histogram_bin_edges(np.empty(0), BINS)
+    ends = np.array([extent.low, extent.high], float)
+    if not np.isfinite(extent.high - extent.low):  # the range itself outgrows a double
+        scaled: Floats = np.histogram_bin_edges(ends / 4, BINS) * 4.0
+        return scaled
+    return np.histogram_bin_edges(ends, BINS)
 
 
 def _joint_values(

@@ -150,22 +150,39 @@ def _draw(seed: int, what: str, *keys: str) -> Column:
 
 def check_split(split: Split, name: str, shares: Shares) -> None:
     """Raises ContractError, with the protocol's `name`, if a cold one is left with a training row that it should not
-    have, or if a side is empty. For a split that is kept: it is read five times.
+    have, or if nothing can be judged (`lacking`). For a split that is kept: it is read several times.
     """
-    for key, roles, share in (("user_index", split.users, shares.users), ("item_index", split.items, shares.items)):
+    why = lacking(split, name, shares)
+    if why is not None:
+        raise ContractError(why)
+    for key, roles in (("user_index", split.users), ("item_index", split.items)):
         side = key.removesuffix("_index")
-        counts: Mapping[str, int] = {r["role"]: r["count"] for r in roles.groupBy("role").count().collect()}
-        for role in (WARM, *((COLD,) if share else ())):
-            if not counts.get(role):
-                raise ContractError(
-                    f"{name} split: no {role} {side} among {sum(counts.values())} eligible ones; lower "
-                    f"features.min_{side}_{'users' if side == 'item' else 'items'}, change evaluate.cold_fraction, or "
-                    "bring more events"
-                )
         allowed = shares.events_left if side == "user" else 0
         kept = split.train.join(roles.where(F.col("role").isin(COLD, ASIDE)), on=key, how="inner")
         leaked = kept.groupBy(key).count().where(F.col("count") > allowed).take(1)
         if leaked:
             raise ContractError(f"{name} split: cold {side} {leaked[0][key]} has {leaked[0]['count']} training rows")
-    if not split.train.take(1) or not truth(split, SLICES[name.partition("+")[0]]["cold"]).take(1):
-        raise ContractError(f"{name} split: no training row, or no cold test row; bring more events")
+
+
+def lacking(split: Split, name: str, shares: Shares) -> str | None:
+    """What the split lacks to be judged, and the way out, in one line; None where it lacks nothing.
+
+    There must be training rows, warm and cold ones, and held-out interactions in both slices that decide.
+    """
+    protocol = name.partition("+")[0]
+    for roles, share, side, other in ((split.users, shares.users, "user", "items"),
+                                      (split.items, shares.items, "item", "users")):  # fmt: skip
+        counts: Mapping[str, int] = {r["role"]: r["count"] for r in roles.groupBy("role").count().collect()}
+        for role in (WARM, *((COLD,) if share else ())):
+            if not counts.get(role):
+                change = "time_fraction" if protocol == "time" else "cold_fraction"
+                return (f"{name} split: no {role} {side} among {sum(counts.values())} eligible ones; lower "
+                        f"features.min_{side}_{other}, change evaluate.{change}, or bring more events")  # fmt: skip
+    if not split.train.take(1):
+        return f"{name} split: no training row; bring more events"
+    for part, more in (("cold", "cold_fraction"), ("warm", "warm_holdout")):
+        if not truth(split, SLICES[protocol][part]).take(1):
+            more = "time_fraction" if protocol == "time" else more
+            return (f"{name} split: slice {part!r} is empty, no interaction is held out in it; raise evaluate.{more}, "
+                    "leave the protocol out of evaluate.protocols, or bring more events")  # fmt: skip
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from synthspark.judging.features import OPINION
 from synthspark.judging.judge import HELD_OUT, Judge, both_kinds, held_out
+from synthspark.threads import num_threads
 
 PATIENCE = 25
 """Trees without a gain on the held-out items after which no more are grown."""
@@ -56,9 +57,9 @@ class TreeJudge(Judge):
         return found
 
     def to_bytes(self) -> bytes:
-        """LightGBM's own text, up to the best tree."""
+        """LightGBM's own text, up to the best tree, without the number of threads: the same file on every machine."""
         text: str = self.booster.model_to_string(num_iteration=self.booster.best_iteration or -1)
-        return text.encode()
+        return re.sub(r"\[num_threads: \d+\]", "[num_threads: 1]", text).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, meta: Mapping[str, Any]) -> Self:
@@ -75,7 +76,8 @@ def fit_trees(
 ) -> TreeJudge | None:
     """Trees that tell real pairs from drawn ones; None where there are not both kinds.
 
-    How many is found out on held-out items. docs/decisions/006 has what each of the settings is worth.
+    How many is found out on held-out items. The same trees with any number of threads (`deterministic` and
+    `force_row_wise`). docs/decisions/006 has what each of the settings is worth.
     """
     held = held_out(items, settings.held_out)
     if not both_kinds(labels[~held]):
@@ -94,7 +96,7 @@ def fit_trees(
         "seed": settings.seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": len(os.sched_getaffinity(0)),
+        "num_threads": num_threads(),
         "verbosity": -1,
     }
     auc, trees = None, settings.trees

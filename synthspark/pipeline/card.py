@@ -60,8 +60,13 @@ def write_card(context: Context, task: TrainingTask, meta: dict[str, Any]) -> No
         "sha256": meta["sha256"],
         "load": LOADING.get(task.network, "synthspark.training.load_generator(url)"),
     }
-    storage.write(f"{task.output_url}/card.json", json.dumps(card, indent=1, ensure_ascii=False).encode())
-    storage.write(f"{task.output_url}/card.md", _markdown(card).encode())
+    storage.write(f"{task.output_url}/card.json", _bytes(json.dumps(card, indent=1, ensure_ascii=False)))
+    storage.write(f"{task.output_url}/card.md", _bytes(_markdown(card)))
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8; half a surrogate pair, which is none, as JSON's escape."""
+    return text.encode(errors="backslashreplace")
 
 
 def _fingerprint(context: Context, side: str) -> str:

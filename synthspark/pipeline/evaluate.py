@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from synthspark.config import Evaluate
 from synthspark.evaluation.arms import MetricRow, metric_rows, paired_difference
 from synthspark.evaluation.gate import Difference, Verdict, depth, together, verdict
 from synthspark.lake import STAGES
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.likeness import likeness
 from synthspark.pipeline.proof import PRODUCT, Results, judge_protocol
+from synthspark.pipeline.splits import protocol_splits
 from synthspark.pipeline.train import checkpoints
 
 
@@ -21,12 +23,14 @@ def evaluate(context: Context) -> StageReport:
     with context.publication("evaluate") as staged:
         rows: list[MetricRow] = []
         results: dict[str, list[Results]] = {}
-        for protocol in config.protocols:
-            for seed in config.seeds if _is_drawn(protocol) else config.seeds[:1]:
-                for name, found in judge_protocol(context, staged, protocol, seed, report):
-                    results.setdefault(name, []).append(found)
-                    rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
-        decision = together({name: _decide(context, name, found) for name, found in results.items()})
+        asked = [(p, seed) for p in config.protocols for seed in (config.seeds if _is_drawn(p) else config.seeds[:1])]
+        # All of them before any generator is trained: a split that cannot be judged would be found out hours later.
+        splits = [protocol_splits(context, staged, protocol, seed, report) for protocol, seed in asked]
+        for (protocol, seed), of_seed in zip(asked, splits, strict=True):
+            for name, found in judge_protocol(context, staged, of_seed, protocol, seed, report):
+                results.setdefault(name, []).append(found)
+                rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
+        decision = together({name: decided(config, name, found) for name, found in results.items()})
         alike, apart = likeness(context, staged, report) if config.profiles else ([], [])
         report.rows_in = context.record("featurize")["rows"]["features/interactions"]
         report.rows_out = len(rows)
@@ -55,10 +59,14 @@ def _is_drawn(protocol: str) -> bool:
     return protocol != "time"
 
 
-def _decide(context: Context, protocol: str, results: list[Results]) -> Verdict:
-    config = context.config.evaluate
+def decided(config: Evaluate, protocol: str, results: list[Results]) -> Verdict:
+    """The verdict of one protocol over its splits; "do not ship" where an arm or a slice that decides is absent."""
     if not {"real", PRODUCT} <= set(results[0]):
         return Verdict(False, f"do not ship: the arms 'real' and {PRODUCT!r} were not both judged")
+    for name in ("cold", "warm"):
+        if any(name not in result[arm] for result in results for arm in ("real", PRODUCT)):
+            return Verdict(False, f"do not ship: nothing is held out in slice {name!r} of protocol {protocol}; raise "
+                                  "evaluate.warm_holdout or evaluate.time_fraction, or bring more events")  # fmt: skip
 
     k = depth(config.ks)
 

@@ -34,7 +34,7 @@ def likeness(context: Context, staged: Publication, report: StageReport) -> tupl
         real = context.read(f"clean/{side}")
         count = int(context.record("clean")["rows"][f"clean/{side}"])
         train, holdout = split_off(real, key, count, context.config.seed)
-        if holdout is None or not names or not new.take(1):
+        if holdout is None or not names or new.isEmpty():
             continue
         tables = [staged.keep(f"{side}_{name}", _attributes(df, names))
                   for name, df in (("train", train), ("holdout", holdout), ("new", new))]  # fmt: skip

@@ -21,6 +21,7 @@ from synthspark.profiles import TokenEncoding, fitting, hierarchy
 from synthspark.profiles.conditions import parse
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.profiles.judge import Judged, fit_judge
+from synthspark.profiles.repair import code_rules
 from synthspark.synthesis.generate import new_entities
 from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_rows, halving_pays, named, proposed_codes
 from synthspark.training import TrainingTask, storage
@@ -131,7 +132,8 @@ def new_rows(context: Context, key: str, count: int, url: str, meta: dict[str, A
         if given:
             raise ConfigError(f"synthesize.{side}_where: {meta['network']!r} cannot keep to conditions; train "
                               f"train.profile_{side}.network: {AUTOREGRESSIVE}")  # fmt: skip
-        return new_entities(context.spark, count, key, encoding, url, meta, first_index, seed)
+        rules = code_rules(read_tokens(context, side), encoding)
+        return new_entities(context.spark, count, key, encoding, url, meta, first_index, seed, rules)
     model = ProfileModel.at(url)
     rows = named(drawn_rows(context.spark, model, count, seed, given), key, model, seed, first_index)
     return encodings.encode(rows, encoding)

@@ -21,7 +21,6 @@ from synthspark.pipeline.baskets import Asked, Form, baskets, best_form, cold_us
 from synthspark.pipeline.context import Context, StageReport, als_blocks
 from synthspark.pipeline.featurize import als_settings
 from synthspark.pipeline.learning import NOTHING, Learned, Side, learn
-from synthspark.pipeline.splits import protocol_splits
 from synthspark.recommend import fit_als, with_virtual
 from synthspark.synthesis.generate import preferences
 
@@ -32,10 +31,9 @@ Parts = list[DataFrame]
 
 
 def judge_protocol(
-    context: Context, staged: Publication, protocol: str, seed: int, report: StageReport
+    context: Context, staged: Publication, splits: Mapping[str, Split], protocol: str, seed: int, report: StageReport
 ) -> Iterator[tuple[str, Results]]:
-    """Name and results of each split of a protocol; what it was judged on goes to the report."""
-    splits = protocol_splits(context, staged, protocol, seed, report)
+    """Name and results of each of a protocol's `splits`; what they were judged on goes to the report."""
     config = context.config.evaluate
     learned = NOTHING if set(config.arms) == {"real"} and not config.ablations and not config.references else None
     for name, split in splits.items():

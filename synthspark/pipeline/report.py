@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 from pyspark.sql import functions as F
 
@@ -16,7 +18,9 @@ from synthspark.pipeline.train import ROLES
 from synthspark.report import Curve, Distribution, Example, Facts, Heat, Traversal
 from synthspark.report.codes import traversals
 from synthspark.report.distributions import Parts, by_class, by_reach, by_size, by_value, by_year
+from synthspark.report.facts import in_short
 from synthspark.report.nearest import nearest_rows
+from synthspark.report.texts import as_text, shown
 from synthspark.schemas import quoted
 from synthspark.training.artifacts import load_generator
 from synthspark_models import InfoGanGenerator
@@ -24,9 +28,16 @@ from synthspark_models import InfoGanGenerator
 ATTRIBUTES = 8
 """Of a table, the first declared: more pictures are not looked at."""
 EXAMPLES = 3
+LONGEST_ROW = 2000
+"""Characters of a rejected row."""
+BY_KIND = {"categorical": by_value, "numeric": by_size, "datetime": by_year}
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 KEYS = ("item_id", "user_id")
 REAL, MADE = "real", "synthetic"
+Part = TypeVar("Part")
+Asked = tuple[str, Callable[[], Distribution | None]]
+"""The title of a distribution, and what counts it."""
+log = logging.getLogger(__name__)
 
 
 def report_path(context: Context) -> str:
@@ -39,64 +50,78 @@ def write_report(context: Context) -> None:
     from synthspark.report.page import page  # what draws is no business of the stages before
 
     metrics = json.loads(context.lake.read_text(f"{context.lake.path('reports', context.run_id)}/metrics.json"))
+    lacking: list[str] = []
     facts = Facts(
         run_id=context.run_id,
         metrics=metrics,
         stages=list(context.lake.records(context.run_id).values()),
-        distributions=list(_distributions(context)),
-        heats=_heats(metrics["fidelity"]),
-        curves=list(_curves(context)),
-        traversals=[t for key in KEYS for t in _traversals(context, key)],
-        examples=[e for key in KEYS for e in _examples(context, key)],
-        rejects=_rejects(context),
+        distributions=_made(_distributions(context, lacking), lacking, "distributions"),
+        heats=_made(_heats(metrics["fidelity"]), lacking, "pairs of columns"),
+        curves=_made(_curves(context), lacking, "curves of training"),
+        traversals=[t for key in KEYS for t in _made(_traversals(context, key), lacking, f"codes of {side_name(key)}")],
+        examples=[e for key in KEYS for e in _made(_examples(context, key), lacking, f"examples of {side_name(key)}")],
+        rejects=_made(_rejects(context), lacking, "rejected rows"),
         configuration=public_yaml(context.config),
+        lacking=lacking,
     )
     context.lake.write_text(report_path(context), page(facts))
 
 
-def _distributions(context: Context) -> Iterator[Distribution]:
+def _made(parts: Iterable[Part], lacking: list[str], what: str) -> list[Part]:
+    """`parts` up to an error, which is told in `lacking`: whatever ends one part, the report goes on."""
+    found: list[Part] = []
+    try:
+        for part in parts:
+            found.append(part)
+    except Exception as error:
+        log.warning("report: %s could not be made", what, exc_info=True)
+        lacking.append(f"{what}: {in_short(error)}")
+    return found
+
+
+def _distributions(context: Context, lacking: list[str]) -> Iterator[Distribution]:
     events = _parts(context, "events")
-    if events is not None:
-        yield from filter(None, _of_events(context, events))
+    asked = list(_of_events(context, events)) if events is not None else []
     for key in KEYS:
         parts = _parts(context, side_name(key), "origin like 'new_%'")
         if parts is not None:
-            yield from filter(None, _of_attributes(context, key, parts))
+            asked += _of_attributes(context, key, parts)
+    for title, make in asked:
+        yield from filter(None, _made((make() for _ in range(1)), lacking, title))
 
 
-def _of_events(context: Context, events: Parts) -> Iterator[Distribution | None]:
+def _of_events(context: Context, events: Parts) -> Iterator[Asked]:
     present = set(events[REAL].columns)
-    yield by_reach(events, "item_id", "Popularity: events per item, at least")
+    title = "Popularity: events per item, at least"
+    yield title, partial(by_reach, events, "item_id", title)
     new = {REAL: events[REAL], "new users": events[MADE].where("origin = 'new_user'")}
-    yield by_reach(new, "user_id", "Activity: events per user, at least")
+    title = "Activity: events per user, at least"
+    yield title, partial(by_reach, new, "user_id", title)
     for name, title in (("price", "Price of an event"), ("value", "Value of an event")):
         if name in present:
-            yield by_size(events, F.col(name), title)
-    yield by_value(events, F.col("event_type"), "Kinds of events")
+            yield title, partial(by_size, events, F.col(name), title)
+    yield "Kinds of events", partial(by_value, events, F.col("event_type"), "Kinds of events")
     local = F.from_utc_timestamp("ts", context.config.source.events.timezone)
-    yield by_class(events, F.hour(local), [str(h) for h in range(24)], "Hour of the day")
-    yield by_class(events, F.weekday(local), WEEKDAYS, "Day of the week")
+    hours = [str(h) for h in range(24)]
+    yield "Hour of the day", partial(by_class, events, F.hour(local), hours, "Hour of the day")
+    yield "Day of the week", partial(by_class, events, F.weekday(local), WEEKDAYS, "Day of the week")
 
 
-def _of_attributes(context: Context, key: str, parts: Parts) -> Iterator[Distribution | None]:
+def _of_attributes(context: Context, key: str, parts: Parts) -> Iterator[Asked]:
     for name, kind in list(attribute_kinds(context, key).items())[:ATTRIBUTES]:
         title, column = f"{name}, {side_name(key)}", F.col(quoted(name))
         if kind == "multi":
             each = {n: df.select(F.explode(column).alias("v")) for n, df in parts.items()}
-            yield by_value(each, F.col("v"), title)
-        elif kind == "categorical":
-            yield by_value(parts, column, title)
-        elif kind == "numeric":
-            yield by_size(parts, column, title)
-        elif kind == "datetime":
-            yield by_year(parts, column, title)
+            yield title, partial(by_value, each, F.col("v"), title)
+        elif kind in BY_KIND:
+            yield title, partial(BY_KIND[kind], parts, column, title)
 
 
 def _parts(context: Context, table: str, condition: str = "true") -> Parts | None:
     if not context.has(f"clean/{table}") or not context.has(f"synthetic/{table}"):
         return None
     made = context.read(f"synthetic/{table}").where(condition)
-    return {REAL: context.read(f"clean/{table}"), MADE: made} if made.take(1) else None
+    return {REAL: context.read(f"clean/{table}"), MADE: made} if not made.isEmpty() else None
 
 
 def _examples(context: Context, key: str) -> Iterator[Example]:
@@ -104,8 +129,8 @@ def _examples(context: Context, key: str) -> Iterator[Example]:
     parts = _parts(context, side, "origin like 'new_%'")
     if parts is None:
         return
-    made = [r.asDict() for r in parts[MADE].orderBy(key).limit(EXAMPLES).collect()]
-    for new, real in zip(made, nearest_rows(parts[REAL], made, kinds), strict=True):
+    made = [r.asDict() for r in shown(parts[MADE].orderBy(key).limit(EXAMPLES)).collect()]
+    for new, real in zip(made, nearest_rows(shown(parts[REAL]), made, kinds), strict=True):
         yield Example(side, {name: (new[name], real[name]) for name in (key, *kinds)})
 
 
@@ -146,5 +171,5 @@ def _rejects(context: Context) -> list[dict[str, Any]]:
     if not context.has("clean/rejects"):
         return []
     by_reason = context.read("clean/rejects").groupBy("source", "reason")
-    found = by_reason.agg(F.count(F.lit(1)).alias("rows"), F.min("raw").alias("raw"))
+    found = by_reason.agg(F.count(F.lit(1)).alias("rows"), F.min(as_text(F.col("raw"), LONGEST_ROW)).alias("raw"))
     return [r.asDict() for r in found.orderBy(F.desc("rows"), "source", "reason").collect()]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
 from synthspark.errors import ConfigError, LakeError, did_you_mean
 from synthspark.lake import STAGES
 from synthspark.pipeline.clean import clean
@@ -15,6 +18,7 @@ from synthspark.pipeline.recommend import recommend
 from synthspark.pipeline.report import report_path, write_report
 from synthspark.pipeline.synthesize import synthesize
 from synthspark.pipeline.train import checkpoints, train
+from synthspark.spark_errors import own_error
 from synthspark.training import check_slots
 
 FUNCTIONS: dict[str, Callable[[Context], StageReport]] = {
@@ -38,7 +42,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 
 def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport:
-    """Run one stage and publish it. Raises LakeError if an earlier stage is missing, or the lake cannot be written.
+    """Run one stage and publish it. Raises LakeError if an earlier stage is missing, or the lake cannot be written; and
+    what a Python worker raised of SynthSparkError, without Spark's words around it.
 
     With `resume`, training goes on after its last checkpoint; without, it starts over.
     """
@@ -48,6 +53,11 @@ def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport
     _begin(context, resume)
     try:
         report = FUNCTIONS[stage](context)
+    except (PySparkException, Py4JError) as error:
+        own = own_error(error)
+        if own is None:
+            raise
+        raise own from error
     finally:
         context.spark.catalog.clearCache()
     report.peak_bytes = context.record(stage)["peak_bytes"]

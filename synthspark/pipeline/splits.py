@@ -5,8 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.errors import SourceError
-from synthspark.evaluation.split import Shares, Split, check_split, entity_split, time_split
+from synthspark.evaluation.split import Shares, Split, check_split, entity_split, lacking, time_split
 from synthspark.features.interactions import pair_statistics
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context, StageReport, indexed_interactions
@@ -19,11 +18,11 @@ def protocol_splits(
 ) -> dict[str, Split]:
     """Name -> split, kept; several for cold users, by the events that they keep: their warm training rows are the same.
 
-    Empty where the data cannot answer; the report says why.
+    Empty where the data cannot answer; the report says why. Raises ContractError for a draw that leaves nothing to be
+    judged: another one, or other shares, could be judged, unlike another instant.
     """
     if protocol == "time":
-        made = _by_time(context, staged, report)
-        return {name: _kept(staged, split, name, Shares(items=1.0)) for name, split in made.items()}
+        return _by_time(context, staged, report)
     lefts = [0] if protocol == "cold_item" else _events_left(context, protocol, report)
     if not lefts:
         return {}
@@ -37,14 +36,13 @@ def protocol_splits(
             events_left=left,
         )
         name = f"{protocol}+{left}" if left else protocol
-        splits[name] = _kept(staged, entity_split(*tables, shares, config.part, seed), name, shares)
+        splits[name] = _kept(staged, entity_split(*tables, shares, config.part, seed), name)
+        check_split(splits[name], name, shares)
     return splits
 
 
-def _kept(staged: Publication, split: Split, name: str, shares: Shares) -> Split:
-    kept = Split(*[staged.keep(f"{name}/{field}", df) for field, df in split._asdict().items()])
-    check_split(kept, name, shares)
-    return kept
+def _kept(staged: Publication, split: Split, name: str) -> Split:
+    return Split(*[staged.keep(f"{name}/{field}", df) for field, df in split._asdict().items()])
 
 
 def _events_left(context: Context, protocol: str, report: StageReport) -> list[int]:
@@ -87,7 +85,7 @@ def _by_time(context: Context, staged: Publication, report: StageReport) -> dict
     """What came before an instant against what came after: the same for every seed."""
     config, features = context.config, context.config.features
     events = context.read("clean/events")
-    if not events.where(F.col("ts").isNotNull()).take(1):
+    if events.where(F.col("ts").isNotNull()).isEmpty():  # not collected: Python holds no year 10000
         report.notes.append("protocol time: events have no timestamps; not judged")
         return {}
     share = config.evaluate.time_fraction
@@ -102,15 +100,23 @@ def _by_time(context: Context, staged: Publication, report: StageReport) -> dict
     pairs = {n: _indexed_pairs(context, df) for n, df in parts.items()}
     unit = median(pairs["before"], "weight")
     if unit is None:
-        raise SourceError("protocol time: no event is older than the newest ones that are judged; lower "
-                          "evaluate.time_fraction")  # fmt: skip
+        report.notes.append("protocol time: no event is older than the newest ones that are judged; not judged. Lower "
+                            "evaluate.time_fraction if not all events are of one instant")  # fmt: skip
+        return {}
     before = staged.keep("before", pairs["before"].withColumn("rating", rating(F.col("weight"), unit)))
     after = staged.keep("after", pairs["after"])
     items = context.read("features/items", feed=True)
     items = items.where(F.col("breadth") >= features.min_item_users).select("item_index")
     users = context.read("features/users", feed=True).where(F.col("breadth") > 0).select("user_index")
     before = before.join(items, on="item_index", how="left_semi")
-    return {"time": time_split(before, after, users, items, features.min_user_items, features.min_item_users)}
+    split = time_split(before, after, users, items, features.min_user_items, features.min_item_users)
+    kept, shares = _kept(staged, split, "time"), Shares(items=1.0)
+    why = lacking(kept, "time", shares)
+    if why is not None:
+        report.notes.append(f"protocol time: not judged. {why}")
+        return {}
+    check_split(kept, "time", shares)
+    return {"time": kept}
 
 
 def _indexed_pairs(context: Context, events: DataFrame) -> DataFrame:

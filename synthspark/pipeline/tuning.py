@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.evaluation.arms import measure, questions, ranked
@@ -22,13 +22,15 @@ from synthspark.synthesis.placing import place_items
 BUDGETS = (0.01, 0.03, 0.1, 0.2)
 WEIGHTS = (0.25, 0.5, 1.0)
 K = 20
+MAX_HELD, MIN_TRAIN = 2.0, 0.5
+"""Bounds of a cut by time: pairs held out and training rows, each as a multiple of what drawn pairs would give."""
 WARM_KEPT = 0.997
 """Share of the warm accuracy that a choice must keep: the gate allows .99, its interval included."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """NDCG@20 of plain ALS on what a placing gives."""
+    """NDCG@20 of plain ALS on what a placing gives; 0 for a slice that nobody is asked about."""
 
     cold: float
     warm: float
@@ -41,19 +43,38 @@ def trial_split(pairs: DataFrame, fold: DataFrame, holdout: float, seed: int) ->
     pairs: `user_index`, `item_index`, `rating`; of open items and of this fold, of no others. With `since` (when a pair
     was first seen) the newest pairs are held out, of new items and of old ones alike, and what the fold sold before is
     left out altogether: asked about its whole past, new items would seem to sell far better than they are about to.
-    Without, or where it is null, the pairs are drawn, and the fold is asked about all that it sold.
+    Without, where it is null, or where no cut by time holds out about as much as asked (`_newest`), the pairs are
+    drawn, and the fold is asked about all that it sold.
     """
     drawn = uniform(F.lit("trial"), F.lit(seed), "user_index", "item_index") < holdout
-    cut = quantiles(pairs, {"since": F.col("since")}, [1 - holdout])["since"] if "since" in pairs.columns else []
     marked = pairs.join(fold.select("item_index", F.lit(True).alias("fold")), on="item_index", how="left")
     marked = marked.withColumn("fold", F.coalesce("fold", F.lit(False)))
-    newest = F.col("since") >= cut[0] if cut else F.lit(None)
-    marked = marked.withColumn("held", F.coalesce(newest, F.col("fold") | drawn))
+    marked = marked.withColumn("held", F.coalesce(_newest(pairs, marked, holdout), F.col("fold") | drawn))
     train = marked.where(~F.col("fold") & ~F.col("held")).select("user_index", "item_index", "rating")
     test = marked.where("held").select("user_index", "item_index")
     role = F.when(F.col("fold"), COLD).otherwise(WARM).alias("role")
     users = pairs.select("user_index").distinct().select("user_index", F.lit(WARM).alias("role"))
     return Split(train, test, users, marked.select("item_index", role).distinct())
+
+
+def _newest(pairs: DataFrame, marked: DataFrame, holdout: float) -> Column:
+    """Whether a pair is among the newest `holdout`; null where it has no time, or where no pair can be told by time.
+
+    marked: `pairs` with `fold`. Many pairs of one instant (a bulk import) are all newest or none is: a cut there
+    could hold out everything. It is used only within MAX_HELD and MIN_TRAIN, and if it asks about cold and warm items.
+    """
+    cut = quantiles(pairs, {"since": F.col("since")}, [1 - holdout])["since"] if "since" in pairs.columns else []
+    if not cut:
+        return F.lit(None).cast("boolean")
+    newest, fold = F.col("since") >= cut[0], F.col("fold")
+    found = marked.agg(
+        F.count("since").alias("dated"), F.count_if(newest & fold).alias("cold"),
+        F.count_if(newest & ~fold).alias("warm"), F.count_if(~fold).alias("open"),
+    ).collect()[0]  # fmt: skip
+    most = MAX_HELD * max(1.0, holdout * found["dated"])
+    least = MIN_TRAIN * (1 - holdout) * found["open"]
+    fits = found["cold"] + found["warm"] <= most and found["open"] - found["warm"] >= least
+    return newest if fits and found["cold"] and found["warm"] else F.lit(None).cast("boolean")
 
 
 def trial_density(num_tried: int, num_cold: int, num_warm: int) -> float:
@@ -89,9 +110,10 @@ def tuned(
         factors = fit_als(rows, als, blocks)
         lists = staged.keep("trial/lists", ranked(split, factors.users, factors.items, K))
         found = measure(asked, lists, [K])
-        trial = Trial(*(float(found[s].sums.means()[0]) for s in ("cold", "warm", "all")))
+        known = {s: float(found[s].sums.means()[0]) for s in ("cold", "warm", "all") if s in found}
+        trial = Trial(*(known.get(s, 0.0) for s in ("cold", "warm", "all")))
         name = "real alone" if placing is None else f"budget {placing.budget:g}, weight {placing.weight:g}"
-        table[name] = {s: round(getattr(trial, s), 4) for s in ("cold", "warm", "all")}
+        table[name] = {s: round(value, 4) for s, value in known.items()}
         if placing is not None:
             tried[placing] = trial
         return trial

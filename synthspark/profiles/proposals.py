@@ -19,7 +19,7 @@ import torch
 from synthspark.errors import ConfigError
 from synthspark.judging.judge import Judge
 from synthspark.profiles.conditions import Wanted
-from synthspark.profiles.hierarchy import drawing_order, supports
+from synthspark.profiles.hierarchy import Allowed, drawing_order, supports
 from synthspark.profiles.tokens import Codes, TokenEncoding
 from synthspark_models.autoregressive import NEVER, AutoregressiveGenerator, Rules, complete
 from synthspark_models.tabular import MISSING, UNKNOWN
@@ -41,6 +41,7 @@ class Proposer:
     encoding: TokenEncoding
     rules: Rules
     wanted: Wanted | None = None
+    allowed: tuple[Allowed, ...] = ()
 
     @classmethod
     def of(
@@ -50,17 +51,20 @@ class Proposer:
         first = sorted(wanted.shares, key=lambda i: float(wanted.shares[i].sum())) if wanted else []
         never = tuple(torch.from_numpy(np.where(out, NEVER, 0.0)).float() for out in encoding.never())
         shares = tuple((i, _log_shares(wanted.shares[i])) for i in first) if wanted else ()
-        return cls(network, encoding, Rules(drawing_order(encoding, first), never, supports(encoding), shares), wanted)
+        return cls(network, encoding, Rules(drawing_order(encoding, first), never, supports(encoding), shares), wanted,
+                   tuple(Allowed.of(encoding, h) for h in encoding.hierarchies))  # fmt: skip
 
     def propose(self, rows: int, rng: np.random.Generator) -> tuple[Codes, Weights]:
         """`rows` proposals: codes (rows, K) and the weight of each, which is 1 without conditions.
 
-        Raises ConfigError if no row can meet the conditions.
+        The weight is 0 of a row that breaks a hierarchy all the same: columns before it had left it nothing else, as
+        where real rows contradict several hierarchies. Raises ConfigError if no row can meet the conditions.
         """
         codes, chance = self._complete(np.zeros((rows, len(self.encoding.tokens)), np.int64), rng, self.rules)
+        kept = ~np.any([allowed.broken(codes) for allowed in self.allowed] or [np.zeros(rows, bool)], axis=0)
         if self.wanted is None:
-            return codes, np.ones(rows)
-        possible = chance > IMPOSSIBLE
+            return codes, kept.astype(np.float64)
+        possible = (chance > IMPOSSIBLE) & kept
         if not possible.any():
             raise ConfigError(f"no row can meet all the conditions on {', '.join(self._conditioned())} at once: real "
                               "rows never have these values together")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from typing import Any
 
@@ -9,12 +10,16 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.report.facts import Distribution
+from synthspark.report.texts import as_text, finite
 
 CLASSES = 12
 """Most frequent values that get a bar of their own."""
 BINS = 30
 ENDS = (0.01, 0.99)
 """Quantiles of the real values between which bins lie; what is beyond is counted in the outer ones."""
+MOST_YEARS = 100
+LONGEST = 200
+"""Characters of a value that tell it from others; a label shows fewer."""
 THRESHOLDS = [float(m * 10**e) for e in range(7) for m in (1, 2, 5)]
 MISSING, OTHERS = "(missing)", "(others)"
 Parts = dict[str, DataFrame]
@@ -24,7 +29,7 @@ Parts = dict[str, DataFrame]
 def by_value(parts: Parts, column: Column, title: str) -> Distribution | None:
     """Shares of the most frequent values of the first part, of all others together, and of missing ones."""
     values = {
-        name: df.select(F.coalesce(column.cast("string"), F.lit(MISSING)).alias("v")) for name, df in parts.items()
+        name: df.select(F.coalesce(as_text(column, LONGEST), F.lit(MISSING)).alias("v")) for name, df in parts.items()
     }
     real = next(iter(values))
     top = [r["v"] for r in values[real].groupBy("v").count().orderBy(F.desc("count"), "v").limit(CLASSES).collect()]
@@ -50,27 +55,34 @@ def by_class(parts: Parts, column: Column, names: list[str], title: str) -> Dist
 
 
 def by_year(parts: Parts, column: Column, title: str) -> Distribution | None:
-    """Shares of years, from the first to the last of the bulk of the real ones; what is beyond counts to these."""
+    """Shares of years, from the first to the last of the bulk of the real ones; what is beyond counts to these.
+
+    More than MOST_YEARS of them are put into bins: a few times of the year 9999 stand for "never".
+    """
     years = {name: df.select(F.year(column).alias("v")) for name, df in parts.items()}
     real = next(iter(years.values()))
     ends = real.agg(F.percentile_approx("v", list(ENDS), 1000).alias("q")).collect()[0]["q"]
     if ends is None or ends[0] == ends[1]:
         return None
     low, high = ends
+    if high - low >= MOST_YEARS:
+        return by_size(parts, F.year(column), title)
     bounded = F.least(F.greatest(F.col("v"), F.lit(low)), F.lit(high))
     since = F.when(F.col("v").isNotNull(), bounded - low)  # least and greatest would make a year of none
     return by_class(years, since, [str(year) for year in range(low, high + 1)], title)
 
 
 def by_size(parts: Parts, column: Column, title: str) -> Distribution | None:
-    """A histogram of a number, in bins over the bulk of the real values. Nulls and NaN are left out."""
-    number = F.when(~F.isnan(column.cast("double")), column.cast("double"))
+    """A histogram of a number, in bins over the bulk of the real values. Nulls and what is not finite are left out."""
+    number = finite(column)
     values = {name: df.select(number.alias("v")).where("v is not null") for name, df in parts.items()}
     real = next(iter(values.values()))
     ends = real.agg(F.percentile_approx("v", list(ENDS), 1000).alias("q")).collect()[0]["q"]
     if ends is None or ends[0] >= ends[1]:
         return None
     low, high = (float(x) for x in ends)
+    if not math.isfinite(high - low):
+        return None
     width = (high - low) / BINS
     bin_of = F.least(F.greatest(F.floor((F.col("v") - low) / width), F.lit(0)), F.lit(BINS - 1))
     counts = _counted({name: df.select(bin_of.cast("int").alias("v")) for name, df in values.items()})

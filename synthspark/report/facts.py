@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+MOST_SAID = 200
+"""Characters of an error that are shown."""
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -84,3 +87,11 @@ class Facts:
     """`source`, `reason`, `rows`, and `raw`, one of them."""
     configuration: str = ""
     """YAML, without secrets."""
+    lacking: Sequence[str] = ()
+    """What could not be made, and why, a line each."""
+
+
+def in_short(error: Exception) -> str:
+    """An error in a line: its kind, and the first line of what it says."""
+    said = str(error).strip().partition("\n")[0][:MOST_SAID]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

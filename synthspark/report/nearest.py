@@ -10,16 +10,18 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.report.texts import finite
 from synthspark.schemas import quoted
 
 
 def nearest_rows(real: DataFrame, new: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> list[dict[str, Any]]:
     """For each of `new` the row of `real` at the least distance, ties by the order of their values; one pass.
 
-    Distance is Gower's (1971): 1 for a value that differs, for numbers the difference over the range of real ones.
+    Distance is Gower's (1971): 1 for a value that differs, for numbers the difference over the range of real ones that
+    are finite. Both sides should be as `texts.shown` gives them: found rows come to the driver.
     """
     numbers = [name for name, kind in kinds.items() if kind == "numeric"]
-    extents = [F.max(F.col(quoted(n))) - F.min(F.col(quoted(n))) for n in numbers]
+    extents = [F.max(finite(F.col(quoted(n)))) - F.min(finite(F.col(quoted(n)))) for n in numbers]
     spans = dict(zip(numbers, real.agg(F.count(F.lit(1)), *extents).collect()[0][1:], strict=True))
     row = F.struct(*[F.col(quoted(name)) for name in real.columns])
     closest = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import jinja2
 from synthspark import __version__
 from synthspark.evaluation.gate import depth
 from synthspark.report import pictures
-from synthspark.report.facts import Facts
+from synthspark.report.facts import Facts, in_short
 from synthspark.report.headline import headline, mean
 
 SLICES = {"cold": "cold", "cold_user": "new users", "warm": "warm", "all": "all"}
@@ -27,14 +28,17 @@ GAUGES = {
 CHANCE = 0.5
 """What is best of the first two."""
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with its words."""
+    """A picture with its words, or why there is none."""
 
     title: str
-    source: str
+    source: str | None
     """A data URL: the page asks nobody for it, and nothing in it can run."""
+    why: str = ""
 
 
 def page(facts: Facts) -> str:
@@ -43,24 +47,31 @@ def page(facts: Facts) -> str:
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
                                      lstrip_blocks=True)  # fmt: skip
     metrics = facts.metrics
-    return environment.get_template("report.html.j2").render(
+    html = environment.get_template("report.html.j2").render(
         facts=facts,
         version=__version__,
         headline=headline(metrics),
         verdict=metrics["verdict"],
         protocols={name: _protocol(metrics["protocols"], name) for name in _names(metrics["protocols"])},
-        distributions=[_figure(d.title, pictures.distribution(d)) for d in facts.distributions],
-        heats=[_figure(h.title, pictures.heat(h)) for h in facts.heats if h.pairs],
-        curves=[_figure(c.title, pictures.curve(c)) for c in facts.curves],
-        traversals=[_figure(t.title, pictures.traversal(t)) for t in facts.traversals if t.panels],
+        distributions=[_figure(d.title, pictures.distribution, d) for d in facts.distributions],
+        heats=[_figure(h.title, pictures.heat, h) for h in facts.heats if h.pairs],
+        curves=[_figure(c.title, pictures.curve, c) for c in facts.curves],
+        traversals=[_figure(t.title, pictures.traversal, t) for t in facts.traversals if t.panels],
         gauges=_gauges(metrics["privacy"]),
         fidelity=_plain(metrics["fidelity"]),
         privacy=_plain(metrics["privacy"]),
     )
+    return html.encode(errors="replace").decode()  # half a surrogate pair is no text that a file can hold
 
 
-def _figure(title: str, svg: str) -> Figure:
-    return Figure(title, "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode())
+def _figure(title: str, draw: Callable[..., str], *facts: Any) -> Figure:
+    """The picture that `draw` makes of `facts`; a line instead if it cannot: the rest of the page counts more."""
+    try:
+        svg = draw(*facts).encode()
+    except Exception as error:
+        log.warning("report: picture %r could not be drawn", title, exc_info=True)
+        return Figure(title, None, in_short(error))
+    return Figure(title, "data:image/svg+xml;base64," + base64.b64encode(svg).decode())
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -81,7 +92,8 @@ def _protocol(rows: Sequence[Mapping[str, Any]], protocol: str) -> dict[str, Any
             if value is not None:
                 bars.append((arm, value, low, high))
         if bars:
-            figures.append(_figure(f"{SLICES[part]}: NDCG@{k}", pictures.arms(bars, f"NDCG@{k}, 95 % interval")))
+            words = f"NDCG@{k}, 95 % interval"
+            figures.append(_figure(f"{SLICES[part]}: NDCG@{k}", pictures.arms, bars, words))
     columns = [(part, metric) for metric, _ in METRICS for part in parts]
     table = [(arm, [mean(mine, protocol, arm, part, metric, k) for part, metric in columns]) for arm in arms]
     heads = [f"{SLICES[part]} {dict(METRICS)[metric]}@{k}" for part, metric in columns]
@@ -95,7 +107,7 @@ def _gauges(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
         measured = [(words, *_against(name, known)) for name, words in GAUGES.items()]
         shown = [(words, value, best) for words, value, best in measured if value is not None and best is not None]
         if shown:
-            figures.append(_figure(f"new {table}: the bar is what real rows get", pictures.gauges(shown)))
+            figures.append(_figure(f"new {table}: the bar is what real rows get", pictures.gauges, shown))
     return figures
 
 

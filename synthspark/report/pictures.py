@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,6 +25,9 @@ STYLE: Any = {
 LONGEST = 24
 """Characters of a label."""
 MOST_TICKS = 13
+MOST_READ = 1000
+UNWRITABLE = ("Cc", "Cs", "Cn")
+"""Unicode's categories of control characters, halves of surrogate pairs, and code points that are no characters."""
 
 
 def distribution(facts: Distribution) -> str:
@@ -158,8 +162,9 @@ def _legend(axes: Axes) -> None:
 
 
 def shortened(text: str) -> str:
-    """On one line, at most LONGEST characters."""
-    line = " ".join(text.split())
+    """On one line, at most LONGEST characters, all of which an SVG may hold."""
+    line = " ".join(text[:MOST_READ].split())
+    line = "".join("\ufffd" if unicodedata.category(c) in UNWRITABLE else c for c in line)
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 

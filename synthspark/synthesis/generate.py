@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 from synthspark import schemas
 from synthspark.features import encoding as encodings
 from synthspark.features.encoding import TableEncoding
+from synthspark.profiles.repair import CodeRule, repaired
 from synthspark.synthesis.arrow import column_of
 from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
 from synthspark.training.artifacts import load_generator
@@ -96,10 +97,11 @@ def histories(pairs: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
 
 def new_entities(
     spark: SparkSession, count: int, key: str, encoding: TableEncoding, model_url: str, meta: dict[str, Any],
-    first_index: int, seed: int,
+    first_index: int, seed: int, rules: Sequence[CodeRule] = (),
 ) -> DataFrame:  # fmt: skip
     """`count` new rows: the key, the decoded attributes, an index from `first_index` on, and the encoded columns.
 
+    rules: the hierarchies that they keep, of which these networks know nothing.
     Ids are `syn:<kind>:<8 digits of the model and the seed>:<number>`: reserved, and the same for the same model.
     """
     index = f"{key.removesuffix('_id')}_index"
@@ -117,7 +119,7 @@ def new_entities(
         sample = network(network.latent(ROWS))
         number = rows.column("id").to_numpy()
         place = number % ROWS
-        code, value = sample.codes().numpy()[place], sample.numbers.numpy()[place]
+        code, value = repaired(sample.codes().numpy()[place], rules), sample.numbers.numpy()[place]
         decoded = encodings.decode(TableEncoding.from_json(saved), code, value)
         columns = [pa.array([f"{prefix}{n}" for n in number], pa.string())]
         for field in attributes.fields[1:]:

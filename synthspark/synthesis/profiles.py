@@ -214,9 +214,9 @@ def _block(
         more, weights_of_more = proposer.propose(size, rng)
         codes, weights = np.concatenate([codes, more]), np.concatenate([weights, weights_of_more])
     if (weights > 0).sum() < rows:
-        raise ConfigError(f"conditions {', '.join(c.name + c.sign + c.value for c in given)}: only "
-                          f"{(weights > 0).sum()} of {len(codes)} proposals meet them; ask for fewer rows, or for less "
-                          "at once")  # fmt: skip
+        asked = f"conditions {', '.join(c.name + c.sign + c.value for c in given)}" if given else "hierarchies"
+        raise ConfigError(f"{asked}: only {(weights > 0).sum()} of {len(codes)} proposals meet them; ask for fewer "
+                          "rows, or for less at once")  # fmt: skip
     if len(codes) > rows:
         if judge is not None:
             weights = weights * density_ratio(judge, codes)

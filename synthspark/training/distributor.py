@@ -93,7 +93,6 @@ def run_tasks(tasks: list[str], threads: int | None) -> None:
 
     threads: cores of a process; None for its share of the machine's.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read when torch is loaded; see session.build_session
     task = TrainingTask.from_json(tasks[0])
     try:
         with _process_group(threads):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,24 @@ def test_a_sentence_encoder_that_is_not_there(spark: SparkSession, tmp_path: Pat
     df = spark.createDataFrame([("a",)], "title string")
     with pytest.raises(ConfigError, match="text_model.*nowhere.*cannot be loaded"):
         encoding.fit(df, {"title": "text"}, EncodingLimits(text_model=str(tmp_path / "nowhere")))
+
+
+def test_dates_are_decoded_as_dates(spark: SparkSession) -> None:
+    """All known values at midnight UTC: what lies between two of them is a date, too, within their range."""
+    days = [datetime(1969, 12, 1) + timedelta(days=i * i % 97) for i in range(300)]
+    rows = [(day if i % 9 else None, day + timedelta(seconds=i % 2), f"{i}") for i, day in enumerate(days)]
+    df = spark.createDataFrame(rows, "born timestamp, seen timestamp, id string")
+    fitted = encoding.fit(df, {"born": "datetime", "seen": "datetime"}, EncodingLimits())
+    fitted = TableEncoding.from_json(json.loads(json.dumps(fitted.to_json())))
+    numbers = np.random.default_rng(0).uniform(-1.2, 1.2, (2000, len(fitted.number_columns)))
+    made = encoding.decode(fitted, np.zeros((2000, 0), int), numbers)
+    known = np.asarray(made["born"])[~np.isnat(np.asarray(made["born"]))]
+    assert 0 < len(known) < 2000
+    assert (known == known.astype("datetime64[D]")).all()
+    assert min(days) <= known.min().astype(datetime) and known.max().astype(datetime) <= max(days)
+    seen = np.asarray(made["seen"])
+    assert (seen != seen.astype("datetime64[D]")).any(), "one value that is no date, and they are instants"
+    earlier = fitted.to_json()
+    for entry in earlier["encoders"]:
+        del entry["unit"]
+    assert all(getattr(e, "unit", None) is None for e in TableEncoding.from_json(earlier).encoders)

@@ -227,3 +227,27 @@ def test_a_trial_asks_what_would_be_asked_next(spark: SparkSession) -> None:
     assert drawn.train.count() == len(known) - len(asked)
     bare = trial_split(undated.drop("since"), fold, 0.25, 0)
     assert {(r.user_index, r.item_index) for r in bare.test.collect()} == asked
+
+
+def test_a_trial_draws_its_pairs_where_most_are_of_one_instant(spark: SparkSession) -> None:
+    """A bulk import: a cut by time would hold out the import, or nothing."""
+    columns = "user_index int, item_index int, rating float, since long"
+    known = [(user, item, 1.0, 7) for user in range(20) for item in range(10)]
+    fold = spark.createDataFrame([(9,)], "item_index int")
+    undated = spark.createDataFrame(known, columns).drop("since")
+    drawn = rows(trial_split(undated, fold, 0.25, 0).test)
+    late = [(0, 0, 1.0, 9), (1, 9, 1.0, 9)]
+    for dated in (known, [(u, i, r, 6 if (u, i) == (0, 0) else s) for u, i, r, s in known], [*known[1:], late[0]]):
+        split = trial_split(spark.createDataFrame(dated, columns), fold, 0.25, 0)
+        assert rows(split.test) == drawn
+        assert len(rows(split.train)) == len(known) - len(drawn) > 100
+
+
+@pytest.mark.parametrize("new", [4, 3])
+def test_a_trial_asks_about_cold_and_warm_items_or_draws_its_pairs(spark: SparkSession, new: int) -> None:
+    """All new pairs of cold items, or all of warm ones: by time one of the two would not be asked about."""
+    columns = "user_index int, item_index int, rating float, since long"
+    known = [(user, item, 1.0, 9 if item == new else user) for user in range(4) for item in range(5)]
+    split = trial_split(spark.createDataFrame(known, columns), spark.createDataFrame([(4,)], "item_index int"), 0.2, 0)
+    asked = {item == 4 for _, item in rows(split.test)}
+    assert asked == {True, False}

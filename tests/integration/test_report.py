@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from synthspark.evaluation.shapes import BINS, Extent, _edges
+from synthspark.pipeline import report
+from synthspark.pipeline.context import Context
+from synthspark.report import Facts, pictures
 from synthspark.report.distributions import MISSING, OTHERS, Parts, by_class, by_reach, by_size, by_value, by_year
 from synthspark.report.nearest import nearest_rows
+from synthspark.report.page import page
+from synthspark.report.texts import LONGEST
 
 pytestmark = pytest.mark.spark
 
@@ -74,3 +82,74 @@ def test_the_nearest_row_is_the_nearest_in_all_columns(spark: SparkSession) -> N
     # the first and the fourth are equal but for the number
     assert [r["id"] for r in nearest_rows(real, [{"ka tegorie": "x", "p": 9.5, "tags": ["a"]}], kinds)] == ["4"]
     assert nearest_rows(real, [], kinds) == []
+
+
+FAR = ["timestamp'+10000-01-01'", "timestamp'0001-01-01'", "timestamp'+290000-06-01 12:00:00'", "null"]
+KINDS = {"born": "datetime", "size": "numeric", "name": "categorical", "tags": "multi"}
+
+
+def extreme(spark: SparkSession, prefix: str) -> DataFrame:
+    """Values that Python cannot hold or nobody wants to read: far years, NaN, infinity, a huge string, half a pair."""
+    sizes, texts = (
+        ["'NaN'", "'Infinity'", "1.5", "null"],
+        ["repeat('ü', 100000)", "'a\\0b'", "cast(X'EDA080' as string)", "null"],
+    )
+    rows = [f"select '{prefix}{i}' item_id, {FAR[i]} born, cast({sizes[i]} as double) size, {texts[i]} name, "
+            f"array({texts[i]}, 'x') tags, 'new_item' origin" for i in range(4)]  # fmt: skip
+    return spark.sql(" union all ".join(rows))
+
+
+def test_example_values_that_python_cannot_hold_are_shown_as_text(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = {"clean/items": extreme(spark, "real").drop("origin"), "synthetic/items": extreme(spark, "syn:")}
+
+    class Run:
+        def has(self, table: str) -> bool:
+            return table in tables
+
+        def read(self, table: str) -> DataFrame:
+            return tables[table]
+
+    monkeypatch.setattr(report, "attribute_kinds", lambda *_: KINDS)
+    found = list(report._examples(cast(Context, Run()), "item_id"))
+    assert [e.values["born"][0] for e in found] == ["+10000-01-01 00:00:00", "0001-01-01 00:00:00",
+                                                    "+290000-06-01 12:00:00"]  # fmt: skip
+    assert all(e.values["born"][0] == e.values["born"][1] for e in found), "the nearest row is its own copy"
+    assert len(str(found[0].values["name"][0])) == LONGEST
+    html = page(Facts("r", {"protocols": [], "fidelity": [], "privacy": [], "verdict": {"ship": False, "why": "x"}}, [],
+                      examples=found))  # fmt: skip
+    assert "+10000-01-01" in html and html.encode()
+
+
+def test_far_years_infinite_numbers_and_long_values_have_pictures(spark: SparkSession) -> None:
+    real = spark.range(400).selectExpr(
+        "case when id % 10 = 0 then timestamp'+10000-01-01' when id % 10 = 1 then timestamp'0001-01-01' "
+        "else timestamp'2024-01-01' + make_interval(0, 0, 0, cast(id as int)) end born",
+        "case when id % 10 = 0 then double('inf') when id % 10 = 1 then double('-inf') else double(id) end size",
+        "repeat(concat('v', id % 3), 50000) name", "if(id % 2 = 0, 1.7e308, -1.7e308) wide",
+    )  # fmt: skip
+    both = {"real": real, "synthetic": real.limit(50)}
+    years, sizes, names = (
+        by_year(both, F.col("born"), "t"),
+        by_size(both, F.col("size"), "t"),
+        by_value(both, F.col("name"), "t"),
+    )
+    for distribution in (years, sizes, names):
+        assert distribution is not None and len(distribution.classes) < 100
+        assert sum(distribution.series["real"]) == pytest.approx(1)
+        assert "<svg" in pictures.distribution(distribution)
+    assert names is not None and all(len(str(c)) <= 200 for c in names.classes)
+    assert by_size(both, F.col("wide"), "t") is None
+    edges = _edges(Extent(2, -1.7e308, 1.7e308, 0.0))
+    assert len(edges) == BINS + 1 and (edges[1:] > edges[:-1]).all()
+
+
+def test_a_part_that_cannot_be_made_is_told_and_the_rest_stays() -> None:
+    def parts() -> Iterator[int]:
+        yield 1
+        raise OverflowError("date value out of range\nand more")
+
+    lacking: list[str] = []
+    assert report._made(parts(), lacking, "examples of items") == [1]
+    assert lacking == ["examples of items: OverflowError: date value out of range"]

@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from synthspark.config import Evaluate
 from synthspark.evaluation.arms import SliceResult, averaged, paired_difference
 from synthspark.evaluation.bootstrap import GroupSums, interval, resampled_means
 from synthspark.evaluation.gate import Difference, Verdict, together, verdict
 from synthspark.evaluation.ranking import metric_columns
 from synthspark.pipeline.audience import Placing
+from synthspark.pipeline.evaluate import decided
 from synthspark.pipeline.tuning import Trial, best, trial_density
 
 
@@ -94,6 +96,17 @@ def test_several_protocols_ship_together_or_not_at_all() -> None:
     assert together({"cold_item": good, "time": unsure}).undecided
     assert not together({"cold_item": bad, "time": unsure}).undecided
     assert not together({"cold_item": good, "time": good}).undecided
+
+
+def test_no_verdict_without_both_slices_that_decide() -> None:
+    whole = SliceResult(GroupSums(np.ones((4, len(metric_columns([20])))), np.ones(4)), {20: 0.5})
+    arms = ("real", "real+synthetic")
+    config = Evaluate(ks=[20], bootstrap=100)
+    assert "cold NDCG@20" in decided(config, "time", [{arm: {"cold": whole, "warm": whole} for arm in arms}]).why
+    for there, absent in (("cold", "warm"), ("warm", "cold")):
+        decision = decided(config, "time", [{arm: {there: whole} for arm in arms}])
+        assert not decision.ship and not decision.undecided
+        assert f"slice {absent!r} of protocol time" in decision.why and "\n" not in decision.why
 
 
 def test_a_placing_keeps_warm_accuracy_first() -> None:

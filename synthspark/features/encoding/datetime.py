@@ -14,6 +14,9 @@ from synthspark.features.encoding import numeric
 from synthspark.features.encoding.numeric import NumericEncoder, NumericPartial
 from synthspark.schemas import quoted
 
+DAY = 86400.0
+"""Seconds. Values that all are midnight UTC are dates, and what is decoded is one, too."""
+
 
 def seconds(name: str) -> Column:
     """The timestamp column as double seconds since 1970, UTC."""
@@ -22,7 +25,7 @@ def seconds(name: str) -> Column:
 
 def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericPartial]:
     """One partial per column, all in two passes over `df`."""
-    return numeric.analyze_values(df, {name: seconds(name) for name in names})
+    return numeric.analyze_values(df, {name: seconds(name) for name in names}, DAY)
 
 
 def reduce(name: str, column: str, missing_column: str | None, partials: Iterable[NumericPartial]) -> NumericEncoder:
@@ -36,8 +39,11 @@ def encode(df: DataFrame, encoder: NumericEncoder) -> DataFrame:
 
 
 def decode(encoder: NumericEncoder, numbers: npt.NDArray[Any], missing: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    """Encoded (B,) -> datetime64[us] (B,); NaT where missing."""
+    """Encoded (B,) -> datetime64[us] (B,); NaT where missing. Of dates the day, not before the first real one."""
     values = numeric.decode(encoder, numbers, missing)
+    if encoder.unit is not None:
+        first = np.ceil(encoder.knots[0] / encoder.unit) * encoder.unit
+        values = np.maximum(np.floor(values / encoder.unit) * encoder.unit, first)
     known = np.isfinite(values)
     out = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[us]")
     out[known] = (values[known] * 1e6).astype("int64").astype("datetime64[us]")

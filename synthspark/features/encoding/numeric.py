@@ -31,6 +31,8 @@ class NumericPartial:
     rows: int
     missing: int
     integers: bool
+    unit: float | None = None
+    """See `NumericEncoder`."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,28 @@ class NumericEncoder:
     missing_column: str | None
     knots: tuple[float, ...]
     integers: bool
+    unit: float | None = None
+    """All known values are multiples of this, as dates are of a day's seconds; None where they are not, or where files
+    of earlier versions do not tell."""
 
 
-def aggregates(value: Column, prefix: str) -> list[Column]:
+def aggregates(value: Column, prefix: str, unit: float | None = None) -> list[Column]:
     """What `partial` needs beside the knots, as aggregate expressions, so that all columns share one pass."""
+    multiples = F.bool_and(value == F.floor(value / unit) * unit) if unit else F.lit(False)
     return [
+        F.coalesce(multiples, F.lit(False)).alias(f"{prefix}_multiples"),
         F.count(F.lit(1)).alias(f"{prefix}_rows"),
         F.count(F.when(value.isNull(), 1)).alias(f"{prefix}_missing"),
         F.coalesce(F.bool_and(value == F.floor(value)), F.lit(False)).alias(f"{prefix}_integers"),
     ]
 
 
-def partial(row: dict[str, Any], prefix: str, knots: Sequence[float]) -> NumericPartial:
+def partial(row: dict[str, Any], prefix: str, knots: Sequence[float], unit: float | None = None) -> NumericPartial:
     """The partial from its knots and a row that holds the `aggregates` of that prefix."""
     return NumericPartial(
-        tuple(map(float, knots)), row[f"{prefix}_rows"], row[f"{prefix}_missing"], row[f"{prefix}_integers"]
-    )
+        tuple(map(float, knots)), row[f"{prefix}_rows"], row[f"{prefix}_missing"], row[f"{prefix}_integers"],
+        unit if row[f"{prefix}_multiples"] else None,
+    )  # fmt: skip
 
 
 def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericPartial]:
@@ -65,14 +73,18 @@ def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericPartial]:
     return analyze_values(df, {name: F.col(quoted(name)) for name in names})
 
 
-def analyze_values(df: DataFrame, values: Mapping[str, Column]) -> dict[str, NumericPartial]:
-    """The same of what is computed from the columns of `df`."""
+def analyze_values(
+    df: DataFrame, values: Mapping[str, Column], unit: float | None = None
+) -> dict[str, NumericPartial]:  # fmt: skip
+    """The same of what is computed from the columns of `df`; unit: what all values of a column may be multiples of."""
     if not values:
         return {}
     places = {f"n{i}": value for i, value in enumerate(values.values())}
     knots = quantiles(df, places, RANKS.tolist())
-    row = df.agg(*[c for prefix, value in places.items() for c in aggregates(value, prefix)]).collect()[0].asDict()
-    return {name: partial(row, f"n{i}", knots[f"n{i}"]) for i, name in enumerate(values)}
+    row = (
+        df.agg(*[c for prefix, value in places.items() for c in aggregates(value, prefix, unit)]).collect()[0].asDict()
+    )
+    return {name: partial(row, f"n{i}", knots[f"n{i}"], unit) for i, name in enumerate(values)}
 
 
 def reduce(name: str, column: str, missing_column: str | None, partials: Iterable[NumericPartial]) -> NumericEncoder:
@@ -89,7 +101,9 @@ def reduce(name: str, column: str, missing_column: str | None, partials: Iterabl
         knots = tuple(float(v) for v in merged)
     else:
         knots = ()
-    return NumericEncoder(name, column, missing_column, knots, all(p.integers for p in filled))
+    units = {p.unit for p in filled}
+    unit = units.pop() if len(units) == 1 else None
+    return NumericEncoder(name, column, missing_column, knots, all(p.integers for p in filled), unit)
 
 
 def encode_column(encoder: NumericEncoder, value: Column) -> Column:

@@ -151,6 +151,17 @@ def test_same_rows_give_the_same_judge(fit: Fit) -> None:
     assert len(found) == 1
 
 
+def test_any_number_of_threads_gives_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels, items = planted(20_000)
+    files = []
+    for threads in (1, 2, 5):
+        monkeypatch.setattr("synthspark.judging.trees.num_threads", lambda n=threads: n)
+        judge = trees(features, labels, items, 60)
+        assert judge is not None
+        files.append(judge.to_bytes())
+    assert files[0] == files[1] == files[2]
+
+
 def test_another_seed_gives_another_network() -> None:
     found = {fit_network(*ruled(500), NAMES, NetworkSettings(epochs=1, hidden=8, seed=s)).to_bytes() for s in (0, 1)}
     assert len(found) == 2

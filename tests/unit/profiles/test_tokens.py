@@ -133,3 +133,17 @@ def test_conditions_become_shares(texts: list[str], place: int, shares: list[flo
 def test_what_cannot_be_met_is_said(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         wanted(ENCODING, [parse(text)])
+
+
+@pytest.mark.parametrize(
+    "limits", [None, (0.5 * 86400.0, np.inf), (-np.inf, 6.5 * 86400.0), (86400.0 * 1.5, 86400.0 * 4)]
+)
+def test_dates_are_decoded_as_dates_within_the_real_range(limits: tuple[float, float] | None) -> None:
+    born = _intervals("born", "datetime", [86400.0 * 3], [-86400.0 * 2, 0.0, 86400.0 * 5, 86400.0 * 9], 86400.0)
+    assert born is not None
+    codes, noise = np.repeat(np.arange(3, born.cardinality), 500), np.tile(np.linspace(0, 1, 500, endpoint=False), 4)
+    codes, noise = codes[: len(noise)], noise[: len(codes)]
+    values = born.within(codes, noise, *(limits or (-np.inf, np.inf)))
+    assert (values == values.astype("datetime64[D]")).all()
+    days = values.astype("datetime64[D]").astype(int)
+    assert days.min() >= -2 and days.max() <= 9

@@ -125,6 +125,22 @@ def test_the_headline_says_what_was_measured(made: dict[str, object], words: str
     assert words in headline(made)
 
 
+def test_a_picture_that_cannot_be_drawn_is_told_in_a_line_and_the_rest_stays() -> None:
+    facts = full()
+    bad = Distribution("broken", [0.0, 1.0], {"real": [0.5, 0.5]}, "bins")
+    odd = Distribution("odd", ["a\x00b", "c\ud800d", "e\x1bf"], {"real": [0.5, 0.3, float("nan")]}, "bars")
+    heat = Heat("unknown column", ["a"], [("a", "b", 0.3)])
+    html = page(
+        replace(facts, distributions=[bad, odd, *facts.distributions], heats=[heat], lacking=["examples: \ud800"])
+    )
+    assert html.count("Could not be drawn: ") == 2 and "Could not be drawn: KeyError" in html
+    assert "This part of the report could not be made: examples: ?" in html
+    assert len(Tags(html).images) == len(Tags(page(facts)).images)  # one more, one less
+    for source in Tags(html).images:
+        ElementTree.fromstring(base64.b64decode(source.partition(",")[2]))
+    assert "because" in html and html.encode()
+
+
 def test_secrets_are_not_shown() -> None:
     shown = without_secrets({
         "spark": {"fs.s3a.secret.key": "abc", "fs.s3a.access.key": "abc", "spark.app.name": "plain"},

@@ -1,0 +1,43 @@
+"""Values as the text that the report shows, made in Spark: a value that Python cannot hold must not end a run."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from synthspark.schemas import quoted
+
+LONGEST = 300
+"""Characters of an example value."""
+MOST_VALUES = 20
+"""Values of a set."""
+
+
+def as_text(value: Column, longest: int) -> Column:
+    """`value` as a string of at most so many characters, the last of them a dot-dot-dot where it is cut."""
+    text = value.cast("string")
+    return F.when(F.length(text) > longest, F.concat(F.left(text, F.lit(longest - 1)), F.lit("…"))).otherwise(text)
+
+
+def finite(value: Column) -> Column:
+    """`value` as a double, null where it is NaN or infinite."""
+    number = value.cast("double")
+    return F.when(~F.isnan(number) & (F.abs(number) < float("inf")), number)
+
+
+def shown(df: DataFrame) -> DataFrame:
+    """`df` with numbers and booleans as they are, and all else as bounded text: strings, sets of them, and times.
+
+    Python's datetime ends with the year 9999, and Spark's timestamps do not.
+    """
+    return df.select(*[_shown(field).alias(field.name) for field in df.schema.fields])
+
+
+def _shown(field: T.StructField) -> Column:
+    value, kind = F.col(quoted(field.name)), field.dataType
+    if isinstance(kind, T.NumericType | T.BooleanType):
+        return value
+    if isinstance(kind, T.ArrayType):
+        return F.transform(F.slice(value, 1, MOST_VALUES), lambda each: as_text(each, LONGEST))
+    return as_text(value, LONGEST)
