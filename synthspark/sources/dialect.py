@@ -90,7 +90,7 @@ def dialect(spark: SparkSession, path: str, where: str, encoding: str | None = N
     found = encoding or _encoding(heads, where)
     texts = [_whole_lines(decoded(head, found), len(head) == SAMPLE_BYTES) for head in heads]
     texts = [text for text in texts if text.strip()]
-    reading, fitting, lines = _best(texts, where)
+    reading, fitting, lines = decide(texts, where)
     options = reading.options()
     if found != "UTF-8":
         options["encoding"] = found
@@ -128,7 +128,11 @@ def fits(text: str, reading: Reading) -> tuple[int, int, int]:
     return sum(_width(line, reading) == width for line in lines), len(lines), width
 
 
-def _best(texts: Sequence[str], where: str) -> tuple[Reading, int, int]:
+def decide(texts: Sequence[str], where: str) -> tuple[Reading, int, int]:
+    """The reading that most lines fit, how many do, and how many there are. texts: the beginnings of files.
+
+    Raises SourceError where fewer than MIN_SHARE fit any.
+    """
     best: tuple[tuple[bool, int, int], Reading, int, int] | None = None
     for reading in readings(texts):
         counted = [fits(text, reading) for text in texts]
@@ -183,7 +187,7 @@ def _fits_records(text: str, reading: Reading, lines: int) -> tuple[int, int, in
 def _swallowed(record: Sequence[str], separator: str) -> bool:
     """Whether a value holds the end of one record and the beginning of another, as after a quote that is no quote."""
     for place, value in enumerate(record):
-        if "\n" in value and separator in value:
+        if "\n" in value and separator in value and separator + " " not in value:  # prose has blanks behind commas
             first, *between, last = value.split("\n")
             if first.count(separator) == len(record) - 1 - place and last.count(separator) == place:
                 return all(line.count(separator) == len(record) - 1 for line in between)
