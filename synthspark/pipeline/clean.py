@@ -48,11 +48,11 @@ def clean(context: Context) -> StageReport:
         counted, seen = _counted(events, "events")
         classified = classify_events(counted, status, asked, datetime.now(UTC)).persist(STORAGE)
         staged.write("clean/events", schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
-        _account(report, staged, events, "events", seen, classified)
         for key, of_side in entities.items():
             source = sources[key]
             assert source is not None
             require_known(classified, of_side, key, source)
+        _account(report, staged, events, "events", seen, classified)
         rejects = [rejected(of_side, side_name(key)) for key, of_side in entities.items()]
         staged.write("clean/rejects", reduce(DataFrame.unionByName, [*rejects, rejected(classified, "events")]))
         _check(report, staged)
