@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 
 RESERVED = frozenset(
-    ("origin", "weight", "seed", "run_id", "reason", "raw", "user_id", "item_id", "user_index", "item_index", "index", "id",
-     "vector", "num_events", "first_ts", "last_ts")
+    ("origin", "weight", "seed", "run_id", "reason", "raw", "user_id", "item_id", "user_index", "item_index", "index",
+     "id", "vector", "num_events", "first_ts", "last_ts")
 )  # fmt: skip
 _ENCODED = re.compile(r"(?:code|number)_\d{3}")
 """How the encoders' columns begin."""
