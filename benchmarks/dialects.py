@@ -1,0 +1,146 @@
+"""Random ways to write one shop, and what the program makes of each: `make benchmark-dialects SEEDS=0:500`.
+
+Writes benchmarks/results/dialects.json after every seed and prints counts. `--only SEED` does one and keeps its files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "models")]
+
+from pyspark.sql import SparkSession  # noqa: E402
+
+from synthspark.session import build_session  # noqa: E402
+from tests.dialects.dialect import draw  # noqa: E402
+from tests.dialects.outcome import Outcome, outcome_of  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "dialects.json"
+OUTCOMES = ("right", "refused", "silent", "crashed")
+SETTINGS = {
+    "spark.master": "local[2]",
+    "spark.driver.memory": "2g",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.default.parallelism": "2",
+}
+MOST_KINDS = 40
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", default="0:500", help="FROM:TO, or numbers with commas")
+    parser.add_argument("--only", type=int, metavar="SEED", help="one seed, whose files are kept")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--show", action="store_true", help="only print what the output already has")
+    asked = parser.parse_args()
+    if asked.show:
+        print(summary(json.loads(asked.output.read_text(encoding="utf-8"))))
+        return
+    spark = quiet_session()
+    if asked.only is not None:
+        folder = Path(tempfile.gettempdir()) / f"dialect-{asked.only}"
+        shutil.rmtree(folder, ignore_errors=True)
+        print(draw(asked.only).describe())
+        print(json.dumps(asdict(one(spark, asked.only, folder)), indent=1, ensure_ascii=False))
+        print(f"files, init.yaml and lake: {folder}")
+    else:
+        records = every(spark, seeds(asked.seeds), asked.output)
+        print(summary(records))
+    spark.stop()
+
+
+def quiet_session() -> SparkSession:
+    """One session for all seeds; what Spark logs of errors that are caught is not shown."""
+    logging.getLogger().setLevel(logging.ERROR)
+    spark = build_session("synthspark dialects", SETTINGS)
+    spark.sparkContext.setLogLevel("OFF")
+    return spark
+
+
+def seeds(text: str) -> list[int]:
+    """`0:500` or `3,7`."""
+    first, colon, last = text.partition(":")
+    return list(range(int(first), int(last))) if colon else [int(s) for s in text.split(",")]
+
+
+def one(spark: SparkSession, seed: int, folder: Path) -> Outcome:
+    """The outcome of a seed; whatever happens, there is one."""
+    folder.mkdir(parents=True)
+    try:
+        return outcome_of(spark, seed, folder)
+    finally:
+        spark.catalog.clearCache()
+
+
+def every(spark: SparkSession, chosen: Iterable[int], output: Path) -> list[dict[str, Any]]:
+    """All seeds, written down one by one."""
+    records: list[dict[str, Any]] = []
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for seed in chosen:
+        with tempfile.TemporaryDirectory(prefix=f"dialect-{seed}-") as folder:
+            found = one(spark, seed, Path(folder) / "shop")
+        dialect = draw(seed)
+        record = {**asdict(found), "dialect": dialect.describe(), "dimensions": dialect.values()}
+        records.append(record)
+        part = output.with_suffix(".part")
+        part.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(part, output)
+        shown = "; ".join(found.details)[:160]
+        print(f"{seed:>5}  {found.outcome:<8} {found.stage:<8} {found.seconds:>5} s  {shown}", flush=True)
+    return records
+
+
+def kind_of(detail: str) -> str:
+    """A detail without its numbers, names and examples."""
+    bare = re.sub(r", e\.g\. .*|, such as .*|\(/[^)]*\)", "", detail)
+    bare = re.sub(r"'[^']*'|`[^`]*`|\"[^\"]*\"", "…", bare)
+    return re.sub(r"\d+", "N", bare)[:110]
+
+
+def summary(records: list[dict[str, Any]]) -> str:
+    """Counts by outcome, by kind of detail, and by value of each dimension."""
+    counts = Counter(r["outcome"] for r in records)
+    possible = [r for r in records if r["impossible"] is None]
+    right = sum(r["outcome"] == "right" for r in possible)
+    lines = [f"{len(records)} seeds: " + ", ".join(f"{counts[o]} {o}" for o in OUTCOMES)]
+    lines.append(f"{right} of the {len(possible)} that can be read are right ({right / max(1, len(possible)):.0%})")
+    for outcome in OUTCOMES[1:]:
+        kinds = Counter(
+            f"{r['stage']}: {k}" for r in records if r["outcome"] == outcome for k in set(map(kind_of, r["details"]))
+        )
+        lines += ["", f"{outcome}:", *(f"{n:>5}  {kind}" for kind, n in kinds.most_common(MOST_KINDS))]
+    left_out = Counter(name for r in records for name in r["left_out"])
+    lines += ["", "left out with a reason: " + ", ".join(f"{n} ({c})" for n, c in left_out.most_common())]
+    lines += ["", f"{'':<40}" + "".join(f"{o:>9}" for o in OUTCOMES), *by_dimension(records)]
+    return "\n".join(lines)
+
+
+def by_dimension(records: list[dict[str, Any]]) -> list[str]:
+    """One line per value of a dimension: outcomes."""
+    table: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for record in records:
+        for name, value in record["dimensions"].items():
+            table[name][value][record["outcome"]] += 1
+    lines = []
+    for name, values in table.items():
+        lines.append(name)
+        for value, found in sorted(values.items()):
+            lines.append(f"    {value:<36}" + "".join(f"{found[o]:>9}" for o in OUTCOMES))
+    return lines
+
+
+if __name__ == "__main__":
+    main()
