@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "models")]
 from pyspark.sql import SparkSession  # noqa: E402
 
 from synthspark.session import build_session  # noqa: E402
-from tests.dialects.dialect import draw  # noqa: E402
+from tests.dialects.drawing import draw  # noqa: E402
 from tests.dialects.outcome import Outcome, outcome_of  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "dialects.json"

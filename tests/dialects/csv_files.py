@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from tests.dialects.dialect import CsvStyle, Dialect
+from tests.dialects.json_files import record
 from tests.dialects.tables import SPOILT, Column, Row, Table
-
-EXTRA = Column("extra", ("imported_by",), pa.string())
-"""A column that one file has more."""
-BATCH = "nightly"
 
 
 def content(dialect: Dialect, table: Table, columns: list[Column], rows: list[Row], _number: int) -> bytes:
     """One file."""
     style, quirk = dialect.csv, table.style.quirk
-    names = [c.path[0] for c in columns]
-    if quirk == "header blanks":
-        names = [f" {n}" if i % 2 else f"{n} " for i, n in enumerate(names)]
-    lines = [[_cell(style, n, dialect.nulls, True) for n in names]]
+    names = list(dict.fromkeys(c.path[0] for c in columns))
+    headers = [f" {n}" if i % 2 else f"{n} " for i, n in enumerate(names)] if quirk == "header blanks" else names
+    lines = [[_cell(style, n, dialect.nulls, True) for n in headers]]
     for row in rows:
-        cells = [_cell(style, _value(row, c), dialect.nulls) for c in columns]
+        values = record(dialect, table, columns, row)
+        cells = [_cell(style, values[n], dialect.nulls) for n in names]
         lines.append(_spoilt(cells, columns, row.get(SPOILT)))
     end = style.separator if quirk == "trailing separators" else ""
     text = "".join(style.separator.join(cells) + end + style.line_end for cells in lines)
     if quirk == "blank lines":
         text += style.line_end * 2
     return text.encode(style.encoding)
-
-
-def _value(row: Row, column: Column) -> object:
-    return BATCH if column.role == EXTRA.role else row[column.role]
 
 
 def _spoilt(cells: list[str], columns: list[Column], how: str | None) -> list[str]:

@@ -12,7 +12,7 @@ from tests.dialects.dialect import Dialect
 from tests.dialects.shop import Line, Order, Shop
 from tests.dialects.tables import SPOILT, Cells, Column, Event, Expected, Names, Row, Table
 
-PATHS = {
+PATHS: dict[str, dict[str, tuple[str, ...]]] = {
     "struct": {"user": ("user", "id"), "item": ("product", "id")},
     "deep struct": {"user": ("order", "customer", "id"), "item": ("order", "product", "sku")},
 }
@@ -53,7 +53,7 @@ class Events:
             "channel": pa.string(),
             "note": pa.string(),
         }
-        paths = PATHS.get(self.style.nesting, {})
+        paths: dict[str, tuple[str, ...]] = PATHS.get(self.style.nesting, {})
         optional = ("session", "channel", "note")
         found = [Column(r, paths.get(r, (self._name(r),)), k, r in optional) for r, k in kinds.items() if r in self.has]
         self.random.shuffle(found)

@@ -77,6 +77,7 @@ STYLES: dict[str, IdStyle] = {
     "13085.0 text in events": IdStyle("point text", "number", alone=False),
     "13085.0 in table": IdStyle("number", "point", odd="table", alone=False),
     "decimal in events": IdStyle("decimal", "number", formats=("parquet", "orc")),
+    "decimal": IdStyle("decimal", "decimal", formats=("parquet", "orc"), odd="both"),
     "uuid": IdStyle("uuid", "uuid", "uuid"),
     "UUID in events": IdStyle("UUID", "uuid", "uuid"),
     "UUID in table": IdStyle("uuid", "UUID", "uuid", odd="table", alone=False),
@@ -85,7 +86,7 @@ STYLES: dict[str, IdStyle] = {
     "blanks in events": IdStyle("blanks", "prefix", "prefix"),
     "blanks in table": IdStyle("prefix", "blanks", "prefix", odd="table", alone=False),
     "long": IdStyle("long", "long", "long"),
-    "double": IdStyle("double", "double", "long", ("parquet", "orc", "json"), impossible=True),
+    "double": IdStyle("double", "double", "long", ("parquet", "orc", "json"), odd="both", impossible=True),
     "mixed types": IdStyle("mixed", "number", formats=("parquet",)),
 }
 MIXED: tuple[pa.DataType, ...] = (pa.int32(), pa.int64(), pa.float64(), pa.string())

@@ -6,9 +6,8 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from tests.dialects.csv_files import BATCH, EXTRA
 from tests.dialects.dialect import Dialect
-from tests.dialects.tables import Column, Row, Table
+from tests.dialects.tables import BATCH, EXTRA, Column, Row, Table
 
 
 def content(dialect: Dialect, table: Table, columns: list[Column], rows: list[Row], _number: int) -> bytes:
@@ -21,7 +20,7 @@ def content(dialect: Dialect, table: Table, columns: list[Column], rows: list[Ro
 
 def record(dialect: Dialect, table: Table, columns: list[Column], row: Row, place: int = 0) -> dict[str, Any]:
     """A row as nested objects."""
-    absent = dialect.nulls_as == "absent"
+    absent = dialect.nulls_as == "absent" and table.style.format == "json"
     found: dict[str, Any] = {}
     for column in columns:
         path = column.path

@@ -19,7 +19,8 @@ from synthspark.pipeline.init import first_configuration
 from synthspark.pipeline.plan import plan
 from synthspark.pipeline.run import run_stage
 from tests.dialects.compare import compare, zones
-from tests.dialects.dialect import Dialect, draw
+from tests.dialects.dialect import Dialect
+from tests.dialects.drawing import draw
 from tests.dialects.tables import build
 from tests.dialects.writers import write
 

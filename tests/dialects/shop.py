@@ -28,7 +28,7 @@ EMOJI = ("☕", "🚲", "🎁")
 STRAY = ('17" {} {} {}', '"{} {} {}', "{} 5'11\" {} {}")
 """Titles whose quotes do not pair."""
 KINDS = ("view", "cart", "purchase", "favorite")
-FIRST, DAYS = datetime(2025, 3, 1, tzinfo=UTC), 300
+FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ class Needs:
     """plain, emoji, stray quotes or line feeds."""
     kinds: int
     """How many types of events there are."""
+    days: int
+    """Days of the events."""
 
 
 def plant(random: Random, needs: Needs) -> Shop:
@@ -142,14 +144,15 @@ def _title(random: Random, number: int, style: str) -> str:
 
 def _orders(random: Random, users: tuple[User, ...], items: tuple[Item, ...], needs: Needs) -> list[Order]:
     """Every item is in one at least; no user has the same item twice at one instant."""
-    wanted, orders, seen = random.randint(300, 600), [], set()
+    wanted, orders = random.randint(300, 600), list[Order]()
+    seen: set[tuple[int, int, datetime]] = set()
     left = [i.number for i in items]
     random.shuffle(left)
     count = 0
     while count < wanted:
         user, kind = random.choice(users).number, KINDS[random.randrange(needs.kinds)]
         chosen = {left.pop() if left else random.choice(items).number for _ in range(random.choice((1, 1, 2, 3)))}
-        at = rounded(_instant(random, needs.zone), needs.event_unit, needs.zone)
+        at = rounded(_instant(random, needs), needs.event_unit, needs.zone)
         fresh = sorted(item for item in chosen if (user, item, at) not in seen)
         seen |= {(user, item, at) for item in fresh}
         lines = tuple(Line(i, random.choice((1, 1, 1, 2, 3, 5)), _price(random)) for i in fresh)
@@ -163,9 +166,9 @@ def _price(random: Random) -> float:
     return round(random.choice((9, 90, 1900)) * (0.5 + random.random()), 2)
 
 
-def _instant(random: Random, zone: str) -> datetime:
+def _instant(random: Random, needs: Needs) -> datetime:
     """Mostly by day, as people shop."""
     hour = random.choice((*range(8, 23), *range(24)))
-    day = (FIRST + timedelta(days=random.randrange(DAYS))).replace(tzinfo=ZoneInfo(zone))
+    day = (FIRST + timedelta(days=random.randrange(needs.days))).replace(tzinfo=ZoneInfo(needs.zone))
     wall = day.replace(hour=hour, minute=random.randrange(60), second=random.randrange(60))
     return wall.replace(microsecond=random.randrange(1_000_000)).astimezone(UTC)

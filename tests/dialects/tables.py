@@ -34,6 +34,12 @@ class Column(NamedTuple):
     """Some files may lack it."""
 
 
+EXTRA = Column("extra", ("imported_by",), pa.string())
+"""A column that one file has more."""
+BATCH = "nightly"
+"""What is in it."""
+
+
 @dataclass
 class Table:
     """Rows to write."""
@@ -92,7 +98,8 @@ def needs(dialect: Dialect) -> Needs:
     """What the dialect asks of the truth."""
     unit = times.STYLES[dialect.times].unit if dialect.times != "none" else "second"
     kinds = 1 if dialect.event_types == "none" else 4 if dialect.event_types == "numbers" else 3
-    return Needs(dialect.zone, unit, times.STYLES[dialect.listed].unit, dialect.titles, kinds)
+    days = 14 if dialect.events.layout == "folders by day" else 300
+    return Needs(dialect.zone, unit, times.STYLES[dialect.listed].unit, dialect.titles, kinds, days)
 
 
 class Cells:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tests.dialects.dialect import draw
+from tests.dialects import identities, times
+from tests.dialects.drawing import draw
 from tests.dialects.outcome import Outcome, outcome_of
 from tests.dialects.tables import build
 from tests.dialects.writers import write
@@ -77,7 +78,8 @@ def test_the_truth_is_what_it_says(seed: int) -> None:
 
 
 def test_seeds_cover_what_they_are_drawn_from() -> None:
-    seen = Counter(pair for seed in range(500) for pair in draw(seed).values().items())
-    rare = {pair: n for pair, n in seen.items() if n < 3 and not pair[0].startswith("users.")}
-    assert not rare
+    seen = Counter(pair for seed in range(1000) for pair in draw(seed).values().items())
+    assert not {pair: n for pair, n in seen.items() if n < 2 and not pair[0].startswith("users.")}
+    assert {value for name, value in seen if name == "times"} == {*times.STYLES, "none"}
+    assert {value for name, value in seen if name == "item_ids"} == set(identities.STYLES)
     assert all(draw(seed).describe().count("\n") == 0 for seed in range(50))

@@ -38,13 +38,12 @@ def rounded(instant: datetime, unit: str, zone: str) -> datetime:
     local = instant.astimezone(ZoneInfo(zone))
     if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
         local = (instant + timedelta(hours=3)).astimezone(ZoneInfo(zone))
-    cut = {
-        "day": {"hour": 0, "minute": 0, "second": 0, "microsecond": 0},
-        "minute": {"second": 0, "microsecond": 0},
-        "second": {"microsecond": 0},
-        "milli": {"microsecond": local.microsecond // 1000 * 1000},
-    }.get(unit, {})
-    return local.replace(**cut).astimezone(UTC)
+    local -= timedelta(microseconds=local.microsecond % min(UNITS[unit], UNITS["second"]))
+    if unit in ("minute", "day"):
+        local = local.replace(second=0)
+    if unit == "day":
+        local = local.replace(hour=0, minute=0)
+    return local.astimezone(UTC)
 
 
 def _local(pattern: str) -> Callable[[datetime, datetime], object]:

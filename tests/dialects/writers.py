@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tests.dialects import arrow_files, csv_files, json_files
 from tests.dialects.dialect import Dialect
-from tests.dialects.tables import FILE, Column, Row, Table, odd_file
+from tests.dialects.tables import EXTRA, FILE, Column, Row, Table, odd_file
 
 NAMES = {"events": "sales", "items": "products", "users": "customers"}
 EMPTY_FOLDER = "__HIVE_DEFAULT_PARTITION__"
@@ -62,7 +62,7 @@ def _columns(dialect: Dialect, table: Table, number: int) -> list[Column]:
     if table.style.quirk == "column lacks" and odd:
         columns = [c for c in columns if c.role != lacking(table)]
     if table.style.quirk == "column added" and odd:
-        columns = [*columns, csv_files.EXTRA]
+        columns = [*columns, EXTRA]
     return columns
 
 
@@ -91,10 +91,11 @@ def _folder(value: object) -> str:
 
 def _extra_files(dialect: Dialect, table: Table, folder: Path, suffix: str) -> None:
     name = ("a-empty", "z-empty")[dialect.seed % 2]
+    inside = min((p for p in folder.iterdir() if p.is_dir()), default=folder)
     if table.style.quirk == "header only":
-        (folder / f"{name}.{suffix}").write_bytes(_content(dialect, table, [], 1))
+        (inside / f"{name}.{suffix}").write_bytes(_content(dialect, table, [], 1))
     if table.style.quirk == "zero bytes":
-        (folder / f"{name}.{suffix}").write_bytes(b"")
+        (inside / f"{name}.{suffix}").write_bytes(b"")
     if table.style.quirk == "_SUCCESS":
         (folder / "_SUCCESS").write_bytes(b"")
 
