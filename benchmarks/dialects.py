@@ -31,11 +31,16 @@ from tests.dialects.outcome import Outcome, outcome_of  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "dialects.json"
 OUTCOMES = ("right", "refused", "silent", "crashed")
 SETTINGS = {
-    "spark.master": "local[2]",
+    "spark.master": "local[1]",
     "spark.driver.memory": "2g",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.default.parallelism": "2",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.default.parallelism": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
+"""No seed's queries are like another's: compiling them took four times as long as they did (70 s of CPU; now 25)."""
 MOST_KINDS = 40
 
 

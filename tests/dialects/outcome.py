@@ -79,12 +79,12 @@ def _outcome(spark: SparkSession, dialect: Dialect, folder: Path, stages: list[s
     config = parse_text(text, "init.yaml", zones(config, dialect, expected))
     stages.append("plan")
     context = Context(spark, Lake(spark, str(root)), config, RUN)
-    lines = "\n".join(plan(context))
+    list(plan(context))
     stages.append("clean")
     with _quiet():
         run_stage(context, "clean")
     stages.append("compare")
-    verdict = compare(context, dialect, expected, text, lines)
+    verdict = compare(context, dialect, expected, text)
     return Outcome(
         dialect.seed, "silent" if verdict.wrong else "right", "compare", verdict.wrong, left_out=verdict.left_out
     )

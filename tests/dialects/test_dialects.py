@@ -15,7 +15,7 @@ from tests.dialects.outcome import Outcome, outcome_of
 from tests.dialects.tables import build
 from tests.dialects.writers import write
 
-SEEDS = range(1000, 1030)
+SEEDS = range(1000, 1024)
 RIGHT = 0.85
 """Share of the dialects that can be read which must be read right."""
 
