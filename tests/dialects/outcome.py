@@ -61,8 +61,7 @@ def outcome_of(spark: SparkSession, seed: int, folder: Path) -> Outcome:
         kind = "refused" if len(lines) == 1 and "Traceback" not in lines[0] else "crashed"
         found = Outcome(seed, kind, stages[-1], [str(error)[:MOST]])
     except Exception as error:  # whatever it is, the other seeds go on
-        words = (str(error).strip().splitlines() or [""])[0]
-        found = Outcome(seed, "crashed", stages[-1], [f"{type(error).__name__}: {words}"[:MOST]])
+        found = Outcome(seed, "crashed", stages[-1], [f"{type(error).__name__}: {cause(error)}"[:MOST]])
     found.impossible, found.seconds = dialect.impossible, round(time.monotonic() - started, 1)
     return found
 
@@ -88,6 +87,12 @@ def _outcome(spark: SparkSession, dialect: Dialect, folder: Path, stages: list[s
     return Outcome(
         dialect.seed, "silent" if verdict.wrong else "right", "compare", verdict.wrong, left_out=verdict.left_out
     )
+
+
+def cause(error: Exception) -> str:
+    """What happened in one line; of Java's exceptions what they were caused by."""
+    lines = str(error).strip().splitlines() or [""]
+    return next((line for line in lines if line.startswith("Caused by: ")), lines[0])
 
 
 @contextmanager
