@@ -1,4 +1,8 @@
-"""What the program makes of a dialect: right, refused, silent (something is wrong and nobody was told), crashed."""
+"""What the program makes of a dialect: right, refused, silent or crashed.
+
+Refused is an error of one line, or a comment of init that a column of the events is not read; silent is something wrong
+that nobody was told.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from synthspark.pipeline.run import run_stage
 from tests.dialects.compare import compare, zones
 from tests.dialects.dialect import Dialect
 from tests.dialects.drawing import draw
-from tests.dialects.tables import build
+from tests.dialects.tables import Expected, build
 from tests.dialects.writers import write
 
 RUN = "dialect"
@@ -67,6 +71,17 @@ def outcome_of(spark: SparkSession, seed: int, folder: Path) -> Outcome:
 
 
 def _outcome(spark: SparkSession, dialect: Dialect, folder: Path, stages: list[str]) -> Outcome:
+    context, expected, text = read_shop(spark, dialect, folder, stages)
+    verdict = compare(context, dialect, expected, text)
+    outcome = "silent" if verdict.wrong else "refused" if verdict.not_read else "right"
+    return Outcome(dialect.seed, outcome, "compare", verdict.wrong or verdict.not_read, verdict.left_out)
+
+
+def read_shop(spark: SparkSession, dialect: Dialect, folder: Path, stages: list[str]) -> tuple[Context, Expected, str]:
+    """Write a shop and run init, plan and clean over it; returns the run, the truth and what init wrote.
+
+    stages: gets the name of each that begins.
+    """
     tables, expected = build(dialect)
     paths = {table.side: write(dialect, table, folder) for table in tables}
     root = folder / "lake"
@@ -83,10 +98,7 @@ def _outcome(spark: SparkSession, dialect: Dialect, folder: Path, stages: list[s
     with _quiet():
         run_stage(context, "clean")
     stages.append("compare")
-    verdict = compare(context, dialect, expected, text)
-    return Outcome(
-        dialect.seed, "silent" if verdict.wrong else "right", "compare", verdict.wrong, left_out=verdict.left_out
-    )
+    return context, expected, text
 
 
 def cause(error: Exception) -> str:
