@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -31,16 +32,16 @@ from tests.dialects.outcome import Outcome, outcome_of  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "dialects.json"
 OUTCOMES = ("right", "refused", "silent", "crashed")
 SETTINGS = {
-    "spark.master": "local[2]",
+    "spark.master": "local[1]",
     "spark.driver.memory": "2g",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.default.parallelism": "2",
-    # Each seed is another plan on few rows: compiling it costs more than running it.
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.default.parallelism": "1",
+    "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
+"""No seed's queries are like another's: compiling them took four times as long as they did (70 s of CPU; now 25)."""
 MOST_KINDS = 40
 
 
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0:500", help="FROM:TO, or numbers with commas")
     parser.add_argument("--only", type=int, metavar="SEED", help="one seed, whose files are kept")
     parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--resume", action="store_true", help="keep the seeds that the output already has")
     parser.add_argument("--show", action="store_true", help="only print what the output already has")
     asked = parser.parse_args()
     if asked.show:
@@ -62,7 +64,7 @@ def main() -> None:
         print(json.dumps(asdict(one(spark, asked.only, folder)), indent=1, ensure_ascii=False))
         print(f"files, init.yaml and lake: {folder}")
     else:
-        records = every(spark, seeds(asked.seeds), asked.output)
+        records = every(spark, seeds(asked.seeds), asked.output, asked.resume)
         print(summary(records))
     spark.stop()
 
@@ -70,6 +72,7 @@ def main() -> None:
 def quiet_session() -> SparkSession:
     """One session for all seeds; what Spark logs of errors that are caught is not shown."""
     logging.getLogger().setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
     spark = build_session("synthspark dialects", SETTINGS)
     spark.sparkContext.setLogLevel("OFF")
     return spark
@@ -90,11 +93,12 @@ def one(spark: SparkSession, seed: int, folder: Path) -> Outcome:
         spark.catalog.clearCache()
 
 
-def every(spark: SparkSession, chosen: Iterable[int], output: Path) -> list[dict[str, Any]]:
+def every(spark: SparkSession, chosen: Iterable[int], output: Path, resume: bool) -> list[dict[str, Any]]:
     """All seeds, written down one by one."""
-    records: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = json.loads(output.read_text(encoding="utf-8")) if resume and output.exists() else []
+    done = {r["seed"] for r in records}
     output.parent.mkdir(parents=True, exist_ok=True)
-    for seed in chosen:
+    for seed in (s for s in chosen if s not in done):
         with tempfile.TemporaryDirectory(prefix=f"dialect-{seed}-") as folder:
             found = one(spark, seed, Path(folder) / "shop")
         dialect = draw(seed)

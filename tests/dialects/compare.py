@@ -23,35 +23,41 @@ TEXTS = ("categorical", "text")
 class Verdict:
     """Findings of a comparison."""
 
-    def __init__(self, text: str, plan: str) -> None:
-        self.text, self.plan = text, plan
+    def __init__(self, text: str) -> None:
+        self.text = text
         self.wrong: list[str] = []
         self.left_out: list[str] = []
         """Columns that init left out and said why."""
+        self.not_read: list[str] = []
+        """What is left out of the events so: said, but no reading of them either."""
 
     def said(self, name: str) -> bool:
-        """Whether a comment of the configuration, or a line of the plan, speaks of a column."""
+        """Whether a comment of the configuration speaks of a column; those beside keys show examples."""
         comments = [line.partition("#")[2] for line in self.text.splitlines() if line.lstrip().startswith("#")]
         word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
-        return any(word.search(line) for line in [*comments, *self.plan.splitlines()])
+        return any(word.search(line) for line in comments)
 
     def missing(self, side: str, role: str, path: tuple[str, ...]) -> None:
         """A column that was not read."""
-        if self.said(path[-1]) or self.said(".".join(path)):
+        if self.said(path[-1]) or self.said(path[0]):
             self.left_out.append(f"{side}: {role}")
+            if side == "events":
+                self.not_read.append(f"events: {role} is left out, and a comment says so")
         else:
             self.wrong.append(f"{side}: {role} is left out without a word")
 
 
-def compare(context: Context, dialect: Dialect, expected: Expected, text: str, plan: str) -> Verdict:
+def compare(context: Context, dialect: Dialect, expected: Expected, text: str) -> Verdict:
     """Everything that clean published against the truth."""
-    verdict = Verdict(text, plan)
+    verdict = Verdict(text)
     _events(context, verdict, expected)
     for side in expected.entities:
         _entities(context, verdict, dialect, expected, side)
     rejects = Counter(r["source"] for r in context.read("clean/rejects").select("source").collect())
     for side, count in expected.rejects.items():
-        if rejects[side] != count:
+        # Without times neither unreadable ones nor duplicates can be told.
+        timeless = side == "events" and "events: ts" in verdict.left_out
+        if rejects[side] != count and not timeless:
             verdict.wrong.append(f"{side}: {rejects[side]} rows rejected instead of {count}")
     return verdict
 
@@ -82,7 +88,8 @@ def _events(context: Context, verdict: Verdict, expected: Expected) -> None:
             verdict.missing("events", name, paths[roles[name]])
         elif name in columns:
             verdict.wrong.append(f"events: {name} is read from {_words(columns[name])}, where there is none")
-    if len(read) != len(expected.events):
+    timeless = "events: ts" in verdict.left_out
+    if len(read) != len(expected.events) and not timeless:
         verdict.wrong.append(f"events: {len(read)} of {len(expected.events)} are kept")
     lost = _difference(expected.events, read, lambda e: (canonical(e.user_id), canonical(e.item_id)))
     if lost:
@@ -187,7 +194,7 @@ def attribute_names(source: EntitySource, paths: Mapping[str, tuple[str, ...]], 
     """Role -> the attribute that is read from its path: by the same name, else by what an expression mentions."""
     texts = {a: _words(source.columns.get(a, a)) for a in source.attributes}
     found: dict[str, str] = {}
-    for same in (_same, _mentions, lambda p, t: _mentions(tuple(x.lower() for x in p), t.lower())):
+    for same in (_same, _mentions, _mentions_in_any_case, _numbered):
         for role, path in paths.items():
             if role in found or f"{role}_id" == key:
                 continue
@@ -214,6 +221,15 @@ def _mentions(path: tuple[str, ...], text: str) -> bool:
             return False
         place = hit.end()
     return True
+
+
+def _mentions_in_any_case(path: tuple[str, ...], text: str) -> bool:
+    return _mentions(tuple(name.lower() for name in path), text.lower())
+
+
+def _numbered(path: tuple[str, ...], text: str) -> bool:
+    """As Spark names columns that differ in letter case only."""
+    return re.fullmatch(rf"{re.escape(path[-1])}\d+", text.replace("`", ""), re.IGNORECASE) is not None
 
 
 def _col(name: str) -> Any:

@@ -81,6 +81,9 @@ class Dialect:
         for style in (self.user_ids, self.item_ids):
             if identities.STYLES[style].impossible:
                 return "ids beyond 2^53 as double"
+            pandas = "pandas" in (self.events.writer, self.items.writer)
+            if style == "long" and pandas and "no key" in self.dirty:
+                return "ids beyond 2^53 that pandas makes doubles where one is missing"
         if "csv" in self.formats and self.csv.encoding == "cp1252":
             return "windows-1252 that nobody has named"
         return None

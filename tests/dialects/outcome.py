@@ -1,4 +1,8 @@
-"""What the program makes of a dialect: right, refused, silent (something is wrong and nobody was told), crashed."""
+"""What the program makes of a dialect: right, refused, silent or crashed.
+
+Refused is an error of one line, or a comment of init that a column of the events is not read; silent is something wrong
+that nobody was told.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from synthspark.pipeline.run import run_stage
 from tests.dialects.compare import compare, zones
 from tests.dialects.dialect import Dialect
 from tests.dialects.drawing import draw
-from tests.dialects.tables import build
+from tests.dialects.tables import Expected, build
 from tests.dialects.writers import write
 
 RUN = "dialect"
@@ -61,13 +65,23 @@ def outcome_of(spark: SparkSession, seed: int, folder: Path) -> Outcome:
         kind = "refused" if len(lines) == 1 and "Traceback" not in lines[0] else "crashed"
         found = Outcome(seed, kind, stages[-1], [str(error)[:MOST]])
     except Exception as error:  # whatever it is, the other seeds go on
-        words = (str(error).strip().splitlines() or [""])[0]
-        found = Outcome(seed, "crashed", stages[-1], [f"{type(error).__name__}: {words}"[:MOST]])
+        found = Outcome(seed, "crashed", stages[-1], [f"{type(error).__name__}: {cause(error)}"[:MOST]])
     found.impossible, found.seconds = dialect.impossible, round(time.monotonic() - started, 1)
     return found
 
 
 def _outcome(spark: SparkSession, dialect: Dialect, folder: Path, stages: list[str]) -> Outcome:
+    context, expected, text = read_shop(spark, dialect, folder, stages)
+    verdict = compare(context, dialect, expected, text)
+    outcome = "silent" if verdict.wrong else "refused" if verdict.not_read else "right"
+    return Outcome(dialect.seed, outcome, "compare", verdict.wrong or verdict.not_read, verdict.left_out)
+
+
+def read_shop(spark: SparkSession, dialect: Dialect, folder: Path, stages: list[str]) -> tuple[Context, Expected, str]:
+    """Write a shop and run init, plan and clean over it; returns the run, the truth and what init wrote.
+
+    stages: gets the name of each that begins.
+    """
     tables, expected = build(dialect)
     paths = {table.side: write(dialect, table, folder) for table in tables}
     root = folder / "lake"
@@ -79,15 +93,18 @@ def _outcome(spark: SparkSession, dialect: Dialect, folder: Path, stages: list[s
     config = parse_text(text, "init.yaml", zones(config, dialect, expected))
     stages.append("plan")
     context = Context(spark, Lake(spark, str(root)), config, RUN)
-    lines = "\n".join(plan(context))
+    list(plan(context))
     stages.append("clean")
     with _quiet():
         run_stage(context, "clean")
     stages.append("compare")
-    verdict = compare(context, dialect, expected, text, lines)
-    return Outcome(
-        dialect.seed, "silent" if verdict.wrong else "right", "compare", verdict.wrong, left_out=verdict.left_out
-    )
+    return context, expected, text
+
+
+def cause(error: Exception) -> str:
+    """What happened in one line; of Java's exceptions what they were caused by."""
+    lines = str(error).strip().splitlines() or [""]
+    return next((line for line in lines if line.startswith("Caused by: ")), lines[0])
 
 
 @contextmanager

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from tests.dialects import identities, times
+from tests.dialects.compare import compare
 from tests.dialects.drawing import draw
-from tests.dialects.outcome import Outcome, outcome_of
+from tests.dialects.outcome import Outcome, outcome_of, read_shop
 from tests.dialects.tables import build
 from tests.dialects.writers import write
 
-SEEDS = range(1000, 1030)
+SEEDS = range(1000, 1024)
+PLAIN = 30
+"""A seed that is easily read."""
 RIGHT = 0.85
 """Share of the dialects that can be read which must be read right."""
 
@@ -42,6 +46,26 @@ def test_most_dialects_are_read_right(outcomes: dict[int, Outcome]) -> None:
         pytest.skip("only some of the seeds were asked for")
     refused = [f"{o.seed}: {o.outcome} by {o.stage}: {'; '.join(o.details)}" for o in possible if not o.good]
     assert 1 - len(refused) / len(possible) >= RIGHT, "\n".join(refused)
+
+
+@pytest.mark.spark
+def test_the_comparison_sees_one_wrong_value(spark: SparkSession, tmp_path: Path) -> None:
+    dialect = draw(PLAIN)
+    context, truth, text = read_shop(spark, dialect, tmp_path, [])
+    assert compare(context, dialect, truth, text).wrong == []
+    first, *others = truth.events
+    assert first.ts is not None
+    item = next(iter(truth.entities["items"]))
+    entities = {"items": {**truth.entities["items"], item: {**truth.entities["items"][item], "title": "another"}}}
+    for wrong in (
+        replace(truth, events=[first._replace(ts=first.ts + 1_000_000), *others]),
+        replace(truth, events=[first._replace(item_id="0"), *others]),
+        replace(truth, events=others),
+        replace(truth, events=[first._replace(event_type="another"), *others]),
+        replace(truth, entities=entities),
+        replace(truth, rejects={**truth.rejects, "events": truth.rejects["events"] + 1}),
+    ):
+        assert len(compare(context, dialect, wrong, text).wrong) >= 1
 
 
 def digest(folder: Path) -> str:
