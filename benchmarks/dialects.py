@@ -114,7 +114,7 @@ def every(spark: SparkSession, chosen: Iterable[int], output: Path, resume: bool
 
 def kind_of(detail: str) -> str:
     """A detail without its numbers, names and examples."""
-    bare = re.sub(r", e\.g\. .*|, such as .*|\(/[^)]*\)", "", detail)
+    bare = re.sub(r", e\.g\. .*|, such as .*| ?\([^)]*\)|Wrapping .*", "", detail)
     bare = re.sub(r"'[^']*'|`[^`]*`|\"[^\"]*\"", "…", bare)
     return re.sub(r"\d+", "N", bare)[:110]
 

@@ -62,7 +62,8 @@ def outcome_of(spark: SparkSession, seed: int, folder: Path) -> Outcome:
         found = _outcome(spark, dialect, folder, stages)
     except SynthSparkError as error:
         lines = str(error).splitlines()
-        kind = "refused" if len(lines) == 1 and "Traceback" not in lines[0] else "crashed"
+        said = len(lines) == 1 and "Traceback" not in lines[0] and not lines[0].rstrip().endswith(":")
+        kind = "refused" if said else "crashed"
         found = Outcome(seed, kind, stages[-1], [str(error)[:MOST]])
     except Exception as error:  # whatever it is, the other seeds go on
         found = Outcome(seed, "crashed", stages[-1], [f"{type(error).__name__}: {cause(error)}"[:MOST]])
