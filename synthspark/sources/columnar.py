@@ -9,12 +9,16 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from synthspark.errors import SourceError
 from synthspark.schemas import quoted
 from synthspark.sources.failures import SPARK_FAILURES
 from synthspark.sources.files import base_path, input_files, literal, of_each, option
 from synthspark.sources.merging import Part, union
 
 NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
+ZONED_ORC = "timestamp with local time zone"
+SPARKS_OWN = "spark.sql.catalyst.type"
+"""Attribute of ORC columns that Spark has written, with their type in Spark."""
 _NANOS = re.compile(r"^  (?:optional|required) int64 (.+) \(TIMESTAMP\(NANOS,(true|false)\)\)", re.MULTILINE)
 """In a Parquet schema as it is written out: a column of the table itself, and whether its times are UTC."""
 
@@ -35,15 +39,49 @@ def read_parquet(
     return _by_schema(spark, path, options, needed, where)
 
 
-def read_orc(spark: SparkSession, path: str, options: Mapping[str, str]) -> DataFrame:
-    """All columns of all files."""
-    if not option(options, "mergeSchema"):
-        try:
-            return spark.read.options(**{**options, "mergeSchema": "true"}).orc(path)
-        except SPARK_FAILURES:  # also for a field whose name is no word: it merges what it has written as SQL
-            if len(input_files(spark, path, options)) > 1:
-                raise
-    return spark.read.options(**options).orc(path)
+def read_orc(spark: SparkSession, path: str, options: Mapping[str, str], where: str) -> DataFrame:
+    """All columns of all files. Times of ORC's `timestamp` that Spark has not written have no zone.
+
+    Raises SourceError for ORC's `timestamp with local time zone`, which Spark does not read.
+    """
+    files = input_files(spark, path, options)
+    schemas = of_each(files, lambda f: _orc_schema(spark, f))
+    if any(ZONED_ORC in schema.toString() for schema in schemas):
+        raise SourceError(
+            f"{where}: its files have columns of ORC's type {ZONED_ORC!r}, which Spark does not read; write them as "
+            "timestamp, or the table as Parquet"
+        )
+    merged = {} if option(options, "mergeSchema") or len(files) == 1 else {"mergeSchema": "true"}
+    frame = spark.read.options(**options, **merged).orc(path)
+    naive = {name for schema in schemas for name in _naive_times(schema)}
+    zone = str(spark._jvm.java.util.TimeZone.getDefault().getID())  # type: ignore[union-attr]
+
+    def column(name: str) -> Column:
+        found = F.col(quoted(name))
+        # The reader takes them for local times of the JVM.
+        return F.from_utc_timestamp(found, zone).cast("timestamp_ntz") if name in naive else found
+
+    return frame.select([column(name).alias(name) for name in frame.columns]) if naive else frame
+
+
+def _orc_schema(spark: SparkSession, file: str) -> Any:
+    """What a file's footer says of its columns."""
+    jvm: Any = spark._jvm
+    asked = jvm.org.apache.orc.OrcFile.readerOptions(spark._jsc.hadoopConfiguration())
+    reader = jvm.org.apache.orc.OrcFile.createReader(jvm.org.apache.hadoop.fs.Path(file), asked)
+    try:
+        return reader.getSchema()
+    finally:
+        reader.close()
+
+
+def _naive_times(schema: Any) -> list[str]:
+    columns = zip(schema.getFieldNames(), schema.getChildren(), strict=True)
+    return [
+        str(name)
+        for name, kind in columns
+        if str(kind.getCategory()) == "TIMESTAMP" and kind.getAttributeValue(SPARKS_OWN) is None
+    ]
 
 
 def _by_schema(

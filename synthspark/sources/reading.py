@@ -54,5 +54,5 @@ def _read(spark: SparkSession, place: Place, needed: Sequence[str], where: str) 
     if place.format == "parquet":
         return read_parquet(spark, place.path, place.options, needed, where)
     if place.format == "orc":
-        return read_orc(spark, place.path, place.options)
+        return read_orc(spark, place.path, place.options, where)
     return spark.read.format(place.format).options(**place.options).load(place.path)

@@ -288,6 +288,20 @@ def test_partition_values_are_texts_and_orc_has_later_columns(spark: SparkSessio
     assert rows(found, "id", "dept", "new") == [(1, "001", None), (10, "010", "n")]
 
 
+def test_times_of_orc_have_no_zone_unless_spark_wrote_them(spark: SparkSession, tmp_path: Path) -> None:
+    local = pa.array([dt.datetime(2024, 7, 1, 10)], pa.timestamp("us"))
+    orc.write_table(pa.table({"t": local}), str(tmp_path / "other.orc"))
+    found = read(spark, Place(str(tmp_path / "other.orc"), format="orc"), "source.events")
+    assert isinstance(found.schema["t"].dataType, T.TimestampNTZType)
+    assert rows(found, "t") == [(dt.datetime(2024, 7, 1, 10),)]
+    spark.sql("select timestamp'2024-07-01 10:00:00' t").write.orc(str(tmp_path / "own"))
+    own = read(spark, Place(str(tmp_path / "own"), format="orc"), "source.events")
+    assert isinstance(own.schema["t"].dataType, T.TimestampType)
+    orc.write_table(pa.table({"t": local.cast(pa.timestamp("us", "UTC"))}), str(tmp_path / "zoned.orc"))
+    with pytest.raises(SourceError, match="ORC's type 'timestamp with local time zone', which Spark does not read"):
+        read(spark, Place(str(tmp_path / "zoned.orc"), format="orc"), "source.events")
+
+
 def test_json_fields_in_two_letter_cases_are_one_or_refused(spark: SparkSession, tmp_path: Path) -> None:
     lines = ['{"id": 1, "brand": "x"}', '{"id": 2, "Brand": "y"}', "broken", '{"id": 3}']
     (tmp_path / "a.json").write_text("\n".join(lines))
