@@ -358,7 +358,7 @@ def test_sources_come_from_the_catalogue(spark: SparkSession, tmp_path: Path) ->
         assert sorted(r.item_id for r in context.read("clean/events").collect()) == ["i", "j"]
         unknown = config.source.events.model_copy(update={"table": "shop_5.evnts"})
         with pytest.raises(
-            SourceError, match=r"source.events \(shop_5.evnts\): .*TABLE_OR_VIEW_NOT_FOUND.*table and Spark's catalogue"
+            SourceError, match=r"source.events \(shop_5.evnts\): .*`evnts` cannot be found.*table and Spark's catalogue"
         ):
             read_source(spark, unknown, "events").count()
     finally:

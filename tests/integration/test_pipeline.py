@@ -295,7 +295,7 @@ def test_errors_name_what_is_wrong_and_leave_earlier_runs_alone(
     pd.DataFrame({"Who?": pd.Series([], dtype=str), "what": pd.Series([], dtype=str)}).to_parquet(
         tmp_path / "e.parquet"
     )
-    with pytest.raises(SourceError, match=r"source.events \(.*nowhere.*PATH_NOT_FOUND"):
+    with pytest.raises(SourceError, match=r"source.events \(.*nowhere.*Path does not exist"):
         attempt({"source.events.path": "/nowhere/at/all"})
     with pytest.raises(SourceError, match=r"no column 'knd'. Did you mean 'kind'"):
         attempt({"source.items.columns": {"item_id": "what", "kind": "knd"}})
