@@ -12,6 +12,8 @@ from synthspark.schemas import quoted
 
 OLDEST, NEWEST = 631_152_000, 4_102_444_800
 """Epoch seconds that count as a time: 1990 to 2100."""
+RECENT = (788_918_400, 2_051_222_400)
+"""Epoch seconds of 1995 to 2034: whole numbers all of which are there are times, whatever they are called."""
 SOME = 0.01
 """Share of the values with leading zeros from which on they are no slip."""
 HOURS = 8
@@ -70,6 +72,8 @@ class ColumnFacts:
     """Rows of each value, where there are at most FEW_VALUES."""
     zoned: float = 0.0
     """Share of the times that carry a zone."""
+    recent: bool = False
+    """Whether the numbers would be times of RECENT years."""
     dated: bool = False
     """Whether all times are days, without a time of day."""
     path: str = ""
@@ -129,6 +133,7 @@ def _facts(name: str, column: pd.Series[str], kind: str, path: str) -> ColumnFac
         null_words=nothing,
         counts={str(v): int(n) for v, n in text.value_counts().items()} if len(values) <= FEW_VALUES else {},
         zoned=zoned,
+        recent=numeric and _is_recent(numbers),
         dated=bool(len(times)) and bool((times == times.dt.normalize()).all()),
         path=path,
         bracketed=bracketed,
@@ -161,6 +166,12 @@ def _epoch(numbers: pd.Series[float]) -> str | None:
         if OLDEST * unit <= low and high <= NEWEST * unit and (whole or unit == 1):
             return name
     return None
+
+
+def _is_recent(numbers: pd.Series[float]) -> bool:
+    unit = EPOCH_UNITS.get(_epoch(numbers) or "")
+    first, last = RECENT
+    return unit is not None and first * unit <= numbers.quantile(0.05) and numbers.quantile(0.95) <= last * unit
 
 
 def _from_epoch(numbers: pd.Series[float]) -> pd.Series[pd.Timestamp]:

@@ -209,6 +209,8 @@ def _kind(column: ColumnFacts) -> tuple[str | None, str]:
     if column.type == "boolean":
         return "categorical", ""
     named_id = _matches(column.name, ID_WORDS)
+    if column.recent and not named_id:
+        return "datetime", ""
     if column.numbers >= MOSTLY and not named_id and not column.padded:
         return ("categorical", "") if column.whole and column.distinct <= FEW else ("numeric", "")
     if column.separator is not None:

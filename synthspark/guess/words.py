@@ -13,6 +13,13 @@ KNOWN_WEIGHTS = {
     "view": 1, "click": 1, "detail": 1, "impression": 1, "search": 1, "rating": 1, "wishlist": 2, "favorite": 3,
     "cart": 3, "addtocart": 3, "add_to_cart": 3, "purchase": 5, "order": 5, "buy": 5, "transaction": 5,
 }  # fmt: skip
+EPOCHS = {
+    "epoch_seconds": "timestamp_micros(try_cast({} * 1000000 as bigint))",
+    "epoch_millis": "timestamp_micros(try_cast({} * 1000 as bigint))",
+    "epoch_micros": "timestamp_micros(try_cast({} as bigint))",
+    "epoch_nanos": "timestamp_micros(try_cast(floor({} / 1000) as bigint))",
+}
+"""Spark SQL of the instant that a number stands for."""
 UNNAMED = "interaction"
 """Type of events of which nothing tells what they are."""
 QUIET = range(2, 7)
@@ -121,6 +128,8 @@ def _read(column: ColumnFacts, purpose: str) -> str:
         return _expression(column.rewriting.format(column.sql))
     if purpose == "datetime" and column.pattern:
         return _expression(_as_time(column))
+    if purpose == "datetime" and column.epoch:
+        return _expression(EPOCHS[column.epoch].format(f"try_cast({column.sql} as decimal(28,0))"))
     return _quoted(column.name)
 
 

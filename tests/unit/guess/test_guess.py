@@ -215,3 +215,10 @@ def test_types_get_the_weights_that_are_known_and_a_question_otherwise() -> None
     weights = parse_text(text, "t").events.weights
     assert weights == {"Purchase": 5, "cart": 3, "odd one": 1, "view": 1}
     assert '"odd one": 1   # 500 rows; what is it worth?' in text
+
+
+def test_numbers_that_are_all_times_of_our_years_are_times_of_an_attribute() -> None:
+    table = {**catalogue(), "seit": [1_577_836_800 + 86_400 * i for i in range(400)],
+             "ean": [4_006_381_000_000 + i for i in range(400)]}  # fmt: skip
+    guess = guess_entities(seen(table), "nr")
+    assert guess.attributes["seit"] == "datetime" and guess.attributes.get("ean") != "datetime"
