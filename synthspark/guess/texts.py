@@ -16,6 +16,8 @@ ISO = (
 )
 SPAN = ("1678", "2261")
 """Years that 64-bit nanoseconds hold."""
+NO_YEAR = r"(?:(?<=\D)|^)(?:9999|0001)(?=\D|$|\d{4}(?:\d{6})?$)"
+"""Years that stand for "no date"; pandas cannot hold them, and they are written as others are."""
 AROUND = " \u00a0€$£"
 """What may stand around a number."""
 FORMS = (
@@ -83,6 +85,7 @@ def read_times(text: pd.Series[str]) -> Times:
     """text: what is there, trimmed. ISO 8601 before all others."""
     found = [_iso(text)]
     if len(found[0].values) < MOSTLY * len(text):
+        text = text.str.replace(NO_YEAR, "2000", regex=True)
         for pattern, form, shape in WHOLE:
             if text.str.fullmatch(shape).mean() >= MOSTLY:
                 zoned = 1.0 if "%z" in form else 0.0

@@ -120,6 +120,10 @@ def test_numbers_are_read_as_they_are_written(texts: list[str], numbers: list[fl
         (["31/01/2026", "01/02/2026"], "d/M/yyyy[ H:m[:s]]", False),
         (["03/04/2026", "01/02/2026"], "M/d/yyyy[ H:m[:s]]", True),
         (["2026/01/31 10:00"], "yyyy/M/d[ H:m[:s]]", False),
+        (["20260131", "99991231"], "yyyyMMdd", False),
+        (["20260131180500"], "yyyyMMddHHmmss", False),
+        (["31.1.2026", "31.12.9999"], "d.M.yyyy[ H:m[:s]]", False),
+        (["2026-01-31 10:00:00 GMT+2", "9999-12-31 00:00:00+5:30", "0001-01-01"], None, False),
     ],
 )
 def test_times_get_the_pattern_that_they_are_written_by(texts: list[str], pattern: str | None, doubtful: bool) -> None:
