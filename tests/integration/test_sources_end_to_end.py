@@ -98,7 +98,7 @@ def test_what_cannot_be_trusted_is_refused_by_plan_and_clean_alike(spark: SparkS
     strange = refused(spark, text, "source.items.columns.item_id={expr: \"concat('x', sku)\"}")
     assert "has only 0 of the 30 ids that the events have for item_id (0%)" in strange
     assert "'SKU-0' (nearest: 'xSKU-0')" in strange and "source.items.min_known_ids: 0" in strange
-    assert "strftime" in refused(spark, text, "source.events.timestamp_format=%Y-%m-%d")
+    assert "strftime" in refused(spark, text, 'source.events.timestamp_format="%Y-%m-%d"')
     assert "makes several rows of one" in refused(
         spark, text, 'source.events.columns.value={expr: "explode(array(1,2))"}'
     )
