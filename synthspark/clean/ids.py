@@ -43,7 +43,7 @@ def as_text(column: Column, kind: T.DataType, null_values: Sequence[str] = ()) -
         return F.when(whole, column.cast("decimal(20,0)").cast("string")).when(~F.isnan(column), column.cast("string"))
     if isinstance(kind, T.DecimalType):
         text = column.cast("string")
-        return text if kind.scale == 0 else F.regexp_replace(text, r"\.?0+$", "") if kind.scale > 0 else text
+        return F.regexp_replace(text, r"\.?0+$", "") if kind.scale > 0 else text
     if isinstance(kind, T.IntegralType):
         return column.cast("string")
     raw = _bytes_as_text(column) if isinstance(kind, T.BinaryType) else column.cast("string")

@@ -70,8 +70,6 @@ class ColumnFacts:
     """Texts among the values that stand for a missing one; `missing` counts them."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Rows of each value, where there are at most FEW_VALUES."""
-    zoned: float = 0.0
-    """Share of the times that carry a zone."""
     recent: bool = False
     """Whether the numbers would be times of RECENT years."""
     dated: bool = False
@@ -103,11 +101,11 @@ def _facts(name: str, column: pd.Series[str], kind: str, path: str) -> ColumnFac
     values = frozenset(text.unique())
     numbers, rewriting = read_numbers(text)
     share = len(numbers) / len(text) if len(text) else 0.0
-    times, pattern, doubtful, zoned = read_times(text)
+    times, pattern, doubtful = read_times(text)
     compact = pattern is not None and pattern.startswith("yyyyMMdd")
     numeric = share >= MOSTLY and not compact
     if numeric:
-        times, pattern, doubtful, zoned = read_times(text[:0])
+        times, pattern, doubtful = read_times(text[:0])
     bracketed = bool(text.str.match(r"^\[.*\]$").mean() >= MOSTLY) if len(text) else False
     is_list = kind.startswith("array") or numeric or len(times) or bracketed
     return ColumnFacts(
@@ -132,7 +130,6 @@ def _facts(name: str, column: pd.Series[str], kind: str, path: str) -> ColumnFac
         example=str(text.iloc[0]) if len(text) else "",
         null_words=nothing,
         counts={str(v): int(n) for v, n in text.value_counts().items()} if len(values) <= FEW_VALUES else {},
-        zoned=zoned,
         recent=numeric and _is_recent(numbers),
         dated=bool(len(times)) and bool((times == times.dt.normalize()).all()),
         path=path,

@@ -12,7 +12,7 @@ WORTH_A_TRY = 0.5
 """Share of the values that must look like a notation before it is tried."""
 ISO = (
     r"^(?P<date>\d{4}-\d{1,2}-\d{1,2})(?:[T ]+(?P<clock>\d{1,2}:\d{1,2}(?::\d{1,2})?)(?:\.\d*)?"
-    r"(?P<zone>\s*(?:[+-]\d{1,2}(?::?\d{2})?|[A-Za-z][\w/+:-]*)?))?\s*$"
+    r"(?:\s*(?:[+-]\d{1,2}(?::?\d{2})?|[A-Za-z][\w/+:-]*)?))?\s*$"
 )
 SPAN = ("1678", "2261")
 """Years that 64-bit nanoseconds hold."""
@@ -63,8 +63,6 @@ class Times(NamedTuple):
     """Spark's, None where they are as ISO 8601 has them."""
     doubtful: bool
     """Day and month could be the other way round."""
-    zoned: float = 0.0
-    """Share that carries a zone."""
 
 
 def read_numbers(text: pd.Series[str]) -> Numbers:
@@ -88,9 +86,8 @@ def read_times(text: pd.Series[str]) -> Times:
         text = text.str.replace(NO_YEAR, "2000", regex=True)
         for pattern, form, shape in WHOLE:
             if text.str.fullmatch(shape).mean() >= MOSTLY:
-                zoned = 1.0 if "%z" in form else 0.0
                 values = pd.to_datetime(text, errors="coerce", utc=True, format=form).dropna()
-                found.append(Times(values, pattern, False, zoned))
+                found.append(Times(values, pattern, False))
         for pattern, date, shape in DATES:
             if text.str.match(shape).mean() >= WORTH_A_TRY:
                 found += [Times(_parsed(text, date, clocks), pattern + clock, False) for clock, clocks in CLOCKS]
@@ -108,8 +105,7 @@ def _iso(text: pd.Series[str]) -> Times:
     known = dated["date"].where(dated["date"].str[:4].between(*SPAN), "2000-01-01")
     plain = known.str.replace(r"\b(\d)\b", r"0\1", regex=True) + " " + clock
     values = pd.to_datetime(plain, errors="coerce", utc=True, format="%Y-%m-%d %H:%M:%S").dropna()
-    zoned = dated.loc[values.index, "zone"].fillna("").str.strip() != ""
-    return Times(values, None, False, float(zoned.mean()) if len(values) else 0.0)
+    return Times(values, None, False)
 
 
 def _parsed(text: pd.Series[str], date: str, clocks: tuple[str, ...]) -> pd.Series[pd.Timestamp]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame
@@ -36,16 +36,19 @@ def plan(context: Context) -> Iterator[str]:
     read: dict[str, Declared] = {}
     try:
         with blamed(read):
-            yield from _sources(context, read)
+            rows = yield from _sources(context, read)
     finally:
         context.spark.catalog.clearCache()
     yield from _without(config)
     yield from _written(config)
-    yield _duration(context, read["events"].frame.count())
+    yield _duration(context, rows)
 
 
-def _sources(context: Context, read: dict[str, Declared]) -> Iterator[str]:
-    """What each table holds and what becomes of it; `read` is filled with what has been opened so far."""
+def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None, int]:
+    """What each table holds and what becomes of it; returns the rows of events.
+
+    `read` is filled with what has been opened so far.
+    """
     config, classified = context.config, {}
     for key, source in (("item_id", config.source.items), ("user_id", config.source.users)):
         side = side_name(key)
@@ -74,6 +77,7 @@ def _sources(context: Context, read: dict[str, Declared]) -> Iterator[str]:
     yield from _rejected("events", looked, rows)
     for key, entities in classified.items():
         yield from _known(looked, entities, key, config)
+    return rows
 
 
 def _known(events: DataFrame, entities: DataFrame, key: str, config: Config) -> Iterator[str]:

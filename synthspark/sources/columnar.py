@@ -122,8 +122,6 @@ def _with_times(frame: DataFrame, schema: str) -> DataFrame:
             return found
         micros = F.floor(found.cast("decimal(20,0)") / 1000).cast("long")
         instant = F.timestamp_micros(micros)
-        utc = nanos[name] == "true"
-        # In UTC, which the session's zone need not be: what has no zone must not be shifted.
-        return instant if utc else F.timestamp_micros(micros).cast("timestamp_ntz")
+        return instant if nanos[name] == "true" else instant.cast("timestamp_ntz")
 
     return frame.select([column(name).alias(name) for name in frame.columns]) if nanos else frame

@@ -47,7 +47,7 @@ class Reading:
         if self.quote is None:
             found["quote"] = ""
         else:
-            found["escape"] = self.quote if self.escape == self.quote else self.escape
+            found["escape"] = self.escape
             if self.quote != '"':
                 found["quote"] = self.quote
         if self.separator != ",":
