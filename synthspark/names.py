@@ -1,10 +1,10 @@
-"""Names that attributes of users and items cannot have, as later tables have columns of these names."""
+"""Names of columns: those that attributes cannot have, as later tables have such columns, and those Spark confuses."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 RESERVED = frozenset(
     ("origin", "weight", "seed", "run_id", "reason", "raw", "user_id", "item_id", "user_index", "item_index", "index",
@@ -35,6 +35,18 @@ def free_name(name: str, taken: Iterable[str] = ()) -> str:
     while free.lower() in used:
         free, number = f"{bare}_{number}", number + 1
     return free
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """The names as they are; of those that differ by letter case only, all but the alphabetically first are numbered.
+
+    By their alphabet, as files of one table may have them in another order.
+    """
+    made = {}
+    for key in {n.strip().lower() for n in names}:
+        same = sorted({n for n in names if n.strip().lower() == key})
+        made.update({n: n if place == 0 else f"{n.strip()}_{place + 1}" for place, n in enumerate(same)})
+    return [made[n] for n in names]
 
 
 def _fault(name: str, seen: dict[str, str]) -> str | None:

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from synthspark.errors import SourceError
 from synthspark.guess.columns import ColumnFacts
 from synthspark.guess.texts import MOSTLY
+from synthspark.guess.vocabulary import CLOCK_WORDS, ID_WORDS, NOT_TYPES, PIECES, TOTALS, WORDS, known_weight, matches
 from synthspark.names import free_name
 
-WORDS = {
-    "user_id": r"user|customer|client|household|member|visitor|account|buyer|reviewer|person|shopper|kund|cust",
-    "item_id": r"item|product|sku|article|artikel|movie|film|book|asin|isbn|track|song|video|content|listing|offer|ad",
-    "ts": r"time|date|ts|when|at|day|datum|zeit",
-    "event_type": r"event|action|type|behavio|kind|activity",
-    "value": r"quantity|qty|rating|score|stars|amount|count|units|menge|anzahl|stuck|stk",
-    "price": r"price|cost|preis|unit_price|stuckpreis|einzelpreis",
-    "query": r"query|search|keyword|q",
-    "session_id": r"session|visit|basket|cart",
-}
-PIECES = r"quantity|qty|amount|count|units|menge|anzahl|stuck|stk"
-"""Values that are a number of pieces."""
-TOTALS = r"sales|revenue|turnover|umsatz|total|subtotal|gesamtpreis|amount|betrag|paid|spent|spend|extended"
-"""What was paid for all pieces together."""
-ID_WORDS = r"id|key|code|no|num|number|nr|uuid|guid|zip|plz|sku|asin|isbn|ean|upc"
 MOST_TYPES = 30
 FEW = 12
 """Whole numbers with so few values are names of classes (kids, doors), not amounts."""
 TEXT_WORDS = 3.5
-CLOCK_WORDS = r"time|date|ts|timestamp|datetime|datum|zeit"
-"""Columns so called hold times, even where many of their values cannot be read."""
-NOT_TYPES = r"product|item|article|payment|customer|user|device|browser"
-"""Columns such as product_type are no types of events."""
 KEY_BONUS = 0.2
 """For names that end as keys do: customer.id before customer.name."""
 
@@ -114,7 +94,7 @@ def guess_events(
 
 def _require_no_clock(columns: Sequence[ColumnFacts]) -> None:
     for column in columns:
-        if column.numbers < MOSTLY and column.distinct > 1 and _matches(column.name, CLOCK_WORDS) == 1:
+        if column.numbers < MOSTLY and column.distinct > 1 and matches(column.name, CLOCK_WORDS) == 1:
             raise SourceError(
                 f"events: column {column.name!r} is called a time, but {column.example[:40]!r} is in no notation that "
                 "is known here; write them as in 2024-01-31 10:00:00, or say --ts none (or --ts COLUMN) "
@@ -161,11 +141,11 @@ def _types(column: ColumnFacts) -> dict[str, int]:
 
 
 def _total(columns: Mapping[str, str], events: Sequence[ColumnFacts]) -> str | None:
-    if "price" in columns or not _matches(columns.get("value", ""), PIECES):
+    if "price" in columns or not matches(columns.get("value", ""), PIECES):
         return None
-    others = [c for c in events if c.name not in columns.values() and not _matches(c.name, ID_WORDS)]
-    best = max((c for c in others if _may_be("value", c)), key=lambda c: _matches(c.name, TOTALS), default=None)
-    return best.name if best is not None and _matches(best.name, TOTALS) else None
+    others = [c for c in events if c.name not in columns.values() and not matches(c.name, ID_WORDS)]
+    best = max((c for c in others if _may_be("value", c)), key=lambda c: matches(c.name, TOTALS), default=None)
+    return best.name if best is not None and matches(best.name, TOTALS) else None
 
 
 def guess_entities(table: Sequence[ColumnFacts], key: str, own: ColumnFacts | None = None) -> EntityGuess:
@@ -208,7 +188,7 @@ def _kind(column: ColumnFacts) -> tuple[str | None, str]:
         return "datetime", ""
     if column.type == "boolean":
         return "categorical", ""
-    named_id = _matches(column.name, ID_WORDS)
+    named_id = matches(column.name, ID_WORDS)
     if column.recent and not named_id:
         return "datetime", ""
     if column.numbers >= MOSTLY and not named_id and not column.padded:
@@ -230,7 +210,7 @@ def _shared(events: Sequence[ColumnFacts], table: Sequence[ColumnFacts], role: s
             if key.unique < 0.5 or not mine.values or mine.missing > 0.5:
                 continue
             common = len(mine.values & key.values) / len(mine.values)
-            named = _matches(mine.name, WORDS[role]) + _matches(key.name, WORDS[role]) + (mine.name == key.name)
+            named = matches(mine.name, WORDS[role]) + matches(key.name, WORDS[role]) + (mine.name == key.name)
             covered = len(mine.values & key.values) / len(key.values)  # quantities look like small ids: but like few
             score = common * (1 + named) * key.unique * (1 + covered)
             if common > 0.02 and score > best:
@@ -243,45 +223,38 @@ def _named(role: str, columns: Sequence[ColumnFacts]) -> str | None:
     best = max(fits, key=lambda c: _fitness(c, role), default=None)
     if best is None:
         return None
-    dated = role == "ts" and best.epoch is None  # whatever it is called; a number could be a time by chance
-    return best.name if dated or _matches(best.name, WORDS[role]) else None
+    # Whatever they are called: times, but for a number that could be one by chance, and types that everybody knows.
+    told = (role == "ts" and best.epoch is None) or (role == "event_type" and _knows_types(best))
+    return best.name if told or matches(best.name, WORDS[role]) else None
+
+
+def _knows_types(column: ColumnFacts) -> bool:
+    """Whether at least two of its values, and half of them, are types of events that shops really have."""
+    known = [value for value in column.values if known_weight(value) is not None]
+    return len(known) >= 2 and 2 * len(known) >= len(column.values)
 
 
 def _fitness(column: ColumnFacts, role: str) -> tuple[float, float]:
-    keyed = KEY_BONUS * (role.endswith("_id") and _matches(column.name.rpartition(".")[2], ID_WORDS) == 1)
-    return _matches(column.name, WORDS[role]) + keyed, -_matches(column.name, TOTALS)
-
-
-def matches_item(name: str) -> bool:
-    """Whether a column of that name may be an item's key."""
-    return _matches(name, WORDS["item_id"]) == 1
+    if role == "event_type" and _knows_types(column):
+        return 2.0, 0.0
+    keyed = KEY_BONUS * (role.endswith("_id") and matches(column.name.rpartition(".")[2], ID_WORDS) == 1)
+    return matches(column.name, WORDS[role]) + keyed, -matches(column.name, TOTALS)
 
 
 def _may_be(role: str, column: ColumnFacts) -> bool:
     if column.distinct == 0:
         return False
     if role == "ts":
-        enough = 0.5 if _matches(column.name, WORDS["ts"]) == 1 else MOSTLY
+        enough = 0.5 if matches(column.name, WORDS["ts"]) == 1 else MOSTLY
         return column.type.startswith(("date", "timestamp")) or column.dates >= enough or column.epoch is not None
-    if role == "price" and _matches(column.name, r"total|subtotal|extended"):
+    if role == "price" and matches(column.name, r"total|subtotal|extended"):
         return False  # total_price is no price of one piece
     if role in ("value", "price"):
         return column.numbers >= MOSTLY and column.epoch is None
     if role == "event_type":
         numbered = column.numbers >= MOSTLY and not (column.whole and column.distinct <= FEW)
-        return not numbered and column.distinct <= MOST_TYPES and not _matches(column.name, NOT_TYPES)
+        return not numbered and column.distinct <= MOST_TYPES and not matches(column.name, NOT_TYPES)
     if role == "query":
         return column.numbers < MOSTLY
     broken = column.type.startswith(("double", "float")) and not column.whole
     return column.dates < MOSTLY and not broken and not column.type.startswith(("date", "timestamp", "array", "map"))
-
-
-def _matches(name: str, words: str) -> float:
-    """1 for a whole word of the name, .5 for a beginning of one, else 0."""
-    bare = "".join(ch for ch in unicodedata.normalize("NFKD", name) if not unicodedata.combining(ch))  # Stück: Stuck
-    parts = [p for p in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", bare).lower()) if p]
-    whole = re.compile(words)
-    if any(whole.fullmatch(p) or (p.endswith("id") and whole.fullmatch(p[:-2])) for p in parts):
-        return 1.0
-    long = [w for w in words.split("|") if len(w) > 3]
-    return 0.5 if any(p.startswith(w) for p in parts for w in long) else 0.0

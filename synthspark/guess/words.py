@@ -8,11 +8,8 @@ from dataclasses import dataclass
 
 from synthspark.guess.columns import ColumnFacts
 from synthspark.guess.roles import EntityGuess, EventGuess
+from synthspark.guess.vocabulary import known_weight
 
-KNOWN_WEIGHTS = {
-    "view": 1, "click": 1, "detail": 1, "impression": 1, "search": 1, "rating": 1, "wishlist": 2, "favorite": 3,
-    "cart": 3, "addtocart": 3, "add_to_cart": 3, "purchase": 5, "order": 5, "buy": 5, "transaction": 5,
-}  # fmt: skip
 EPOCHS = {
     "epoch_seconds": "timestamp_micros(try_cast({} * 1000000 as bigint))",
     "epoch_millis": "timestamp_micros(try_cast({} * 1000 as bigint))",
@@ -180,7 +177,7 @@ def _weights(guess: EventGuess) -> list[str]:
         return ["events:", f"  weights: {{{UNNAMED}: 1}}"] if _constant_type(guess) == UNNAMED else []
     lines = ["events:", "  weights:   # events of a type that is not named here are rejected"]
     for name, rows in guess.event_types.items():
-        known = next((w for word, w in KNOWN_WEIGHTS.items() if word == name.lower().replace(" ", "_")), None)
+        known = known_weight(name)
         seen = f"   # {rows:,} rows" if rows else "   #"
         lines.append(f"    {_quoted(name)}: {known or 1}{seen}" + ("" if known else "; what is it worth?"))
     return lines

@@ -18,7 +18,7 @@ from synthspark.clean.ids import as_id
 from synthspark.errors import SourceError, did_you_mean
 from synthspark.guess import configuration_text, facts, guess_entities, guess_events
 from synthspark.guess.columns import ColumnFacts
-from synthspark.guess.roles import matches_item
+from synthspark.guess.vocabulary import matches_item
 from synthspark.guess.words import Place
 from synthspark.schemas import MALFORMED, quoted
 from synthspark.sources import Place as SourcePlace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,6 +21,13 @@ SPARKS_OWN = "spark.sql.catalyst.type"
 """Attribute of ORC columns that Spark has written, with their type in Spark."""
 _NANOS = re.compile(r"^  (?:optional|required) int64 (.+) \(TIMESTAMP\(NANOS,(true|false)\)\)", re.MULTILINE)
 """In a Parquet schema as it is written out: a column of the table itself, and whether its times are UTC."""
+
+
+class _Footer(NamedTuple):
+    """What a Parquet file says of itself."""
+
+    schema: str
+    rows: int
 
 
 def read_parquet(
@@ -88,9 +95,12 @@ def _by_schema(
     spark: SparkSession, path: str, options: Mapping[str, str], needed: Sequence[str], where: str
 ) -> DataFrame:
     files = input_files(spark, path, options)
+    footers = of_each(files, lambda f: _footer(spark, f))
+    any_rows = any(found.rows for found in footers)
     groups: dict[str, list[str]] = {}
-    for file, schema in zip(files, of_each(files, lambda f: _schema(spark, f)), strict=True):
-        groups.setdefault(schema, []).append(file)
+    for file, found in zip(files, footers, strict=True):
+        if found.rows or not any_rows:  # of no row, a file has no say
+            groups.setdefault(found.schema, []).append(file)
     if any("TIMESTAMP(NANOS" in schema for schema in groups):
         spark.conf.set(NANOS_AS_LONG, "true")  # for good: Spark asks for it again when it reads the rows
     base, parts = base_path(spark, path), []
@@ -101,14 +111,14 @@ def _by_schema(
     return union(parts, needed, where)
 
 
-def _schema(spark: SparkSession, file: str) -> str:
-    """What a file's footer says of its columns."""
+def _footer(spark: SparkSession, file: str) -> _Footer:
     jvm: Any = spark._jvm
     where = jvm.org.apache.hadoop.fs.Path(file)
     source = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(where, spark._jsc.hadoopConfiguration())
     reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(source)
     try:
-        return str(reader.getFooter().getFileMetaData().getSchema().toString())
+        schema = reader.getFooter().getFileMetaData().getSchema()
+        return _Footer(str(schema.toString()), int(reader.getRecordCount()))
     finally:
         reader.close()
 

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark.errors import SourceError
+from synthspark.names import distinct_names
 from synthspark.schemas import MALFORMED, quoted
 from synthspark.sources.files import base_path, first_bytes, input_files, literal, of_each, option, settings
 from synthspark.sources.merging import Part, union
@@ -48,18 +49,6 @@ def read_csv(
 def decoded(data: bytes, encoding: str) -> str:
     """The text of a file's beginning, whose last character may be cut; without its byte order mark."""
     return codecs.getincrementaldecoder(encoding)("replace").decode(data).removeprefix("\ufeff")
-
-
-def distinct_names(names: Sequence[str]) -> list[str]:
-    """The names as they are; of those that differ by letter case only, all but the alphabetically first are numbered.
-
-    By their alphabet, as files of one table may have them in another order.
-    """
-    made = {}
-    for key in {n.strip().lower() for n in names}:
-        same = sorted({n for n in names if n.strip().lower() == key})
-        made.update({n: n if place == 0 else f"{n.strip()}_{place + 1}" for place, n in enumerate(same)})
-    return [made[n] for n in names]
 
 
 def _by_header(spark: SparkSession, path: str, options: Mapping[str, str], where: str) -> list[list[str]]:

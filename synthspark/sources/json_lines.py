@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark.errors import SourceError
+from synthspark.names import distinct_names
 from synthspark.schemas import MALFORMED, quoted
 from synthspark.sources.files import LISTING, option, settings
 
@@ -17,9 +19,10 @@ LINE = "value"
 
 
 def read_json(spark: SparkSession, path: str, options: Mapping[str, str], where: str) -> DataFrame:
-    """Every record; `MALFORMED` has the text of what is no record. `brand` and `Brand` are one column.
+    """Every record; `MALFORMED` has the text of what is no record. `brand` and `Brand` are one field.
 
-    Raises SourceError where two such fields cannot be one.
+    Where a record has both they are two, and the second of the alphabet is `brand_2`. Raises SourceError where two
+    such fields can neither be one nor told apart.
     """
     told = {**options, "columnNameOfCorruptRecord": MALFORMED}
     with settings(spark, {"spark.sql.caseSensitive": "true"}):  # else Spark drops the second silently
@@ -28,61 +31,112 @@ def read_json(spark: SparkSession, path: str, options: Mapping[str, str], where:
     if not variants:
         return spark.read.options(**told).schema(schema).json(path)
     if option(options, "multiLine", "false").lower() == "true":
-        raise SourceError(f"{where}: fields {_pairs(variants)} differ by letter case only; write them the same")
+        raise SourceError(f"{where}: fields {_words(variants)} differ by letter case only; write them the same")
     return _merged(spark, path, told, schema, variants, where)
 
 
-def _variants(schema: T.StructType, where: str, inside: str = "") -> dict[str, list[str]]:
-    """Field -> others that differ by letter case only. Raises SourceError if there are such within structs."""
-    same: dict[str, list[str]] = defaultdict(list)
+@dataclass(frozen=True)
+class _Variants:
+    """Fields of one struct whose names differ by letter case only, in alphabetical order."""
+
+    inside: tuple[str, ...]
+    """Path of the struct; empty for the record itself."""
+    fields: tuple[T.StructField, ...]
+
+    def path(self, name: str) -> tuple[str, ...]:
+        return (*self.inside, name)
+
+    def __str__(self) -> str:
+        names = " and ".join(repr(f.name) for f in self.fields)
+        return f"{names} within {'.'.join(self.inside)!r}" if self.inside else names
+
+
+def _variants(schema: T.StructType, where: str, inside: tuple[str, ...] = (), listed: bool = False) -> list[_Variants]:
+    """listed: whether the struct is an element of a list, where nothing can be looked up; then SourceError."""
+    same: dict[str, list[T.StructField]] = defaultdict(list)
     for field in schema.fields:
-        same[field.name.lower()].append(field.name)
-        kind = field.dataType.elementType if isinstance(field.dataType, T.ArrayType) else field.dataType
-        if isinstance(kind, T.StructType):
-            _variants(kind, where, f"{inside}{field.name}.")
-    found = {names[0]: names[1:] for names in same.values() if len(names) > 1}
-    if found and inside:
-        raise SourceError(f"{where}: within {inside[:-1]!r} the fields {_pairs(found)} differ by letter case only; "
+        same[field.name.lower()].append(field)
+    found = [_Variants(inside, tuple(fields)) for fields in same.values() if len(fields) > 1]
+    if found and listed:
+        raise SourceError(f"{where}: in a list the fields {_words(found)} differ by letter case only; "
                           "write them the same")  # fmt: skip
+    taken = {f.name for variants in found for f in variants.fields}
+    for field in schema.fields:
+        is_list = isinstance(field.dataType, T.ArrayType)
+        kind = field.dataType.elementType if isinstance(field.dataType, T.ArrayType) else field.dataType
+        if isinstance(kind, T.StructType) and field.name not in taken:
+            found += _variants(kind, where, (*inside, field.name), listed or is_list)
     return found
 
 
 def _merged(
-    spark: SparkSession, path: str, options: Mapping[str, str], schema: T.StructType, variants: dict[str, list[str]],
+    spark: SparkSession, path: str, options: Mapping[str, str], schema: T.StructType, variants: Sequence[_Variants],
     where: str,
 ) -> DataFrame:  # fmt: skip
-    """Records by one of the writings, the others looked up in the text: Spark's names cannot tell them apart."""
-    others = {name for names in variants.values() for name in names}
+    """Records by the first of the writings, the others looked up in the text: Spark's names cannot tell them apart."""
     listing = {k: v for k, v in options.items() if k.lower() in LISTING}
     lines = spark.read.options(**listing).text(path)
-    kept = T.StructType([f for f in schema.fields if f.name not in {*others, *lines.columns}])
-    for name, names in variants.items():
-        kinds = {schema[n].dataType.simpleString() for n in (name, *names)}
-        if not isinstance(schema[name].dataType, T.AtomicType) or len(kinds) > 1:
-            raise SourceError(f"{where}: fields {_pairs({name: names})} differ by letter case only, and are "
-                              f"{' and '.join(sorted(kinds))}; write them the same")  # fmt: skip
-    line = F.col(LINE)
-    _require_either(lines, variants, where)
+    others = {v.path(f.name) for v in variants for f in v.fields[1:]}
+    partitions = [c for c in lines.columns if c != LINE]
+    kept = _without(schema, {*others, *((c,) for c in partitions)})
     told = {k: v for k, v in options.items() if k.lower() not in LISTING}
-    parsed = lines.withColumn("record", F.from_json(line, kept, told)).where(F.trim(line) != "")
-
-    def value(field: T.StructField) -> Column:
-        own = F.col("record").getField(field.name)
-        texts = [F.get_json_object(line, f"$['{n}']").try_cast(field.dataType) for n in variants.get(field.name, ())]
-        return F.coalesce(own, *texts).alias(field.name)
-
-    partitions = [F.col(quoted(c)) for c in lines.columns if c != LINE]
-    return parsed.select(*[value(field) for field in kept.fields], *partitions)
+    record = F.col("record")
+    for each, apart in zip(variants, _stand_together(lines, variants), strict=True):
+        for name, value in _apart(each) if apart else _as_one(each, where):
+            record = record.withField(".".join(quoted(part) for part in each.path(name)), value)
+    parsed = lines.withColumn("record", F.from_json(F.col(LINE), kept, told)).where(F.trim(F.col(LINE)) != "")
+    return parsed.withColumn("record", record).select("record.*", *[F.col(quoted(c)) for c in partitions])
 
 
-def _require_either(lines: DataFrame, variants: Mapping[str, list[str]], where: str) -> None:
-    """Raises SourceError where a record has both writings: then they are two columns, and not one."""
-    for name, names in variants.items():
-        found = [F.get_json_object(LINE, f"$['{n}']").isNotNull().cast("int") for n in (name, *names)]
-        if lines.where(sum(found[1:], found[0]) > 1).take(1):
-            raise SourceError(f"{where}: fields {_pairs({name: names})} stand in one record and differ by letter case "
-                              "only, which Spark does not tell apart; rename one")  # fmt: skip
+def _without(schema: T.StructType, paths: set[tuple[str, ...]], inside: tuple[str, ...] = ()) -> T.StructType:
+    kept = []
+    for field in schema.fields:
+        path, kind = (*inside, field.name), field.dataType
+        if path not in paths:
+            deeper = _without(kind, paths, path) if isinstance(kind, T.StructType) else kind
+            kept.append(T.StructField(field.name, deeper))
+    return T.StructType(kept)
 
 
-def _pairs(variants: Mapping[str, list[str]]) -> str:
-    return ", ".join(" and ".join(repr(n) for n in (name, *names)) for name, names in variants.items())
+def _apart(variants: _Variants) -> list[tuple[str, Column]]:
+    """All but the first under names of their own."""
+    names = distinct_names([f.name for f in variants.fields])
+    return [
+        (name, _looked_up(variants.path(field.name), field.dataType))
+        for name, field in zip(names[1:], variants.fields[1:], strict=True)
+    ]
+
+
+def _as_one(variants: _Variants, where: str) -> list[tuple[str, Column]]:
+    """Whichever a record has; text if their types differ. Raises SourceError for lists and structs."""
+    kinds = {f.dataType.simpleString(): f.dataType for f in variants.fields}
+    if not all(isinstance(kind, T.AtomicType) for kind in kinds.values()):
+        raise SourceError(f"{where}: fields {variants} differ by letter case only, and are "
+                          f"{' and '.join(sorted(kinds))}; write them the same")  # fmt: skip
+    kind = next(iter(kinds.values())) if len(kinds) == 1 else T.StringType()
+    return [(variants.fields[0].name, F.coalesce(*[_looked_up(variants.path(f.name), kind) for f in variants.fields]))]
+
+
+def _looked_up(path: Sequence[str], kind: T.DataType) -> Column:
+    """A field by its exact name in a record's text."""
+    text = _text(path)
+    return text.try_cast(kind) if isinstance(kind, T.AtomicType) else F.from_json(text, kind)  # type: ignore[arg-type]
+
+
+def _text(path: Sequence[str]) -> Column:
+    return F.get_json_object(LINE, "$" + "".join(f"['{name}']" for name in path))
+
+
+def _stand_together(lines: DataFrame, variants: Sequence[_Variants]) -> list[bool]:
+    """Whether a record has two of the writings: then they are two fields, and not one."""
+
+    def together(of: _Variants) -> Column:
+        found = [_text(of.path(f.name)).isNotNull().cast("int") for f in of.fields]
+        return F.max(sum(found[1:], found[0]) > 1)
+
+    seen = lines.select(*[together(of).alias(str(place)) for place, of in enumerate(variants)]).first()
+    return [bool(found) for found in seen or ()]
+
+
+def _words(variants: Sequence[_Variants]) -> str:
+    return ", ".join(str(v) for v in variants)

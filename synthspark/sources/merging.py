@@ -87,10 +87,18 @@ def _target(key: str, parts: Sequence[Part], where: str) -> T.DataType:
         return max(kinds.values(), key=lambda k: WHOLE.index(type(k)))
     if all(isinstance(k, IN_DOUBLE) for k in kinds.values()):
         return T.DoubleType()
+    valued = [part for part in parts if _has_value(part.frame, key)]  # pandas writes columns of no type as numbers
+    if len(valued) < len(parts):
+        return _target(key, valued, where)
     if all(isinstance(k, T.AtomicType) for k in kinds.values()):
         return T.StringType()
     files = ", ".join(f"{k.simpleString()[:60]} in {file}" for k, file in found if k.simpleString() in kinds)
     raise SourceError(f"{where}: column {key!r} has types that cannot be one: {files}; write it anew as one of them")
+
+
+def _has_value(frame: DataFrame, key: str) -> bool:
+    names = [name for name in frame.columns if name.strip().lower() == key]
+    return not names or bool(frame.where(F.col(quoted(names[0])).isNotNull()).take(1))
 
 
 def _aligned(part: Part, names: dict[str, str], targets: dict[str, T.DataType], where: str) -> DataFrame:
@@ -104,8 +112,11 @@ def _aligned(part: Part, names: dict[str, str], targets: dict[str, T.DataType], 
     chosen = []
     for key, field in own.items():
         column, target = F.col(quoted(field.name)), targets[key]
-        if field.dataType != target:
-            column = as_words(column, field.dataType) if isinstance(target, T.StringType) else column.cast(target)
+        if isinstance(target, T.StringType) and field.dataType != target:
+            column = as_words(column, field.dataType)
+        elif field.dataType != target:
+            numbers = isinstance(field.dataType, T.NumericType) and isinstance(target, T.NumericType)
+            column = (column if numbers else F.lit(None)).cast(target)  # others have no value: `_target`
         chosen.append(column.alias(names[key]))
     return part.frame.select(chosen)
 

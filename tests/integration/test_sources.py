@@ -315,6 +315,35 @@ def test_json_fields_in_two_letter_cases_are_one_or_refused(spark: SparkSession,
         read(spark, Place(str(tmp_path / "b.json"), format="json"), "source.items")
 
 
+def test_json_fields_in_two_letter_cases_in_one_record_are_two_columns(spark: SparkSession, tmp_path: Path) -> None:
+    lines = [
+        '{"id": 1, "Size": 4.5, "size": "x", "Tags": ["a"], "tags": ["b", "c"], "Made": 7, "n": 1}',
+        '{"id": 2, "size": "y", "made": "seven"}',
+    ]
+    (tmp_path / "a.json").write_text("\n".join(lines))
+    found = read(spark, Place(str(tmp_path / "a.json"), format="json"), "source.items").cache()
+    assert rows(found, "id", "Size", "size_2", "Tags", "tags_2", "Made", "n") == [
+        (1, 4.5, "x", ["a"], ["b", "c"], "7", 1), (2, None, "y", None, None, "seven", None),
+    ]  # fmt: skip
+    nested = ['{"id": 1, "of": {"brand": "x"}, "l": [{"b": 1}]}', '{"id": 2, "of": {"Brand": "y"}, "l": []}']
+    (tmp_path / "b.json").write_text("\n".join(nested))
+    found = read(spark, Place(str(tmp_path / "b.json"), format="json"), "source.items").cache()
+    assert rows(found, "id", "of.brand") == [(1, "x"), (2, "y")]
+    (tmp_path / "c.json").write_text('{"id": 1, "l": [{"b": 1}]}\n{"id": 2, "l": [{"B": 2}]}')
+    with pytest.raises(SourceError, match="in a list the fields 'B' and 'b' within 'l' differ by letter case only"):
+        read(spark, Place(str(tmp_path / "c.json"), format="json"), "source.items")
+
+
+def test_parquet_files_that_say_nothing_of_a_type_do_not_decide_it(spark: SparkSession, tmp_path: Path) -> None:
+    """pandas writes columns without a value, of no type, as whole numbers."""
+    known = pa.table({"at": pa.array([dt.datetime(2024, 1, 1)], pa.timestamp("us")), "of": [{"a": "x"}]})
+    pq.write_table(known, tmp_path / "b.parquet")
+    pq.write_table(pa.table({"at": pa.nulls(0), "of": pa.nulls(0)}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"at": pa.nulls(2), "of": pa.nulls(2)}), tmp_path / "c.parquet")
+    found = read(spark, Place(str(tmp_path), format="parquet"), "source.items").cache()
+    assert rows(found, "at", "of.a") == [(None, None), (None, None), (dt.datetime(2024, 1, 1), "x")]
+
+
 # Nested sources
 
 

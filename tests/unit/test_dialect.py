@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synthspark.errors import SourceError
-from synthspark.sources.delimited import WESTERN, WINDOWS_1252, decoded, distinct_names
+from synthspark.sources.delimited import WESTERN, WINDOWS_1252, decoded
 from synthspark.sources.dialect import Reading, decide, fits
 
 
@@ -53,11 +53,6 @@ def test_a_record_that_swallows_another_does_not_fit() -> None:
     assert fits(text, Reading("\t", '"', '"', True))[:2] == (1, 3)
     prose = 'a,b,c\n1,"so, it is\nhere, and there",3\n'
     assert fits(prose, Reading(",", '"', '"', True))[:2] == (3, 3)
-
-
-def test_names_that_differ_by_letter_case_are_numbered_whatever_their_order() -> None:
-    assert distinct_names(["size", "a", "Size"]) == ["size_2", "a", "Size"]
-    assert distinct_names(["Size", "size", "a"]) == ["Size", "size_2", "a"]
 
 
 def test_windows_1252_differs_from_latin_1_where_it_has_letters() -> None:

@@ -5,7 +5,7 @@ import pytest
 from synthspark import schemas
 from synthspark.config import parse
 from synthspark.errors import ConfigError
-from synthspark.names import RESERVED, free_name, require_names
+from synthspark.names import RESERVED, distinct_names, free_name, require_names
 
 
 def test_every_column_that_synthetic_tables_add_is_reserved() -> None:
@@ -61,3 +61,8 @@ def test_the_configuration_refuses_in_one_line(items: dict[str, object], words: 
     with pytest.raises(ConfigError, match=words) as raised:
         parse(minimal(**items))
     assert "\n" not in str(raised.value)
+
+
+def test_names_that_differ_by_letter_case_are_numbered_whatever_their_order() -> None:
+    assert distinct_names(["size", "a", "Size"]) == ["size_2", "a", "Size"]
+    assert distinct_names(["Size", "size", "a"]) == ["Size", "size_2", "a"]

@@ -226,3 +226,33 @@ def test_numbers_that_are_all_times_of_our_years_are_times_of_an_attribute() -> 
              "ean": [4_006_381_000_000 + i for i in range(400)]}  # fmt: skip
     guess = guess_entities(seen(table), "nr")
     assert guess.attributes["seit"] == "datetime" and guess.attributes.get("ean") != "datetime"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ["Kundennummer", "Artikel", "Zeitpunkt", "Ereignis", "Menge"],
+        ["id_cliente", "producto", "fecha", "acción", "cantidad"],
+        ["client", "id_produit", "heure", "événement", "quantité"],
+        ["klant_id", "artikel", "tijd", "actie", "aantal"],
+    ],
+)
+def test_columns_are_found_in_other_languages(columns: list[str]) -> None:
+    user, item, ts, event_type, value = columns
+    table = {
+        user: [f"u{i % 9}" for i in range(200)],
+        item: [f"a{i % 30}" for i in range(200)],
+        ts: [f"2026-03-{1 + i % 28:02d} 10:00:00" for i in range(200)],
+        event_type: [i % 4 + 1 for i in range(200)],
+        value: [i % 20 + 0.5 for i in range(200)],
+        "x": [f"text {i % 50}" for i in range(200)],
+    }
+    guess, _, _ = guess_events(seen(table), (), (), {})
+    assert guess.columns == {"user_id": user, "item_id": item, "ts": ts, "event_type": event_type, "value": value}
+
+
+def test_a_column_of_known_types_of_events_is_found_whatever_its_name() -> None:
+    table = {**sales(), "type": [i % 3 for i in range(N)]}
+    guess, _, _ = guess_events(seen(table), seen(catalogue()), (), {"user_id": "Kd-Nr"})
+    assert guess.columns["event_type"] == "what"
+    assert guess.event_types["Purchase"] == N // 4
