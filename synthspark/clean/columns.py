@@ -15,6 +15,8 @@ from synthspark.schemas import INTERNAL, quoted
 
 MAX_SHOWN = 60
 """Columns that an error lists."""
+MOST_PARTS = 4
+"""Of a path into JSON: the keys of a longer one have no dots."""
 
 
 @dataclass(frozen=True)
@@ -93,27 +95,52 @@ def find(df: DataFrame, name: str, table: str) -> Column | None:
 
 
 def _within(column: Column, kind: T.DataType, path: list[str]) -> Column | None:
+    """A name within may have dots of its own: of a struct the longest that fits, of a map or JSON whatever is there."""
     if not path:
         return column
     if isinstance(kind, T.StringType):
-        return (
-            None if any("'" in p for p in path) else F.get_json_object(column, "$" + "".join(f"['{p}']" for p in path))
-        )
+        return None if any("'" in part for part in path) else _in_json(column, path)
     if isinstance(kind, T.MapType):
-        if not isinstance(kind.keyType, T.StringType):
-            return None
-        return _within(F.try_element_at(column, F.lit(path[0])), kind.valueType, path[1:])
+        return _in_map(column, kind, path)
     inner = kind.elementType if isinstance(kind, T.ArrayType) else kind
     if not isinstance(inner, T.StructType):
         return None
-    names = [f.name for f in inner.fields if f.name == path[0]] or [
-        f.name for f in inner.fields if f.name.lower() == path[0].lower()
-    ]
-    if len(names) != 1:
+    for size in range(len(path), 0, -1):
+        first = ".".join(path[:size])
+        names = [f.name for f in inner.fields if f.name == first] or [
+            f.name for f in inner.fields if f.name.lower() == first.lower()
+        ]
+        if len(names) == 1:
+            field = inner[names[0]].dataType
+            found = T.ArrayType(field) if isinstance(kind, T.ArrayType) else field
+            return _within(column.getField(names[0]), found, path[size:])
+    return None
+
+
+def _in_map(column: Column, kind: T.MapType, path: list[str]) -> Column | None:
+    if not isinstance(kind.keyType, T.StringType):
         return None
-    field = inner[names[0]].dataType
-    found = T.ArrayType(field) if isinstance(kind, T.ArrayType) else field
-    return _within(column.getField(names[0]), found, path[1:])
+    tried = [
+        _within(F.try_element_at(column, F.lit(".".join(path[:size]))), kind.valueType, path[size:])
+        for size in range(1, len(path) + 1)
+    ]
+    found = [value for value in tried if value is not None]
+    return F.coalesce(*found) if found else None
+
+
+def _in_json(column: Column, path: list[str]) -> Column:
+    return F.coalesce(
+        *[F.get_json_object(column, "$" + "".join(f"['{key}']" for key in keys)) for keys in _splits(path)]
+    )
+
+
+def _splits(path: list[str]) -> list[list[str]]:
+    """Every way to read a path as keys, of which some may have dots: as many keys as there are parts first."""
+    if len(path) == 1:
+        return [path]
+    deeper = [[path[0], *rest] for rest in _splits(path[1:])]
+    joined = [[f"{path[0]}.{rest[0]}", *rest[1:]] for rest in _splits(path[1:])]
+    return [*deeper, *joined] if len(path) <= MOST_PARTS else [path]
 
 
 def _expression(df: DataFrame, sql: str, table: str) -> Column:

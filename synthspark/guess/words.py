@@ -152,9 +152,9 @@ def _number(column: ColumnFacts) -> str:
 
 
 def _filled(column: ColumnFacts, width: int) -> str:
-    """Of an id: with the zeros that the other table has, and what is longer as it is."""
-    text = _text(column)
-    return _expression(f"lpad({text}, greatest({width}, length({text})), '0')")
+    """Of an id: with the zeros that the other table has; what is longer, or no number, as it is."""
+    text = f"trim({_text(column)})"
+    return _expression(f"if({text} rlike '^[0-9]{{1,{width}}}$', lpad({text}, {width}, '0'), {text})")
 
 
 def _text(column: ColumnFacts) -> str:

@@ -78,7 +78,7 @@ def _in_json(path: str, sql: str, keys: tuple[str, ...], sample: list[Any]) -> I
     there = [v for v in sample if v is not None]
     if there and all(isinstance(v, dict) for v in there) and len(keys) < MAX_DEPTH:
         for key in _keys(there):
-            if "'" not in key and "." not in key:
+            if "'" not in key:
                 yield from _in_json(path, sql, (*keys, key), [v.get(key) for v in there])
     elif there and all(isinstance(v, list) for v in there):
         objects = any(isinstance(element, dict) for v in there for element in v)

@@ -375,6 +375,24 @@ def test_orders_become_their_lines_and_paths_lead_into_every_nesting(spark: Spar
         mapped(df, {"u": ColumnSource("order.client")}, "source.events")
 
 
+def test_names_within_may_have_dots(spark: SparkSession) -> None:
+    text = json.dumps({"item.sku": "a", "made": {"by.whom": "b", "in": "c"}})
+    frame = spark.createDataFrame(
+        [({"unit.price": 3.5, "of": {"size.eu": 42}}, {"x.y": "d", "z": "e"}, text)],
+        "s struct<`unit.price`: double, of: struct<`size.eu`: int>>, m map<string, string>, j string",
+    )
+    found = {leaf.path for leaf in leaves(frame)}
+    wanted = {"s.unit.price": 3.5, "s.of.size.eu": 42, "m.x.y": "d", "m.z": "e", "j.item.sku": "a",
+              "j.made.by.whom": "b", "j.made.in": "c"}  # fmt: skip
+    assert found == set(wanted)
+    columns = {f"c{i}": ColumnSource(name=path) for i, path in enumerate(wanted)}
+    assert mapped(frame, columns, "source.items").collect()[0].asDict() == {
+        f"c{i}": value for i, value in enumerate(wanted.values())
+    }
+    sql = {leaf.path: leaf.sql for leaf in leaves(frame)}
+    assert [frame.selectExpr(sql[path]).collect()[0][0] for path in wanted] == list(wanted.values())
+
+
 @pytest.mark.parametrize("sql", ["explode(lines)", "max(payload)", "posexplode(lines).pos"])
 def test_expressions_that_change_the_number_of_rows_are_refused(spark: SparkSession, sql: str) -> None:
     df = spark.createDataFrame(ORDERS, ORDER_SCHEMA)

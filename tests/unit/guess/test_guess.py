@@ -170,7 +170,7 @@ def test_leading_zeros_that_one_of_two_files_has_lost_are_given_back(eaten: str)
     expression = ids.pop(eaten)
     name = {"events": "Art. Nr", "items": "nr"}[eaten]
     assert not isinstance(expression, str)
-    assert expression.expr == f"lpad(`{name}`, greatest(5, length(`{name}`)), '0')"
+    assert expression.expr == f"if(trim(`{name}`) rlike '^[0-9]{{1,5}}$', lpad(trim(`{name}`), 5, '0'), trim(`{name}`))"
     assert all(isinstance(column, str) for column in ids.values())
 
 
