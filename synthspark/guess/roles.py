@@ -247,7 +247,7 @@ def _may_be(role: str, column: ColumnFacts) -> bool:
     if role == "ts":
         enough = 0.5 if matches(column.name, WORDS["ts"]) == 1 else MOSTLY
         return column.type.startswith(("date", "timestamp")) or column.dates >= enough or column.epoch is not None
-    if role == "price" and matches(column.name, r"total|subtotal|extended"):
+    if role == "price" and matches(column.name, r"total|subtotal|extended|gesamtpreis|totaalprijs"):
         return False  # total_price is no price of one piece
     if role in ("value", "price"):
         return column.numbers >= MOSTLY and column.epoch is None

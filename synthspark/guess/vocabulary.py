@@ -35,6 +35,8 @@ NOT_TYPES = (
     r"betaling|customer|user|device|browser"
 )
 """Columns such as product_type are no types of events."""
+COMPOUND = frozenset(("datum", "zeit", "zeitpunkt", "preis", "menge", "anzahl", "prijs"))
+"""Words that German and Dutch put at the end of one: Bestelldatum."""
 KNOWN_WEIGHTS = {
     "view": 1, "pageview": 1, "page_view": 1, "pv": 1, "click": 1, "detail": 1, "impression": 1, "search": 1,
     "rating": 1, "wishlist": 2, "like": 2, "fav": 3, "favorite": 3, "favourite": 3, "cart": 3, "addtocart": 3,
@@ -44,14 +46,15 @@ KNOWN_WEIGHTS = {
 
 
 def matches(name: str, words: str) -> float:
-    """1 for a whole word of the name, .5 for a beginning of one, else 0."""
+    """1 for a whole word of the name, .5 for a beginning of one (of a compound: the end), else 0."""
     bare = "".join(ch for ch in unicodedata.normalize("NFKD", name) if not unicodedata.combining(ch))  # Stück: Stuck
     parts = [p for p in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", bare).lower()) if p]
     whole = re.compile(words)
     if any(whole.fullmatch(p) or (p.endswith("id") and whole.fullmatch(p[:-2])) for p in parts):
         return 1.0
     long = [w for w in words.split("|") if len(w) > 3]
-    return 0.5 if any(p.startswith(w) for p in parts for w in long) else 0.0
+    found = any(p.startswith(w) or (w in COMPOUND and p.endswith(w)) for p in parts for w in long)
+    return 0.5 if found else 0.0
 
 
 def matches_item(name: str) -> bool:
