@@ -76,6 +76,8 @@ class ColumnFacts:
     """Whether all times are days, without a time of day."""
     path: str = ""
     """Spark SQL of the value, where it is within another column."""
+    computed: bool = False
+    """Whether only the SQL gives it, and no path."""
     bracketed: bool = False
     """Whether lists are written in brackets, as in JSON and Python."""
 

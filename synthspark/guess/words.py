@@ -95,7 +95,7 @@ def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> lis
 def _entities(side: str, place: Place, guess: EntityGuess, seen: Sequence[ColumnFacts]) -> list[str]:
     known = {c.name: c for c in seen}
     own = f"{side.removesuffix('s')}_id"
-    key = _quoted(guess.key) if guess.key_width is None else _filled(known[guess.key], guess.key_width)
+    key = _read(known[guess.key], own) if guess.key_width is None else _filled(known[guess.key], guess.key_width)
     lines = [f"  {side}:", *_place(place, seen), "    columns:", f"      {own}: {key}"]
     read = {name: _read(known[name], kind) for name, kind in guess.attributes.items()}
     computed = {name: how for name, how in read.items() if how != _quoted(guess.names[name])}
@@ -127,7 +127,7 @@ def _read(column: ColumnFacts, purpose: str) -> str:
         return _expression(_as_time(column))
     if purpose == "datetime" and column.epoch:
         return _expression(EPOCHS[column.epoch].format(f"try_cast({column.sql} as decimal(28,0))"))
-    return _quoted(column.name)
+    return _expression(column.sql) if column.computed else _quoted(column.name)
 
 
 def _as_time(column: ColumnFacts) -> str:

@@ -181,8 +181,9 @@ def _has_lines(spark: SparkSession, file: str) -> bool:
 def _look(frame: DataFrame, found: Sequence[Leaf]) -> list[ColumnFacts]:
     """Facts by a sample of the values as ids would be written, so that keys meet whatever type they have."""
     asked, types, paths = [], {}, {}
+    computed = {leaf.path for leaf in found if leaf.computed}
     for leaf in found:
-        column = find(frame, leaf.path, "")
+        column = F.expr(leaf.sql) if leaf.computed else find(frame, leaf.path, "")
         if column is None:
             continue
         text = as_id(column, leaf.kind, ()) if isinstance(leaf.kind, T.AtomicType) else column.cast("string")
@@ -191,7 +192,7 @@ def _look(frame: DataFrame, found: Sequence[Leaf]) -> list[ColumnFacts]:
         if leaf.sql != quoted(leaf.path):
             paths[leaf.path] = leaf.sql
     sample: pd.DataFrame = _sound(frame).select(asked).limit(SAMPLE).toPandas()
-    return facts(sample, types, paths)
+    return [replace(c, computed=c.name in computed) for c in facts(sample, types, paths)]
 
 
 def _sound(frame: DataFrame) -> DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ class Leaf:
     """As in an expression."""
     kind: T.DataType
     """Of JSON in a text always text; a list there is ArrayType."""
+    computed: bool = False
+    """Whether only the expression gives it, and no path: keys of JSON that differ by letter case are one value."""
 
     @property
     def is_list(self) -> bool:
@@ -74,18 +76,38 @@ def _of(path: str, sql: str, kind: T.DataType, sample: list[Any], depth: int) ->
 def _in_json(path: str, sql: str, keys: tuple[str, ...], sample: list[Any]) -> Iterator[Leaf]:
     """sample: parsed values, of which each is an object, a list or a single value."""
     where = ".".join((path, *keys))
-    text = f"get_json_object({sql}, '$" + "".join(f"[\\'{k}\\']" for k in keys) + "')" if keys else sql
+    text = _text(sql, keys) if keys else sql
     there = [v for v in sample if v is not None]
     if there and all(isinstance(v, dict) for v in there) and len(keys) < MAX_DEPTH:
-        for key in _keys(there):
-            if "'" not in key:
-                yield from _in_json(path, sql, (*keys, key), [v.get(key) for v in there])
+        for same in _by_letters(key for key in _keys(there) if "'" not in key):
+            if len(same) > 1 and all(sum(key in v for key in same) < 2 and _plain(v, same) for v in there):
+                texts = (_text(sql, (*keys, key)) for key in same)
+                yield Leaf(".".join((where, same[0])), f"coalesce({', '.join(texts)})", T.StringType(), computed=True)
+            else:
+                for key in same:
+                    yield from _in_json(path, sql, (*keys, key), [v.get(key) for v in there])
     elif there and all(isinstance(v, list) for v in there):
         objects = any(isinstance(element, dict) for v in there for element in v)
         element: T.DataType = T.StructType([]) if objects else T.StringType()
         yield Leaf(where, text, T.ArrayType(element) if objects else T.StringType())
     elif not any(isinstance(v, dict | list) for v in there):
         yield Leaf(where, text, T.StringType())
+
+
+def _text(sql: str, keys: tuple[str, ...]) -> str:
+    return f"get_json_object({sql}, '$" + "".join(f"[\\'{k}\\']" for k in keys) + "')"
+
+
+def _by_letters(keys: Iterable[str]) -> list[list[str]]:
+    """Those that differ by letter case only, together."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        found.setdefault(key.lower(), []).append(key)
+    return list(found.values())
+
+
+def _plain(value: dict[str, Any], keys: list[str]) -> bool:
+    return not any(isinstance(value.get(key), dict | list) for key in keys)
 
 
 def _keys(sample: list[Any]) -> list[str]:

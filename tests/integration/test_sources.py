@@ -389,6 +389,10 @@ def test_names_within_may_have_dots(spark: SparkSession) -> None:
     assert mapped(frame, columns, "source.items").collect()[0].asDict() == {
         f"c{i}": value for i, value in enumerate(wanted.values())
     }
+    assert not any(leaf.computed for leaf in leaves(frame))
+    either = spark.createDataFrame([('{"a": {"Brand": "x"}}',), ('{"a": {"brand": "y"}}',)], "j string")
+    (only,) = leaves(either)
+    assert only.computed and [r[0] for r in either.selectExpr(only.sql).collect()] == ["x", "y"]
     sql = {leaf.path: leaf.sql for leaf in leaves(frame)}
     assert [frame.selectExpr(sql[path]).collect()[0][0] for path in wanted] == list(wanted.values())
 
