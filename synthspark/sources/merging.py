@@ -77,8 +77,8 @@ def _types(key: str, parts: Sequence[Part]) -> list[tuple[T.DataType, str]]:
     ]
 
 
-def _target(key: str, parts: Sequence[Part], where: str) -> T.DataType:
-    """The type that holds the values of every part."""
+def _target(key: str, parts: Sequence[Part], where: str) -> T.DataType | None:
+    """The type that holds the values of every part; None of structs, which are united field by field."""
     found = _types(key, parts)
     kinds = {k.simpleString(): k for k, _ in found if not isinstance(k, T.NullType)}
     if len(kinds) <= 1:
@@ -87,6 +87,8 @@ def _target(key: str, parts: Sequence[Part], where: str) -> T.DataType:
         return max(kinds.values(), key=lambda k: WHOLE.index(type(k)))
     if all(isinstance(k, IN_DOUBLE) for k in kinds.values()):
         return T.DoubleType()
+    if all(isinstance(k, T.StructType) for k in kinds.values()):
+        return None
     valued = [part for part in parts if _has_value(part.frame, key)]  # pandas writes columns of no type as numbers
     if len(valued) < len(parts):
         return _target(key, valued, where)
@@ -101,7 +103,7 @@ def _has_value(frame: DataFrame, key: str) -> bool:
     return not names or bool(frame.where(F.col(quoted(names[0])).isNotNull()).take(1))
 
 
-def _aligned(part: Part, names: dict[str, str], targets: dict[str, T.DataType], where: str) -> DataFrame:
+def _aligned(part: Part, names: dict[str, str], targets: dict[str, T.DataType | None], where: str) -> DataFrame:
     own = {f.name.strip().lower(): f for f in part.frame.schema.fields}
     if len(own) < len(part.frame.columns):
         raise SourceError(f"{where}: file {part.example} has columns that differ by letter case only: "
@@ -114,7 +116,7 @@ def _aligned(part: Part, names: dict[str, str], targets: dict[str, T.DataType], 
         column, target = F.col(quoted(field.name)), targets[key]
         if isinstance(target, T.StringType) and field.dataType != target:
             column = as_words(column, field.dataType)
-        elif field.dataType != target:
+        elif target is not None and field.dataType != target:
             numbers = isinstance(field.dataType, T.NumericType) and isinstance(target, T.NumericType)
             column = (column if numbers else F.lit(None)).cast(target)  # others have no value: `_target`
         chosen.append(column.alias(names[key]))

@@ -334,6 +334,15 @@ def test_json_fields_in_two_letter_cases_in_one_record_are_two_columns(spark: Sp
         read(spark, Place(str(tmp_path / "c.json"), format="json"), "source.items")
 
 
+def test_structs_whose_fields_differ_are_one(spark: SparkSession, tmp_path: Path) -> None:
+    """In a folder that Spark cannot merge, for another column's sake."""
+    for name, record in (("a", {"id": 1, "of": {"x": 1, "in": {"y": "a"}}}),
+                         ("b", {"id": "2", "of": {"in": {"y": "b", "z": 2.5}}})):  # fmt: skip
+        pq.write_table(pa.Table.from_pylist([record]), tmp_path / f"{name}.parquet")
+    found = read(spark, Place(str(tmp_path), format="parquet"), "source.items").cache()
+    assert rows(found, "id", "of.x", "of.in.y", "of.in.z") == [("1", 1, "a", None), ("2", None, "b", 2.5)]
+
+
 def test_parquet_files_that_say_nothing_of_a_type_do_not_decide_it(spark: SparkSession, tmp_path: Path) -> None:
     """pandas writes columns without a value, of no type, as whole numbers."""
     known = pa.table({"at": pa.array([dt.datetime(2024, 1, 1)], pa.timestamp("us")), "of": [{"a": "x"}]})
