@@ -27,6 +27,8 @@ class _Footer(NamedTuple):
     """What a Parquet file says of itself."""
 
     schema: str
+    names: tuple[str, ...]
+    """Of its columns."""
     rows: int
 
 
@@ -58,6 +60,8 @@ def read_orc(spark: SparkSession, path: str, options: Mapping[str, str], where: 
             f"{where}: its files have columns of ORC's type {ZONED_ORC!r}, which Spark does not read; write them as "
             "timestamp, or the table as Parquet"
         )
+    for file, schema in zip(files, schemas, strict=True):
+        _require_told_apart([str(name) for name in schema.getFieldNames()], file, where)
     merged = {} if option(options, "mergeSchema") or len(files) == 1 else {"mergeSchema": "true"}
     frame = spark.read.options(**options, **merged).orc(path)
     naive = {name for schema in schemas for name in _naive_times(schema)}
@@ -69,6 +73,16 @@ def read_orc(spark: SparkSession, path: str, options: Mapping[str, str], where: 
         return F.from_utc_timestamp(found, zone).cast("timestamp_ntz") if name in naive else found
 
     return frame.select([column(name).alias(name) for name in frame.columns]) if naive else frame
+
+
+def _require_told_apart(names: Sequence[str], file: str, where: str) -> None:
+    """Raises SourceError for columns that differ by letter case only: these formats are read by names."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if name.lower() in seen:
+            raise SourceError(f"{where}: file {file} has columns {seen[name.lower()]!r} and {name!r}, which Spark does "
+                              "not tell apart; rename one")  # fmt: skip
+        seen[name.lower()] = name
 
 
 def _orc_schema(spark: SparkSession, file: str) -> Any:
@@ -96,6 +110,8 @@ def _by_schema(
 ) -> DataFrame:
     files = input_files(spark, path, options)
     footers = of_each(files, lambda f: _footer(spark, f))
+    for file, found in zip(files, footers, strict=True):
+        _require_told_apart(found.names, file, where)
     any_rows = any(found.rows for found in footers)
     groups: dict[str, list[str]] = {}
     for file, found in zip(files, footers, strict=True):
@@ -118,7 +134,8 @@ def _footer(spark: SparkSession, file: str) -> _Footer:
     reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(source)
     try:
         schema = reader.getFooter().getFileMetaData().getSchema()
-        return _Footer(str(schema.toString()), int(reader.getRecordCount()))
+        names = tuple(str(field.getName()) for field in schema.getFields())
+        return _Footer(str(schema.toString()), names, int(reader.getRecordCount()))
     finally:
         reader.close()
 

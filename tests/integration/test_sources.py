@@ -334,6 +334,16 @@ def test_json_fields_in_two_letter_cases_in_one_record_are_two_columns(spark: Sp
         read(spark, Place(str(tmp_path / "c.json"), format="json"), "source.items")
 
 
+@pytest.mark.parametrize("format", ["parquet", "orc"])
+def test_columns_that_differ_by_letter_case_are_named(spark: SparkSession, tmp_path: Path, format: str) -> None:
+    table, path = pa.table({"Size": [1.5], "size": ["x"]}), tmp_path / f"a.{format}"
+    pq.write_table(table, path) if format == "parquet" else orc.write_table(table, str(path))
+    with pytest.raises(
+        SourceError, match=rf"a.{format} has columns 'Size' and 'size', which Spark does not tell apart"
+    ):
+        read(spark, Place(str(tmp_path), format=format), "source.items")
+
+
 def test_structs_whose_fields_differ_are_one(spark: SparkSession, tmp_path: Path) -> None:
     """In a folder that Spark cannot merge, for another column's sake."""
     for name, record in (("a", {"id": 1, "of": {"x": 1, "in": {"y": "a"}}}),
