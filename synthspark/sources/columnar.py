@@ -80,7 +80,7 @@ def _require_told_apart(names: Sequence[str], file: str, where: str) -> None:
     seen: dict[str, str] = {}
     for name in names:
         if name.lower() in seen:
-            raise SourceError(f"{where}: file {file} has columns {seen[name.lower()]!r} and {name!r}, which Spark does "
+            raise SourceError(f"{where}: {file} has columns {seen[name.lower()]!r} and {name!r}, which Spark does "
                               "not tell apart; rename one")  # fmt: skip
         seen[name.lower()] = name
 
