@@ -238,6 +238,8 @@ def _fitness(column: ColumnFacts, role: str) -> tuple[float, float]:
     if role == "event_type" and _knows_types(column):
         return 2.0, 0.0
     keyed = KEY_BONUS * (role.endswith("_id") and matches(column.name.rpartition(".")[2], ID_WORDS) == 1)
+    if role == "user_id" and matches(column.name, WORDS["session_id"]) == 1:
+        keyed -= 0.5  # user_session names a visit
     return matches(column.name, WORDS[role]) + keyed, -matches(column.name, TOTALS)
 
 

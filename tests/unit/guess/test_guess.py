@@ -257,3 +257,10 @@ def test_a_column_of_known_types_of_events_is_found_whatever_its_name() -> None:
     guess, _, _ = guess_events(seen(table), seen(catalogue()), (), {"user_id": "Kd-Nr"})
     assert guess.columns["event_type"] == "what"
     assert guess.event_types["Purchase"] == N // 4
+
+
+def test_a_visit_is_no_user() -> None:
+    table = {"user_session": [f"s{i}" for i in range(90)], "visitorid": [i % 9 for i in range(90)],
+             "itemid": [f"a{i % 30}" for i in range(90)]}  # fmt: skip
+    guess, _, _ = guess_events(seen(table), (), (), {})
+    assert guess.columns == {"user_id": "visitorid", "item_id": "itemid", "session_id": "user_session"}
