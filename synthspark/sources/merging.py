@@ -114,6 +114,8 @@ def _aligned(part: Part, names: dict[str, str], targets: dict[str, T.DataType | 
     chosen = []
     for key, field in own.items():
         column, target = F.col(quoted(field.name)), targets[key]
+        if target is None and not isinstance(field.dataType, T.StructType):
+            continue  # without a value, see `_target`: null, as in a file that lacks the column
         if isinstance(target, T.StringType) and field.dataType != target:
             column = as_words(column, field.dataType)
         elif target is not None and field.dataType != target:

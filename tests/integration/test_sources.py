@@ -351,6 +351,9 @@ def test_structs_whose_fields_differ_are_one(spark: SparkSession, tmp_path: Path
         pq.write_table(pa.Table.from_pylist([record]), tmp_path / f"{name}.parquet")
     found = read(spark, Place(str(tmp_path), format="parquet"), "source.items").cache()
     assert rows(found, "id", "of.x", "of.in.y", "of.in.z") == [("1", 1, "a", None), ("2", None, "b", 2.5)]
+    pq.write_table(pa.table({"id": ["3"], "of": pa.nulls(1)}), tmp_path / "c.parquet")
+    found = read(spark, Place(str(tmp_path), format="parquet"), "source.items").cache()
+    assert rows(found, "id", "of.in.y") == [("1", "a"), ("2", "b"), ("3", None)]
 
 
 def test_parquet_files_that_say_nothing_of_a_type_do_not_decide_it(spark: SparkSession, tmp_path: Path) -> None:
