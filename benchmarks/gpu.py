@@ -45,7 +45,7 @@ def prepare(folder: Path, config_path: Path) -> None:
     from synthspark.config import load
     from synthspark.lake import Lake
     from synthspark.pipeline.context import Context, StageReport
-    from synthspark.pipeline.train import checkpoints, make_tasks
+    from synthspark.pipeline.train import make_tasks
     from synthspark.session import session
 
     config = load(config_path)
@@ -62,7 +62,7 @@ def prepare(folder: Path, config_path: Path) -> None:
             if tokens.exists():
                 shutil.copy(tokens, folder / task.name)
             kept.append(replace(task, output_url="", **dict.fromkeys(places, "")).to_json())
-        lake.delete(checkpoints(context))
+        lake.delete(context.checkpoints())
     (folder / "tasks.json").write_text(json.dumps(kept))
 
 

@@ -35,6 +35,7 @@ from synthspark.pipeline.profiles import add_judge, split_off, suited
 from synthspark.profiles import fitting, hierarchy
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.session import build_session
+from synthspark.sides import ITEMS
 from synthspark.synthesis.generate import new_entities
 from synthspark.synthesis.profiles import ProfileModel, drawn_rows
 from synthspark.training import TrainingTask, train_all
@@ -192,7 +193,7 @@ def _learn_classic(
     meta = train_all(spark, [task], 1, lambda *_: None)[task.output_url]
 
     def draw(count: int) -> DataFrame:
-        return new_entities(spark, count, "item_id", fitted, task.output_url, meta, 0, SEED)
+        return new_entities(spark, count, ITEMS, fitted, task.output_url, meta, 0, SEED)
 
     return draw, {"epochs": meta["history"][-1]["epoch"]}
 

@@ -25,6 +25,7 @@ from synthspark.errors import TrainingError
 from synthspark.features.encoding import EncodingLimits, TableEncoding, encode, fit
 from synthspark.pipeline.sources import entity_rules
 from synthspark.session import build_session
+from synthspark.sides import ITEMS
 from synthspark.training.divergence import Watch
 from synthspark.training.gan import GanTrainer, diversity
 from synthspark.training.task import Hyper, TrainingTask
@@ -83,7 +84,7 @@ def shop_items() -> Items:
     spark = build_session("synthspark stability", config.spark)
     try:
         read = spark.read.parquet(str(ROOT / str(source.path)))
-        rows = classify_entities(read, entity_rules(source, "item_id")).where("reason is null").persist()
+        rows = classify_entities(read, entity_rules(source, ITEMS)).where("reason is null").persist()
         encoding = fit(rows, source.attributes, EncodingLimits())
         encoded = encode(rows, encoding).select(*encoding.code_columns, *encoding.number_columns).toPandas()
     finally:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from synthspark.errors import ConfigError, did_you_mean
 from synthspark.names import require_names
 from synthspark.secrets import without_secrets
+from synthspark.sides import ITEMS, Side
 
 Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "knn", "ridge", "random", "popularity", "duplicated",
               "synthetic_only"]  # fmt: skip
 ARMS: tuple[Arm, ...] = get_args(Arm)
+RANKERS = ("popular", "popular_in_category", "content_knn")
+"""Rankers outside ALS, which are judged beside the arms."""
 Protocol = Literal["cold_item", "cold_user", "cold_user_item", "time"]
 Kind = Literal["categorical", "numeric", "datetime", "text", "multi"]
 
@@ -160,9 +164,17 @@ class EntitySource(Source):
     and the days that stand for no date (1900-01-01, 1899-12-30, 1753-01-01) become null."""
     min_known_ids: float = Field(default=0.5, ge=0, le=1)
     """Share of the ids in the events that this table must have: fewer, and ids are probably written in another way."""
+    price: str | None = None
+    """Of items: the numeric attribute that is their price, which their virtual events have before anything is sold;
+    null: the one called price, if there is one."""
     hierarchies: list[list[str]] = []
     """Categorical attributes from coarse to fine, e.g. [[department, category, type]]: no new row breaks them, nor any
     that the data show by themselves."""
+
+    @property
+    def price_attribute(self) -> str | None:
+        """`price`, or the attribute of that name."""
+        return self.price or ("price" if self.attributes.get("price") == "numeric" else None)
 
 
 class Sources(Section):
@@ -172,11 +184,22 @@ class Sources(Section):
     items: EntitySource | None = None
     users: EntitySource | None = None
 
+    def of(self, side: Side) -> EntitySource | None:
+        """The table of items or users, if there is one."""
+        return self.items if side == ITEMS else self.users
+
+    def attributes(self, side: Side) -> dict[str, str]:
+        """Name -> kind of what is declared of items or users."""
+        source = self.of(side)
+        return {name: str(kind) for name, kind in source.attributes.items()} if source is not None else {}
+
     @model_validator(mode="after")
     def _keys(self) -> Sources:
         for side, table in (("items", self.items), ("users", self.users)):
             if table is not None:
                 require_names(table.attributes, f"source.{side}")
+                if table.price is not None and (side == "users" or table.attributes.get(table.price) != "numeric"):
+                    raise ValueError(f"source.{side}.price: {table.price!r} is no numeric attribute of items")
                 for key in ("bounds", "separators"):
                     _only(getattr(table, key), tuple(table.attributes), f"source.{side}.{key}")
         for name, source, key in (("items", self.items, "item_id"), ("users", self.users, "user_id")):
@@ -404,6 +427,15 @@ class Recommend(Section):
     """Leave out what the user already has."""
 
 
+def _arm_name(name: str) -> str:
+    """Names of arms are parts of paths and keys of results."""
+    taken = (*ARMS, *RANKERS, "items", "users", "judge")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", name) or name in taken:
+        raise ValueError(f"the name {name!r} cannot be used: letters, digits, blanks, '.', '_' and '-' only, and none of "
+                         f"{', '.join(taken)}")  # fmt: skip
+    return name
+
+
 class Ablation(Section):
     """An arm that is the product but for what is said here; of cold items only."""
 
@@ -438,8 +470,8 @@ class Evaluate(Section):
     """Fidelity and privacy of the new users and items, against the real rows that their generator did not see."""
     references: bool = False
     """Judge the rankers popular_in_category and content_knn, too; popular always is."""
-    ablations: dict[str, Ablation] = {}
-    """More arms, by name."""
+    ablations: dict[Annotated[str, AfterValidator(_arm_name)], Ablation] = {}
+    """More arms, by name: letters, digits, blanks, '.', '_' and '-', and no name of another arm, ranker or side."""
     cold_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Share of the items (or of the users) that lose all interactions: half validation, half test."""
     warm_holdout: float = Field(default=0.2, gt=0, lt=1)

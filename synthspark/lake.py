@@ -8,6 +8,7 @@ shows nothing half-written either.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import re
@@ -23,6 +24,7 @@ from synthspark.errors import LakeError, did_you_mean
 from synthspark.files import PART, Files
 from synthspark.lease import LEASE, leased, require_free
 from synthspark.memory import PeakMemory
+from synthspark.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -58,54 +60,51 @@ class Publication:
         self.rows: dict[str, int] = {}
         self.details: dict[str, Any] = {}
         self._names: list[str] = []
-        self._formats: dict[str, str] = {}
+        self._numbers = itertools.count()
         self._places: dict[str, str] = {}
 
-    def write(self, table: str, df: DataFrame, *, feed: bool = False, row_group_bytes: int | None = None) -> int:
-        """Stage a table and return its rows, counted on what was written. Feeds are Parquet in every lake."""
-        if not feed and self._lake.format in IMMOVABLE:
+    def write(self, table: Table, df: DataFrame, row_group_bytes: int | None = None) -> int:
+        """Stage a table and return its rows, counted on what was written."""
+        if not table.feed and self._lake.format in IMMOVABLE:
             self._claim(table)
-        kind = self._save(table, df, feed, row_group_bytes)
-        with self._lake.guarded(f"counting table {table}"):
-            self.rows[table] = self._lake.spark.read.format(kind).load(self.url(table)).count()
-        self._names.append(table)
-        return self.rows[table]
+        self._save(table, df, row_group_bytes)
+        with self._lake.guarded(f"counting table {table.name}"):
+            self.rows[table.name] = self.read(table).count()
+        self._names.append(table.name)
+        return self.rows[table.name]
 
-    def _save(self, table: str, df: DataFrame, feed: bool, row_group_bytes: int | None) -> str:
+    def _save(self, table: Table, df: DataFrame, row_group_bytes: int | None) -> None:
         where = self.url(table)
         writer = df.write.mode("errorifexists")
         if row_group_bytes is not None:
             writer = writer.option("parquet.block.size", row_group_bytes)
-        kind = "parquet" if feed else self._lake.format
-        self._formats[table] = kind
-        with self._lake.guarded(f"writing table {table}"):
-            writer.format(kind).save(where)
-        return kind
+        with self._lake.guarded(f"writing table {table.name}"):
+            writer.format(self._lake.format_of(table)).save(where)
 
-    def _claim(self, table: str) -> None:
+    def _claim(self, table: Table) -> None:
         """Have a table that cannot be moved written where it will be: nobody goes by it until it is recorded."""
         self._unrecord()
-        self._places[table] = self._lake.path(table, self._run_id)
-        self._lake.delete(self._places[table])
+        self._places[table.name] = self._lake.path(table.name, self._run_id)
+        self._lake.delete(self._places[table.name])
 
-    def scratch(self, table: str, df: DataFrame, *, feed: bool = True, row_group_bytes: int | None = None) -> None:
+    def scratch(self, table: Table, df: DataFrame, row_group_bytes: int | None = None) -> None:
         """As `write`, but gone when the block ends, and not counted; read it by `read` or `url`."""
-        self._save(table, df, feed, row_group_bytes)
+        self._save(table, df, row_group_bytes)
 
-    def read(self, table: str) -> DataFrame:
+    def read(self, table: Table) -> DataFrame:
         """A table staged by this publication."""
-        return self._lake.spark.read.format(self._formats[table]).load(self.url(table))
+        return self._lake.spark.read.format(self._lake.format_of(table)).load(self.url(table))
 
-    def url(self, table: str) -> str:
+    def url(self, table: Table) -> str:
         """Where a table is staged, for what reads files itself."""
-        return self._places.get(table, f"{self._staging}/{table}")
+        return self._places.get(table.name, f"{self._staging}/{table.name}")
 
     def keep(self, name: str, df: DataFrame) -> DataFrame:
         """`df` computed once and read back from scratch: what follows plans from a file, not from its whole history.
 
         (Persisting does not shorten a plan, and planning grows with its square: seconds per query after a few joins.)
         """
-        table = f"scratch/{len(self._formats):03d}/{name}"
+        table = Table(f"scratch/{next(self._numbers):03d}/{name}", feed=True)
         self.scratch(table, df)
         return self.read(table)
 
@@ -214,11 +213,14 @@ class Lake(Files):
         check_run_id(run_id)
         return leased(self, f"{self.root}/runs/{run_id}")
 
-    def read(self, table: str, run_id: str, *, feed: bool = False) -> DataFrame:
+    def format_of(self, table: Table) -> str:
+        """As Spark calls it."""
+        return "parquet" if table.feed else self.format
+
+    def read(self, table: Table, run_id: str) -> DataFrame:
         """A published table of a run."""
-        kind = "parquet" if feed else self.format
-        with self.guarded(f"reading table {table} of run {run_id}"):
-            return self.spark.read.format(kind).load(self.path(table, run_id))
+        with self.guarded(f"reading table {table.name} of run {run_id}"):
+            return self.spark.read.format(self.format_of(table)).load(self.path(table.name, run_id))
 
     def record(self, run_id: str, stage: str) -> dict[str, Any] | None:
         """What a stage recorded when it was published; None if it was not."""

@@ -24,6 +24,9 @@ from pyspark.sql import functions as F
 QUERY_BLOCK = 512
 TARGET_BLOCK = 4096
 GOLDEN = (5**0.5 - 1) / 2
+MIXING, MIXED = 2_654_435_761, 1 << 31
+"""Ties of a query are in the order of its own multiplicative hash of the targets (Knuth, TAOCP 3, 6.4), a permutation:
+((query x MIXING mod MIXED) XOR target) x MIXING mod MIXED."""
 TINY = 1e-6
 """Stands for a score of 0 or less where targets are drawn in proportion to their scores."""
 
@@ -61,14 +64,16 @@ def top_k(
     queries: `query_index` int, `vector` array<float>, `k` int, `exclude` array<int> (target indices; may be null).
     targets: `target_index` int, `vector` array<float> of the same length.
     draw: draw the k targets by their scores instead of ranking them.
-    Returns `query_index`, `target_index`, `score` float, `rank` int from 1; ties go to the smaller index. Fewer than k
-    rows where fewer targets are left.
+    Returns `query_index`, `target_index`, `score` float, `rank` int from 1; ties are in an order of the query's own, so
+    that equal targets share the queries. Fewer than k rows where fewer targets are left.
     """
     packed_queries = _packed(queries, "query_index", QUERY_BLOCK, ["query_index", "vector", "k", "exclude"], "q")
     packed_targets = _packed(targets, "target_index", TARGET_BLOCK, ["target_index", "vector"], "t")
     pairs = packed_queries.crossJoin(packed_targets)
     candidates = pairs.mapInArrow(partial(_score_blocks, draw=draw, kernel=kernel), _CANDIDATES)
-    best = Window.partitionBy("query_index").orderBy(F.col("score").desc(), "target_index")
+    own = F.pmod(F.col("query_index").cast("long") * MIXING, F.lit(MIXED))
+    tie = F.pmod(F.col("target_index").cast("long").bitwiseXOR(own) * MIXING, F.lit(MIXED))
+    best = Window.partitionBy("query_index").orderBy(F.col("score").desc(), tie)
     ranked = candidates.withColumn("rank", F.row_number().over(best))
     wanted = queries.select("query_index", F.col("k").alias("_k"))
     within = ranked.join(wanted, on="query_index", how="inner").where(F.col("rank") <= F.col("_k"))
@@ -97,13 +102,15 @@ class _Best(NamedTuple):
     """Of the query within its block."""
     target: Ints
     score: Floats
+    tie: Ints
+    """The smaller is taken of equal scores."""
 
     def among(self, k: Ints) -> _Best:
-        """The best `k` of each query, k: (Q,); among equal ones the smaller index."""
-        order = np.lexsort((self.target, -self.score, self.row))
+        """The best `k` of each query, k: (Q,)."""
+        order = np.lexsort((self.tie, -self.score, self.row))
         row = self.row[order]
         kept = order[np.arange(len(row)) - np.searchsorted(row, row) < k[row]]
-        return _Best(self.row[kept], self.target[kept], self.score[kept])
+        return _Best(*(values[kept] for values in self))
 
     def and_those(self, other: _Best) -> _Best:
         """Both together."""
@@ -138,7 +145,9 @@ def _best_of_pair(queries: Any, targets: Any, draw: Draw | None, kernel: Kernel)
         asked = k == width
         threshold[asked] = np.partition(scores[asked], -width, axis=1)[:, -width, None]
     rows, places = np.nonzero((scores >= threshold) & np.isfinite(scores))  # with all ties of the last one
-    return _Best(rows.astype(np.int32), target_index[places], scores[rows, places]).among(k)
+    own, found = query_index.astype(np.int64) * MIXING % MIXED, target_index[places]
+    tie = (found ^ own[rows]) * MIXING % MIXED
+    return _Best(rows.astype(np.int32), found, scores[rows, places], tie.astype(np.int32)).among(k)
 
 
 def _gumbel(scores: Floats, seed: int, query: npt.NDArray[Any], target: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -59,7 +59,7 @@ class Split(NamedTuple):
     """Interactions by what they are for, and everybody's role."""
 
     train: DataFrame
-    """`user_index`, `item_index`, `rating`."""
+    """`user_index`, `item_index`, `rating`, and `since` where it is known."""
     test: DataFrame
     """`user_index`, `item_index`: the held-out interactions that are judged."""
     users: DataFrame
@@ -83,7 +83,7 @@ class Shares:
 
 
 def entity_split(pairs: DataFrame, users: DataFrame, items: DataFrame, shares: Shares, part: str, seed: int) -> Split:
-    """Split `pairs` (`user_index`, `item_index`, `rating`) by drawing cold users and items.
+    """Split `pairs` (`user_index`, `item_index`, and what training rows keep) by drawing cold users and items.
 
     users: `user_index`, `eligible` (who may become cold); items: `item_index`; both with an interaction at least. part:
     which half is judged, 'test' or 'validation'.
@@ -102,7 +102,7 @@ def entity_split(pairs: DataFrame, users: DataFrame, items: DataFrame, shares: S
     marked = known.withColumn("_train", (warm & ~held) | left)
     roles = [user_roles.withColumnRenamed("user_role", "role"), item_roles.withColumnRenamed("item_role", "role")]
     judged = ~F.col("_train") & (F.col("user_role") != ASIDE) & (F.col("item_role") != ASIDE)
-    return Split(marked.where("_train").select(*PAIR, "rating"), marked.where(judged).select(*PAIR), *roles)
+    return Split(marked.where("_train").select(pairs.columns), marked.where(judged).select(*PAIR), *roles)
 
 
 def time_split(

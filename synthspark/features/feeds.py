@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from synthspark.sides import Side
+
 EMPTY = -1
 """Index in a positive column that holds none."""
 FEW_ROWS = 64
@@ -34,26 +36,27 @@ def positive_columns(count: int) -> list[str]:
     return [f"positive_{i:02d}" for i in range(count)]
 
 
-def factor_table(factors: DataFrame, activity: DataFrame, key: str, rank: int) -> DataFrame:
-    """A side's factors as scalar columns: `index`, `factor_00` ..., and `log_popularity` of the side's activity.
+def factor_table(factors: DataFrame, activity: DataFrame, side: Side, rank: int) -> DataFrame:
+    """A side's factors as scalar columns: its key, `index`, `factor_00` ..., and `log_popularity`.
 
-    log_popularity is log(n / mean n), 0 for an entity of average activity.
+    factors: index and `vector`; activity: key, index and `breadth`. log_popularity is log(n / mean n), 0 for an entity
+    of average activity.
     """
     mean = F.broadcast(activity.agg(F.avg("breadth").alias("_mean")))
     columns = [F.element_at("vector", i + 1).alias(name) for i, name in enumerate(factor_columns(rank))]
     popularity = F.log(F.col("breadth") / F.col("_mean")).cast("float").alias("log_popularity")
-    joined = factors.join(activity, on=key, how="inner").crossJoin(mean)
-    return joined.select(F.col(key).alias("index"), *columns, popularity)
+    joined = factors.join(activity, on=side.index, how="inner").crossJoin(mean)
+    return joined.select(side.key, F.col(side.index).alias("index"), *columns, popularity)
 
 
 def behaviour_feed(
-    pairs: DataFrame, entities: DataFrame, factors: DataFrame, key: str, positives: int, max_rows: int, seed: int
+    pairs: DataFrame, entities: DataFrame, factors: DataFrame, side: Side, positives: int, max_rows: int, seed: int
 ) -> DataFrame:
     """The feed of one side.
 
-    pairs: `user_index`, `item_index`; entities: `key` and the encoded columns; factors: the side's `factor_table`.
+    pairs: `user_index`, `item_index`; entities: its index and the encoded columns; factors: the side's `factor_table`.
     """
-    other = "item_index" if key == "user_index" else "user_index"
+    key, other = side.index, side.other.index
     place = F.row_number().over(Window.partitionBy(key).orderBy(F.xxhash64(F.lit(seed), other), other)) - 1
     drawn = _thinned(pairs, key, other, positives * max_rows, seed).withColumn("_place", place)
     drawn = drawn.where(F.col("_place") < positives * max_rows)
@@ -63,7 +66,7 @@ def behaviour_feed(
     ]
     rows = drawn.groupBy(key, F.floor(F.col("_place") / positives).alias("_row")).agg(*slots)
     breadth = pairs.groupBy(key).agg(F.log1p(F.count(F.lit(1))).cast("float").alias("log_activity"))
-    own = factors.drop("log_popularity").withColumnRenamed("index", key)
+    own = factors.select(F.col("index").alias(key), *factors_in(factors.columns))
     return rows.join(breadth, on=key).join(own, on=key).join(entities, on=key).drop("_row")
 
 

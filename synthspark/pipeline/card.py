@@ -27,7 +27,6 @@ NO_ROWS = "No row is kept, and no value that fewer rows have than min_category_c
 
 def write_card(context: Context, task: TrainingTask, meta: dict[str, Any]) -> None:
     """Put card.json and card.md beside the model that `task` has trained."""
-    side = task.name.partition("_")[2]
     last = {k: v for k, v in meta["history"][-1].items() if isinstance(v, float | int)}
     losses = [r["validation_loss"] for r in meta["history"] if "validation_loss" in r]
     judge = f"{task.output_url}/judge.json"
@@ -42,7 +41,7 @@ def write_card(context: Context, task: TrainingTask, meta: dict[str, Any]) -> No
             "rows": task.num_rows,
             "schema": dict(zip(task.code_columns, task.cardinalities, strict=True))
             | dict.fromkeys(task.number_columns, "number"),
-            "fingerprint": _fingerprint(context, side),
+            "fingerprint": _fingerprint(context, task.name.partition("_")[2]),
         },
         "losses": last,
         "quality": {

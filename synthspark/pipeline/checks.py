@@ -13,7 +13,7 @@ from synthspark.clean.columns import ColumnSource, mapped
 from synthspark.clean.known import Known, known_ids, unknown_examples
 from synthspark.config import EntitySource
 from synthspark.errors import SourceError
-from synthspark.pipeline.context import side_name
+from synthspark.sides import Side
 from synthspark.sources import first_words
 from synthspark.sources.failures import SPARK_FAILURES
 
@@ -77,23 +77,24 @@ def require_sound(side: str, rows: int, reasons: Mapping[str, int]) -> None:
         )
 
 
-def require_known(events: DataFrame, entities: DataFrame, key: str, source: EntitySource) -> Known:
+def require_known(events: DataFrame, entities: DataFrame, side: Side, source: EntitySource) -> Known:
     """Of the events' ids, those that the table has. events, entities: classified.
 
     Raises SourceError with examples where they are fewer than `min_known_ids` allows.
     """
-    found, side = known_ids(events, entities, key), side_name(key)
+    found = known_ids(events, entities, side.key)
     if found.share < source.min_known_ids:
-        examples = examples_in_words(events, entities, key)
+        examples = examples_in_words(events, entities, side)
         raise SourceError(
-            f"table source.{side}: it has only {found.known:,} of the {found.ids:,} ids that the events have for "
-            f"{key} ({found.share:.0%}); it lacks {examples}. Write them the same on both sides with an {{expr: ...}} "
-            f"for {key}, or accept it by source.{side}.min_known_ids: {int(found.share * 100) / 100:g}"
+            f"table source.{side.name}: it has only {found.known:,} of the {found.ids:,} ids that the events have for "
+            f"{side.key} ({found.share:.0%}); it lacks {examples}. Write them the same on both sides with an "
+            f"{{expr: ...}} for {side.key}, or accept it by source.{side.name}.min_known_ids: "
+            f"{int(found.share * 100) / 100:g}"
         )
     return found
 
 
-def examples_in_words(events: DataFrame, entities: DataFrame, key: str) -> str:
+def examples_in_words(events: DataFrame, entities: DataFrame, side: Side) -> str:
     """Ids that the table lacks, each with the nearest that it has."""
-    pairs = unknown_examples(events, entities, key)
+    pairs = unknown_examples(events, entities, side.key)
     return ", ".join(f"{lacking!r}" + (f" (nearest: {near!r})" if near else "") for lacking, near in pairs)

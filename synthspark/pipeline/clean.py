@@ -23,8 +23,11 @@ from synthspark.clean import (
 from synthspark.errors import ContractError, SourceError
 from synthspark.lake import Publication
 from synthspark.pipeline.checks import Declared, blamed, require_known, require_sound
-from synthspark.pipeline.context import Context, StageReport, side_name
+from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.sources import entity_rules, event_rules, read_source
+from synthspark.sides import ITEMS, SIDES, Side
+from synthspark.tables import EVENTS, REJECTS, Table
+from synthspark.tables import clean as clean_table
 
 STORAGE = StorageLevel.MEMORY_AND_DISK
 """Of the classified source: it is written in parts, and must not be scanned again for each."""
@@ -33,28 +36,25 @@ STORAGE = StorageLevel.MEMORY_AND_DISK
 def clean(context: Context) -> StageReport:
     """Publish clean/events, items, users and rejects; every source row is in exactly one of them."""
     config, report = context.config, StageReport()
-    sources = {"item_id": config.source.items, "user_id": config.source.users}
-    rules = {key: entity_rules(source, key) for key, source in sources.items() if source is not None}
+    sources = {side: source for side in SIDES if (source := config.source.of(side)) is not None}
+    rules = {side: entity_rules(source, side) for side, source in sources.items()}
     read: dict[str, Declared] = {}
     with blamed(read), context.publication("clean") as staged:
-        for key, source in sources.items():
-            if source is not None:
-                frame = read_source(context.spark, source, side_name(key))
-                read[side_name(key)] = Declared(frame, rules[key].columns, rules[key].filter)
+        for side, source in sources.items():
+            frame = read_source(context.spark, source, side.name)
+            read[side.name] = Declared(frame, rules[side].columns, rules[side].filter)
         events, asked = read_source(context.spark, config.source.events, "events"), event_rules(config)
         read["events"] = Declared(events, asked.columns)
-        entities = {key: _entities(report, staged, read[side_name(key)].frame, rules[key]) for key in rules}
-        status = item_status(entities["item_id"]) if "item_id" in entities else None
+        entities = {side: _entities(report, staged, read[side.name].frame, side, rules[side]) for side in rules}
+        status = item_status(entities[ITEMS]) if ITEMS in entities else None
         counted, seen = _counted(events, "events")
         classified = classify_events(counted, status, asked, datetime.now(UTC)).persist(STORAGE)
-        staged.write("clean/events", schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
-        for key, of_side in entities.items():
-            source = sources[key]
-            assert source is not None
-            require_known(classified, of_side, key, source)
-        _account(report, staged, events, "events", seen, classified)
-        rejects = [rejected(of_side, side_name(key)) for key, of_side in entities.items()]
-        staged.write("clean/rejects", reduce(DataFrame.unionByName, [*rejects, rejected(classified, "events")]))
+        staged.write(EVENTS, schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
+        for side, of_side in entities.items():
+            require_known(classified, of_side, side, sources[side])
+        _account(report, staged, events, "events", EVENTS, seen, classified)
+        rejects = [rejected(of_side, side.name) for side, of_side in entities.items()]
+        staged.write(REJECTS, reduce(DataFrame.unionByName, [*rejects, rejected(classified, "events")]))
         _check(report, staged)
         for held in (*entities.values(), classified):
             held.unpersist()
@@ -62,17 +62,19 @@ def clean(context: Context) -> StageReport:
     return report
 
 
-def _entities(report: StageReport, staged: Publication, frame: DataFrame, rules: EntityRules) -> DataFrame:
+def _entities(report: StageReport, staged: Publication, frame: DataFrame, side: Side, rules: EntityRules) -> DataFrame:
     """Stage items or users; returns the classified rows, persisted."""
-    name = side_name(rules.key)
-    counted, seen = _counted(frame, name)
+    table = clean_table(side)
+    counted, seen = _counted(frame, side.name)
     classified = classify_entities(counted, rules).persist(STORAGE)
-    schema = schemas.entity_schema(rules.key, dict(rules.attributes))
-    staged.write(f"clean/{name}", schemas.conform(kept(classified, schema.names), schema, f"clean/{name}"))
-    _account(report, staged, frame, name, seen, classified)
+    schema = schemas.entity_schema(side.key, dict(rules.attributes))
+    staged.write(table, schemas.conform(kept(classified, schema.names), schema, table.name))
+    _account(report, staged, frame, side.name, table, seen, classified)
     for attribute, found in attribute_findings(classified, rules.attributes).items():
         if found["unreadable"]:
-            report.notes.append(f"{name}.{attribute}: {found['unreadable']} values cannot be read, and are null now")
+            report.notes.append(
+                f"{side.name}.{attribute}: {found['unreadable']} values cannot be read, and are null now"
+            )
     return classified
 
 
@@ -89,10 +91,11 @@ def item_status(classified: DataFrame) -> DataFrame:
 
 
 def _account(
-    report: StageReport, staged: Publication, source: DataFrame, name: str, seen: Observation, classified: DataFrame
-) -> None:
+    report: StageReport, staged: Publication, source: DataFrame, name: str, table: Table, seen: Observation,
+    classified: DataFrame,
+) -> None:  # fmt: skip
     reasons = reason_counts(classified)
-    out, rows = staged.rows[f"clean/{name}"], int(seen.get["rows"])
+    out, rows = staged.rows[table.name], int(seen.get["rows"])
     if rows != out + sum(reasons.values()):  # Spark adds up twice what a lost executor had read: count for itself
         rows = source.count()
     require_sound(name, rows, reasons)
@@ -106,7 +109,7 @@ def _account(
 
 def _check(report: StageReport, staged: Publication) -> None:
     """Rows in = rows kept + rows rejected, counted at the source and on what was written."""
-    report.rows_rejected = staged.rows["clean/rejects"]
+    report.rows_rejected = staged.rows[REJECTS.name]
     if report.rows_in != report.rows_out + report.rows_rejected:
         raise ContractError(
             f"stage clean: {report.rows_in} rows came in, {report.rows_out} were kept and {report.rows_rejected} "

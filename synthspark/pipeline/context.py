@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from synthspark import __version__
 from synthspark.config import Config
 from synthspark.features.encoding import TableEncoding
-from synthspark.features.feeds import factors_in
 from synthspark.lake import Lake, Publication
 from synthspark.recommend import EXACT_BLOCKS
+from synthspark.sides import SIDES, Side
+from synthspark.tables import EVENTS, INTERACTIONS, Table, encoding_folder, features, model_folder
 
 BLOCKS_PER_ROOT = 4
 """Blocks of ALS for the root of a million events: 13 for ten millions, 40 for a hundred, 127 for a thousand."""
@@ -41,13 +41,18 @@ class Context:
     on_epoch: Callable[[str, dict[str, Any]], None] = _ignore
     """Called with the generator's name and the record of each epoch."""
 
-    def read(self, table: str, *, feed: bool = False) -> DataFrame:
+    def read(self, table: Table) -> DataFrame:
         """A table that this run has published."""
-        return self.lake.read(table, self.run_id, feed=feed)
+        return self.lake.read(table, self.run_id)
 
-    def has(self, table: str) -> bool:
+    def url(self, table: Table | str) -> str:
+        """Where a table or folder of this run is published."""
+        return self.lake.path(table if isinstance(table, str) else table.name, self.run_id)
+
+    def has(self, table: Table | str) -> bool:
         """Whether this run has published a table or folder: by the records, as a folder may be of a time before."""
-        return any(table in record.get("published", ()) for record in self.lake.records(self.run_id).values())
+        name = table if isinstance(table, str) else table.name
+        return any(name in record.get("published", ()) for record in self.lake.records(self.run_id).values())
 
     @contextmanager
     def publication(self, stage: str) -> Iterator[Publication]:
@@ -56,9 +61,23 @@ class Context:
             staged.details.update(self.made_by())
             yield staged
 
+    def checkpoints(self) -> str:
+        """Where this run's training goes on after a crash; not part of what is published."""
+        return f"{self.lake.root}/_checkpoints/{self.run_id}"
+
     def made_by(self) -> dict[str, str]:
         """What decides over a stage's tables, besides its sources."""
         return {"configuration": self.config.fingerprint(), "version": __version__}
+
+    def rows(self, stage: str, table: Table) -> int:
+        """Rows that an earlier stage of this run has published; 0 of a table that it has not."""
+        return int(self.record(stage)["rows"].get(table.name, 0))
+
+    def model_meta(self, name: str) -> dict[str, Any] | None:
+        """model.json of a generator that this run has trained."""
+        if not self.has(model_folder(name)):
+            return None
+        return dict(json.loads(self.lake.read_text(f"{self.url(model_folder(name))}/model.json")))
 
     def record(self, stage: str) -> dict[str, Any]:
         """What an earlier stage of this run recorded."""
@@ -91,14 +110,9 @@ class StageReport:
         return {"seconds": round(time.monotonic() - data.pop("started"), 1), **data}
 
 
-def side_name(key: str) -> str:
-    """`item_id` -> `items`."""
-    return key.removesuffix("_id") + "s"
-
-
 def als_blocks(context: Context) -> int:
     """How many blocks ALS cuts users and items into, with the events of the whole shop."""
-    return blocks_for(int(context.record("clean")["rows"]["clean/events"]))
+    return blocks_for(context.rows("clean", EVENTS))
 
 
 def blocks_for(rows: int) -> int:
@@ -110,20 +124,15 @@ def blocks_for(rows: int) -> int:
     return EXACT_BLOCKS if rows <= EXACT_EVENTS else math.ceil(BLOCKS_PER_ROOT * math.sqrt(rows / 1e6))
 
 
-def indexed_interactions(context: Context) -> DataFrame:
-    """The interactions with `user_index` and `item_index`, persisted by the caller if need be."""
-    users = context.read("features/users", feed=True).select("user_id", "user_index")
-    items = context.read("features/items", feed=True).select("item_id", "item_index")
-    joined = context.read("features/interactions", feed=True).join(users, on="user_id", how="inner")
-    return joined.join(items, on="item_id", how="inner")
+def indexed_interactions(read: Callable[[Table], DataFrame]) -> DataFrame:
+    """The interactions with `user_index` and `item_index`. read: `Context.read`, or that of a stage."""
+    found = read(INTERACTIONS)
+    for side in SIDES:
+        found = found.join(read(features(side)).select(side.key, side.index), on=side.key, how="inner")
+    return found
 
 
-def factor_vectors(table: DataFrame, key: str) -> DataFrame:
-    """A factor table's scalar columns as `key` and `vector` array<float>."""
-    return table.select(F.col("index").alias(key), F.array(*factors_in(table.columns)).alias("vector"))
-
-
-def read_encoding(context: Context, side: str) -> TableEncoding:
-    """The encoding that featurize fitted for `items` or `users`."""
-    path = f"{context.lake.path(f'features/encoding_{side}', context.run_id)}/encoding.json"
+def read_encoding(context: Context, side: Side) -> TableEncoding:
+    """The encoding that featurize fitted for items or users."""
+    path = f"{context.url(encoding_folder(side))}/encoding.json"
     return TableEncoding.from_json(json.loads(context.lake.read_text(path)))

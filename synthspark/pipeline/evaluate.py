@@ -12,9 +12,10 @@ from synthspark.evaluation.gate import Difference, Verdict, depth, together, ver
 from synthspark.lake import STAGES
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.likeness import likeness
-from synthspark.pipeline.proof import PRODUCT, Results, judge_protocol
-from synthspark.pipeline.splits import protocol_splits
-from synthspark.pipeline.train import checkpoints
+from synthspark.proof.arms import PRODUCT
+from synthspark.proof.judged import Results, judge_protocol
+from synthspark.proof.splits import protocol_splits
+from synthspark.tables import INTERACTIONS
 
 
 def evaluate(context: Context) -> StageReport:
@@ -32,7 +33,7 @@ def evaluate(context: Context) -> StageReport:
                 rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
         decision = together({name: decided(config, name, found) for name, found in results.items()})
         alike, apart = likeness(context, staged, report) if config.profiles else ([], [])
-        report.rows_in = context.record("featurize")["rows"]["features/interactions"]
+        report.rows_in = context.rows("featurize", INTERACTIONS)
         report.rows_out = len(rows)
         report.details = {"verdict": asdict(decision), "protocols": [r.to_json() for r in rows]}
         staged.details.update(report.to_json())
@@ -46,7 +47,7 @@ def evaluate(context: Context) -> StageReport:
             "stages": [_timing(r) for r in [*earlier, {"stage": "evaluate", **report.to_json()}]],
         }
         staged.write_json("reports/metrics.json", metrics)
-    context.lake.delete(checkpoints(context))
+    context.lake.delete(context.checkpoints())
     return report
 
 

@@ -13,6 +13,8 @@ from synthspark.evaluation.privacy import privacy
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.profiles import read_tokens, split_off
+from synthspark.sides import SIDES, Side
+from synthspark.tables import clean, synthetic, validation_feed
 
 COMPARED = ("categorical", "numeric", "datetime")
 Figures = list[dict[str, Any]]
@@ -26,24 +28,23 @@ def likeness(context: Context, staged: Publication, report: StageReport) -> tupl
     """
     alike: Figures = []
     apart: Figures = []
-    for side, key in (("items", "item_id"), ("users", "user_id")):
-        if not context.has(f"synthetic/{side}") or not context.has(f"feeds/profile_{side}_validation"):
+    for side in SIDES:
+        if not context.has(synthetic(side)) or not context.has(validation_feed(side)):
             continue
-        new = context.read(f"synthetic/{side}").where("origin like 'new_%'")
+        new = context.read(synthetic(side)).where("origin like 'new_%'")
         names = _generated(context, side)
-        real = context.read(f"clean/{side}")
-        count = int(context.record("clean")["rows"][f"clean/{side}"])
-        train, holdout = split_off(real, key, count, context.config.seed)
+        real = context.read(clean(side))
+        train, holdout = split_off(real, side.key, context.rows("clean", clean(side)), context.config.seed)
         if holdout is None or not names or new.isEmpty():
             continue
-        tables = [staged.keep(f"{side}_{name}", _attributes(df, names))
+        tables = [staged.keep(f"{side.name}_{name}", _attributes(df, names))
                   for name, df in (("train", train), ("holdout", holdout), ("new", new))]  # fmt: skip
         seed = context.config.seed
-        alike += _rows(side, fidelity(tables[0], tables[1], tables[2], seed).to_json())
-        apart += _rows(side, privacy(tables[0], tables[1], tables[2], seed).to_json())
-        figures = {r["figure"]: r["value"] for r in [*alike, *apart] if r["table"] == side}
+        alike += _rows(side.name, fidelity(tables[0], tables[1], tables[2], seed).to_json())
+        apart += _rows(side.name, privacy(tables[0], tables[1], tables[2], seed).to_json())
+        figures = {r["figure"]: r["value"] for r in [*alike, *apart] if r["table"] == side.name}
         shown = {name: figures.get(f) for name, f in SHOWN.items()}
-        report.notes.append(f"new {side}: " + ", ".join(f"{n} {v:.3f}" for n, v in shown.items() if v is not None))
+        report.notes.append(f"new {side.name}: " + ", ".join(f"{n} {v:.3f}" for n, v in shown.items() if v is not None))
     return alike, apart
 
 
@@ -56,7 +57,7 @@ SHOWN = {
 }
 
 
-def _generated(context: Context, side: str) -> list[str]:
+def _generated(context: Context, side: Side) -> list[str]:
     """Attributes that new rows have: an id, a text or a column without values says nothing of the generator."""
     tokens = read_tokens(context, side)
     return [n for n, kind in tokens.kinds.items() if kind in COMPARED and tokens.of(n)]

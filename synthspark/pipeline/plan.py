@@ -16,9 +16,10 @@ from synthspark.config import Config
 from synthspark.errors import SourceError, did_you_mean
 from synthspark.pipeline.checks import Declared, blamed, examples_in_words, require_known, require_sound
 from synthspark.pipeline.clean import STORAGE, item_status
-from synthspark.pipeline.context import Context, side_name
+from synthspark.pipeline.context import Context
 from synthspark.pipeline.sources import entity_rules, event_rules, read_source
 from synthspark.session import task_slots
+from synthspark.sides import ITEMS, SIDES, USERS, Side
 
 FIXED_SECONDS, SECONDS_PER_MILLION = 200.0, 350.0
 """The demo's on 2 cores (1.47 million events, one split): what Spark needs however small a shop is, and the rest."""
@@ -50,43 +51,43 @@ def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None
     `read` is filled with what has been opened so far.
     """
     config, classified = context.config, {}
-    for key, source in (("item_id", config.source.items), ("user_id", config.source.users)):
-        side = side_name(key)
+    for side in SIDES:
+        source = config.source.of(side)
         if source is None:
-            yield f"{side}: no table; done without attributes of {side}, and no new {side} are made"
+            yield f"{side.name}: no table; done without attributes of {side.name}, and no new {side.name} are made"
             continue
-        rules = entity_rules(source, key)
-        frame = read_source(context.spark, source, side)
-        read[side] = Declared(frame, rules.columns, rules.filter)
+        rules = entity_rules(source, side)
+        frame = read_source(context.spark, source, side.name)
+        read[side.name] = Declared(frame, rules.columns, rules.filter)
         rows = frame.count()
         kinds = ", ".join(f"{name} ({kind})" for name, kind in source.attributes.items()) or "none"
-        yield f"{side}: {rows:,} rows of {source.path or source.table}; attributes: {kinds}"
-        classified[key] = looked = classify_entities(frame.limit(LOOKED), rules).persist(STORAGE)
-        yield from _rejected(side, looked, rows)
+        yield f"{side.name}: {rows:,} rows of {source.path or source.table}; attributes: {kinds}"
+        classified[side] = looked = classify_entities(frame.limit(LOOKED), rules).persist(STORAGE)
+        yield from _rejected(side.name, looked, rows)
         yield from _unreadable(looked, rules.attributes)
         if rows > LOOKED:
-            classified[key] = classify_entities(frame, rules)
+            classified[side] = classify_entities(frame, rules)
     events = read_source(context.spark, config.source.events, "events")
     asked = event_rules(config)
     read["events"] = Declared(events, asked.columns)
     rows = events.count()
     yield f"events: {rows:,} rows of {config.source.events.path or config.source.events.table}"
-    status = item_status(classified["item_id"]) if "item_id" in classified else None
+    status = item_status(classified[ITEMS]) if ITEMS in classified else None
     looked = classify_events(events.limit(LOOKED), status, asked, datetime.now(UTC)).persist(STORAGE)
     yield from _types(config, events)
     yield from _rejected("events", looked, rows)
-    for key, entities in classified.items():
-        yield from _known(looked, entities, key, config)
+    for side, entities in classified.items():
+        yield from _known(looked, entities, side, config)
     return rows
 
 
-def _known(events: DataFrame, entities: DataFrame, key: str, config: Config) -> Iterator[str]:
+def _known(events: DataFrame, entities: DataFrame, side: Side, config: Config) -> Iterator[str]:
     """How many of the events' ids the table of that side has. Raises SourceError where they are too few."""
-    source = config.source.items if key == "item_id" else config.source.users
+    source = config.source.of(side)
     assert source is not None
-    found = require_known(events, entities, key, source)
-    lacking = f"; it lacks {examples_in_words(events, entities, key)}" if found.known < found.ids else ""
-    yield f"{side_name(key)}: the table has {found.known:,} of the {found.ids:,} ids in the events{lacking}"
+    found = require_known(events, entities, side, source)
+    lacking = f"; it lacks {examples_in_words(events, entities, side)}" if found.known < found.ids else ""
+    yield f"{side.name}: the table has {found.known:,} of the {found.ids:,} ids in the events{lacking}"
 
 
 def _rejected(side: str, classified: DataFrame, rows: int) -> Iterator[str]:
@@ -111,9 +112,9 @@ def _without(config: Config) -> Iterator[str]:
     columns = config.source.events.columns
     if "ts" not in columns:
         yield "events have no time: nothing decays, protocol time is not judged, synthetic events have none"
-    if config.source.users is None or not config.source.users.attributes:
+    if not config.source.attributes(USERS):
         yield "nothing is declared of users: those without events get none; protocol cold_user needs an event left"
-    if config.source.items is None or not config.source.items.attributes:
+    if not config.source.attributes(ITEMS):
         yield "nothing is declared of items: cold items cannot be told apart, and protocol cold_item shows no gain"
 
 
@@ -141,8 +142,7 @@ def _types(config: Config, events: DataFrame) -> Iterator[str]:
 
 def _written(config: Config) -> Iterator[str]:
     s = config.synthesize
-    items = s.items if config.source.items is not None and config.source.items.attributes else 0
-    users = s.users if config.source.users is not None and config.source.users.attributes else 0
+    items, users = s.items if config.source.attributes(ITEMS) else 0, s.users if config.source.attributes(USERS) else 0
     yield f"written below {config.lake.root}: clean/, features/, models/, synthetic/, recommendations/, reports/<run>/"
     yield f"synthetic: {items:,} new items, {users:,} new users, events for them and for cold ones"
     e = config.evaluate

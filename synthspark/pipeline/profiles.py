@@ -11,20 +11,27 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark import schemas
+from synthspark.coldstart.learn import SMALLEST_FEED
+from synthspark.coldstart.tasks import generator_task, require_known_settings
 from synthspark.config import ProfileNetwork
 from synthspark.errors import ConfigError
 from synthspark.features import encoding as encodings
 from synthspark.judging import save_judge
 from synthspark.lake import Publication
-from synthspark.pipeline.context import Context, StageReport, read_encoding, side_name
+from synthspark.pipeline.context import Context, StageReport, read_encoding
 from synthspark.profiles import TokenEncoding, fitting, hierarchy
 from synthspark.profiles.conditions import parse
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.profiles.judge import Judged, fit_judge
 from synthspark.profiles.repair import code_rules
+from synthspark.sides import Side
 from synthspark.synthesis.generate import new_entities
 from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_rows, halving_pays, named, proposed_codes
+from synthspark.tables import clean, encoding_folder, features, profile_feed, validation_feed
 from synthspark.training import TrainingTask, storage
+from synthspark.training.artifacts import save_tokens
+from synthspark.training.private import check
+from synthspark.training.storage import portable
 from synthspark.training.task import Hyper
 
 AUTOREGRESSIVE = "autoregressive"
@@ -44,30 +51,29 @@ class Suited(NamedTuple):
     hyper: Hyper
 
 
-def configured(context: Context, side: str) -> ProfileNetwork:
+def configured(context: Context, side: Side) -> ProfileNetwork:
     """The configuration of a side's profile generator."""
-    network: ProfileNetwork = getattr(context.config.train, f"profile_{side}")
+    network: ProfileNetwork = getattr(context.config.train, f"profile_{side.name}")
     return network
 
 
 def with_tokens(
-    context: Context, staged: Publication, declared: DataFrame, key: str, kinds: dict[str, str], report: StageReport
+    context: Context, staged: Publication, declared: DataFrame, side: Side, kinds: dict[str, str], report: StageReport
 ) -> DataFrame:
-    """`key` and the token columns of a side's declared rows; stages their encoding, and says what it leaves out."""
-    side, f = side_name(key), context.config.features
-    source = context.config.source.items if key == "item_id" else context.config.source.users
+    """The key and the token columns of a side's declared rows; stages their encoding, and says what it leaves out."""
+    f, source = context.config.features, context.config.source.of(side)
     bounds = TokenLimits(configured(context, side).min_category_count, f.max_categories, f.max_multi_values)
     fitted, left_out = fitting.fit(declared, kinds, bounds)
-    report.notes += [f"new {side} have no {name!r}: {why}" for name, why in left_out.items()]
-    tokens = staged.keep(f"tokens_{side}", fitting.encode(declared, fitted).select(key, *fitted.columns))
+    report.notes += [f"new {side.name} have no {name!r}: {why}" for name, why in left_out.items()]
+    tokens = staged.keep(f"tokens_{side.name}", fitting.encode(declared, fitted).select(side.key, *fitted.columns))
     fitted = fitting.counted(tokens, fitted)
     fitted, notes = hierarchy.learn(tokens, fitted, source.hierarchies if source is not None else [])
     report.notes += notes
     found = {t.column: t.name for t in fitted.tokens}
     if fitted.hierarchies:
         rules = ", ".join(f"{found[h.coarse]} > {found[h.fine]}" for h in fitted.hierarchies)
-        report.notes.append(f"hierarchies of {side}, which no new row breaks: {rules}")
-    staged.write_json(f"features/encoding_{side}/tokens.json", fitted.to_json())
+        report.notes.append(f"hierarchies of {side.name}, which no new row breaks: {rules}")
+    staged.write_json(f"{encoding_folder(side)}/tokens.json", fitted.to_json())
     return tokens
 
 
@@ -95,7 +101,65 @@ def suited(network: ProfileNetwork, rows: int) -> Suited:
     return Suited(batch_size, epochs, large if rows >= LARGE_TABLE else small)
 
 
-def train_profile_judge(context: Context, task: TrainingTask, side: str, report: StageReport) -> None:
+def profile_task(context: Context, side: Side, report: StageReport) -> TrainingTask | None:
+    """The training of a side's profile generator; None where nothing can be learned, which the report says.
+
+    The default one takes tokens, and stops by rows that it does not learn from.
+    """
+    name, network, rows = (
+        f"profile_{side.name}",
+        configured(context, side),
+        context.rows("featurize", profile_feed(side)),
+    )
+    encoding, default = read_encoding(context, side), network.network == AUTOREGRESSIVE
+    output = f"{context.checkpoints()}/{name}"
+    why = None
+    if not encoding.encoders:
+        why = f"{side.name} have no attribute to learn from"
+    elif default and not read_tokens(context, side).tokens:
+        why = f"{side.name} have no attribute that could be generated"
+    elif rows < SMALLEST_FEED:
+        why = f"its feed has {rows} rows"
+    if why is not None:
+        report.notes.append(f"{name} is not trained: {why}")
+        return None
+    if not default:
+        return generator_task(context, name, encoding, context.url(profile_feed(side)), rows, output)
+    return _token_task(context, side, rows, output)
+
+
+def _token_task(context: Context, side: Side, rows: int, output: str) -> TrainingTask:
+    name, network, tokens = f"profile_{side.name}", configured(context, side), read_tokens(context, side)
+    require_known_settings(name, network)
+    size, validation = suited(network, rows), validation_feed(side)
+    # Which epoch is best, private rows must not tell.
+    validated = context.rows("featurize", validation) if network.dp is None else 0
+    task = TrainingTask(
+        name=name,
+        network=network.network,
+        feed_url=portable(context.url(profile_feed(side))),
+        num_rows=rows,
+        code_columns=tokens.columns,
+        cardinalities=tokens.cardinalities,
+        number_columns=[],
+        output_url=portable(output),
+        epochs=size.epochs,
+        batch_size=size.batch_size,
+        seed=context.config.seed,
+        device=context.config.train.device,
+        validation_url=portable(context.url(validation)) if validated else None,
+        validation_rows=validated,
+        init_from=portable(network.init_from) if network.init_from else None,
+        dp=network.dp.model_dump() if network.dp is not None else None,
+        hyper={**size.hyper, **network.hyper},
+    )
+    if task.dp is not None:
+        check(task, context.config.train.processes)
+    save_tokens(task.output_url, tokens)
+    return task
+
+
+def train_profile_judge(context: Context, task: TrainingTask, side: Side, report: StageReport) -> None:
     """Fit the judge of a trained profile generator beside it, or say why there is none."""
     if not configured(context, side).judged:
         return
@@ -123,42 +187,41 @@ def add_judge(task: TrainingTask, real: npt.NDArray[np.int64]) -> Judged | None:
     return found
 
 
-def new_rows(context: Context, key: str, count: int, url: str, meta: dict[str, Any], first_index: int) -> DataFrame:
+def new_rows(context: Context, side: Side, count: int, url: str, meta: dict[str, Any], first_index: int) -> DataFrame:
     """`count` new rows: the key, the attributes, the index from `first_index` on, and the encoded columns."""
-    side, seed = side_name(key), context.config.synthesize.seed
+    seed = context.config.synthesize.seed
     encoding = read_encoding(context, side)
-    given = tuple(parse(text) for text in getattr(context.config.synthesize, f"{side}_where"))
+    given = tuple(parse(text) for text in getattr(context.config.synthesize, f"{side.name}_where"))
     if meta["network"] != AUTOREGRESSIVE:
         if given:
-            raise ConfigError(f"synthesize.{side}_where: {meta['network']!r} cannot keep to conditions; train "
-                              f"train.profile_{side}.network: {AUTOREGRESSIVE}")  # fmt: skip
+            raise ConfigError(f"synthesize.{side.name}_where: {meta['network']!r} cannot keep to conditions; train "
+                              f"train.profile_{side.name}.network: {AUTOREGRESSIVE}")  # fmt: skip
         rules = code_rules(read_tokens(context, side), encoding)
-        return new_entities(context.spark, count, key, encoding, url, meta, first_index, seed, rules)
+        return new_entities(context.spark, count, side, encoding, url, meta, first_index, seed, rules)
     model = ProfileModel.at(url)
-    rows = named(drawn_rows(context.spark, model, count, seed, given), key, model, seed, first_index)
+    rows = named(drawn_rows(context.spark, model, count, seed, given), side, model, seed, first_index)
     return encodings.encode(rows, encoding)
 
 
-def imputed_rows(context: Context, key: str, url: str) -> DataFrame:
+def imputed_rows(context: Context, side: Side, url: str) -> DataFrame:
     """Real rows that lack attributes, with these drawn: the clean columns."""
-    side, index = side_name(key), f"{key.removesuffix('_id')}_index"
-    indices = context.read(f"features/{side}", feed=True).select(key, index)
-    entities = context.read(f"clean/{side}").join(indices, on=key, how="inner")
-    completed = completed_rows(entities, key, index, ProfileModel.at(url), context.config.synthesize.seed)
-    return completed.select(key, *[schemas.quoted(n) for n in read_encoding(context, side).kinds])
+    indices = context.read(features(side)).select(side.key, side.index)
+    entities = context.read(clean(side)).join(indices, on=side.key, how="inner")
+    completed = completed_rows(entities, side.key, side.index, ProfileModel.at(url), context.config.synthesize.seed)
+    return completed.select(side.key, *[schemas.quoted(n) for n in read_encoding(context, side).kinds])
 
 
-def read_tokens(context: Context, side: str) -> TokenEncoding:
-    """The tokens that featurize fitted for `items` or `users`."""
-    path = f"{context.lake.path(f'features/encoding_{side}', context.run_id)}/tokens.json"
+def read_tokens(context: Context, side: Side) -> TokenEncoding:
+    """The tokens that featurize fitted for items or users."""
+    path = f"{context.url(encoding_folder(side))}/tokens.json"
     return TokenEncoding.from_json(json.loads(context.lake.read_text(path)))
 
 
-def _real_codes(context: Context, side: str, columns: list[str], seed: int) -> npt.NDArray[np.int64]:
+def _real_codes(context: Context, side: Side, columns: list[str], seed: int) -> npt.NDArray[np.int64]:
     """Token rows of all real entities, those to stop by among them, at most JUDGED_ROWS of them, drawn by a hash."""
-    feed = context.read(f"feeds/profile_{side}", feed=True).select(*columns)
-    validation = f"feeds/profile_{side}_validation"
+    feed = context.read(profile_feed(side)).select(*columns)
+    validation = validation_feed(side)
     if context.has(validation):
-        feed = feed.unionByName(context.read(validation, feed=True).select(*columns))
+        feed = feed.unionByName(context.read(validation).select(*columns))
     drawn = feed.orderBy(F.xxhash64(F.lit(seed), *columns), *columns).limit(JUDGED_ROWS)
     return drawn.toPandas().to_numpy(dtype=np.int64)

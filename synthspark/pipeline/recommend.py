@@ -8,9 +8,11 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.spaces import als_settings
 from synthspark.pipeline.context import Context, StageReport, als_blocks, blocks_for
-from synthspark.pipeline.featurize import als_settings
 from synthspark.recommend import fit_als, rating, recommendations
+from synthspark.sides import ITEMS, USERS
+from synthspark.tables import INTERACTIONS, RECOMMENDATIONS, SYNTHETIC_EVENTS, features
 
 COLD = ("cold_item", "cold_user")
 
@@ -19,13 +21,13 @@ def recommend(context: Context) -> StageReport:
     """Publish recommendations: `user_id`, `item_id`, `rank`, `score`; cold users and items included."""
     config, report = context.config.recommend, StageReport()
     with context.publication("recommend") as staged:
-        real = context.read("features/interactions", feed=True).select("user_id", "item_id", "weight")
+        real = context.read(INTERACTIONS).select("user_id", "item_id", "weight")
         unit = context.record("featurize")["details"]["unit_weight"]
-        virtual = context.read("synthetic/events").where(F.col("origin").isin(*COLD))
+        virtual = context.read(SYNTHETIC_EVENTS).where(F.col("origin").isin(*COLD))
         virtual = virtual.select("user_id", "item_id", (F.col("weight") * unit).alias("weight"))
         summed = real.unionByName(virtual).groupBy("user_id", "item_id").agg(F.sum("weight").alias("weight"))
-        users = context.read("features/users", feed=True).select("user_id", "user_index")
-        items = context.read("features/items", feed=True).select("item_id", "item_index")
+        users = context.read(features(USERS)).select("user_id", "user_index")
+        items = context.read(features(ITEMS)).select("item_id", "item_index")
         ratings = summed.join(users, on="user_id", how="inner").join(items, on="item_id", how="inner")
         ratings = ratings.withColumn("rating", rating(F.col("weight"), unit)).persist()
         report.rows_in = ratings.count()
@@ -36,8 +38,8 @@ def recommend(context: Context) -> StageReport:
             seen = real.join(users, on="user_id", how="inner").join(items, on="item_id", how="inner")
         lists = recommendations(factors, config.k, seen)
         named = lists.join(users, on="user_index", how="inner").join(items, on="item_index", how="inner")
-        report.rows_out = staged.write("recommendations", named.select("user_id", "item_id", "rank", "score"))
-        report.tables["recommended"] = _summary(context, staged.read("recommendations"))
+        report.rows_out = staged.write(RECOMMENDATIONS, named.select("user_id", "item_id", "rank", "score"))
+        report.tables["recommended"] = _summary(context, staged.read(RECOMMENDATIONS))
         staged.details.update(report.to_json())
         ratings.unpersist()
     return report
@@ -45,7 +47,7 @@ def recommend(context: Context) -> StageReport:
 
 def _summary(context: Context, lists: DataFrame) -> dict[str, int]:
     least = context.config.features.min_item_users
-    cold = context.read("features/items", feed=True).where(F.col("breadth") < least).select("item_id")
+    cold = context.read(features(ITEMS)).where(F.col("breadth") < least).select("item_id")
     of_cold = lists.join(cold, on="item_id", how="left_semi")
     return {
         "users": lists.select("user_id").distinct().count(),

@@ -11,10 +11,7 @@ from typing import Any, TypeVar
 from pyspark.sql import functions as F
 
 from synthspark.config import public_yaml
-from synthspark.pipeline.context import Context, read_encoding, side_name
-from synthspark.pipeline.featurize import attribute_kinds
-from synthspark.pipeline.synthesize import model_meta
-from synthspark.pipeline.train import ROLES
+from synthspark.pipeline.context import Context, read_encoding
 from synthspark.report import Curve, Distribution, Example, Facts, Heat, Traversal
 from synthspark.report.codes import traversals
 from synthspark.report.distributions import Parts, by_class, by_reach, by_size, by_value, by_year
@@ -22,6 +19,8 @@ from synthspark.report.facts import in_short
 from synthspark.report.nearest import nearest_rows
 from synthspark.report.texts import as_text, shown
 from synthspark.schemas import quoted
+from synthspark.sides import SIDES, Side
+from synthspark.tables import EVENTS, GENERATORS, REJECTS, SYNTHETIC_EVENTS, Table, clean, model_folder, synthetic
 from synthspark.training.artifacts import load_generator
 from synthspark_models import InfoGanGenerator
 
@@ -32,7 +31,6 @@ LONGEST_ROW = 2000
 """Characters of a rejected row."""
 BY_KIND = {"categorical": by_value, "numeric": by_size, "datetime": by_year}
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
-KEYS = ("item_id", "user_id")
 REAL, MADE = "real", "synthetic"
 Part = TypeVar("Part")
 Asked = tuple[str, Callable[[], Distribution | None]]
@@ -58,8 +56,8 @@ def write_report(context: Context) -> None:
         distributions=_made(_distributions(context, lacking), lacking, "distributions"),
         heats=_made(_heats(metrics["fidelity"]), lacking, "pairs of columns"),
         curves=_made(_curves(context), lacking, "curves of training"),
-        traversals=[t for key in KEYS for t in _made(_traversals(context, key), lacking, f"codes of {side_name(key)}")],
-        examples=[e for key in KEYS for e in _made(_examples(context, key), lacking, f"examples of {side_name(key)}")],
+        traversals=[t for side in SIDES for t in _made(_traversals(context, side), lacking, f"codes of {side.name}")],
+        examples=[e for side in SIDES for e in _made(_examples(context, side), lacking, f"examples of {side.name}")],
         rejects=_made(_rejects(context), lacking, "rejected rows"),
         configuration=public_yaml(context.config),
         lacking=lacking,
@@ -80,12 +78,12 @@ def _made(parts: Iterable[Part], lacking: list[str], what: str) -> list[Part]:
 
 
 def _distributions(context: Context, lacking: list[str]) -> Iterator[Distribution]:
-    events = _parts(context, "events")
+    events = _parts(context, EVENTS, SYNTHETIC_EVENTS)
     asked = list(_of_events(context, events)) if events is not None else []
-    for key in KEYS:
-        parts = _parts(context, side_name(key), "origin like 'new_%'")
+    for side in SIDES:
+        parts = _of_side(context, side)
         if parts is not None:
-            asked += _of_attributes(context, key, parts)
+            asked += _of_attributes(context, side, parts)
     for title, make in asked:
         yield from filter(None, _made((make() for _ in range(1)), lacking, title))
 
@@ -107,9 +105,9 @@ def _of_events(context: Context, events: Parts) -> Iterator[Asked]:
     yield "Day of the week", partial(by_class, events, F.weekday(local), WEEKDAYS, "Day of the week")
 
 
-def _of_attributes(context: Context, key: str, parts: Parts) -> Iterator[Asked]:
-    for name, kind in list(attribute_kinds(context, key).items())[:ATTRIBUTES]:
-        title, column = f"{name}, {side_name(key)}", F.col(quoted(name))
+def _of_attributes(context: Context, side: Side, parts: Parts) -> Iterator[Asked]:
+    for name, kind in list(context.config.source.attributes(side).items())[:ATTRIBUTES]:
+        title, column = f"{name}, {side.name}", F.col(quoted(name))
         if kind == "multi":
             each = {n: df.select(F.explode(column).alias("v")) for n, df in parts.items()}
             yield title, partial(by_value, each, F.col("v"), title)
@@ -117,26 +115,29 @@ def _of_attributes(context: Context, key: str, parts: Parts) -> Iterator[Asked]:
             yield title, partial(BY_KIND[kind], parts, column, title)
 
 
-def _parts(context: Context, table: str, condition: str = "true") -> Parts | None:
-    if not context.has(f"clean/{table}") or not context.has(f"synthetic/{table}"):
+def _of_side(context: Context, side: Side) -> Parts | None:
+    return _parts(context, clean(side), synthetic(side), "origin like 'new_%'")
+
+
+def _parts(context: Context, real: Table, synthetic: Table, condition: str = "true") -> Parts | None:
+    if not context.has(real) or not context.has(synthetic):
         return None
-    made = context.read(f"synthetic/{table}").where(condition)
-    return {REAL: context.read(f"clean/{table}"), MADE: made} if not made.isEmpty() else None
+    made = context.read(synthetic).where(condition)
+    return {REAL: context.read(real), MADE: made} if not made.isEmpty() else None
 
 
-def _examples(context: Context, key: str) -> Iterator[Example]:
-    side, kinds = side_name(key), attribute_kinds(context, key)
-    parts = _parts(context, side, "origin like 'new_%'")
+def _examples(context: Context, side: Side) -> Iterator[Example]:
+    kinds, parts = context.config.source.attributes(side), _of_side(context, side)
     if parts is None:
         return
-    made = [r.asDict() for r in shown(parts[MADE].orderBy(key).limit(EXAMPLES)).collect()]
+    made = [r.asDict() for r in shown(parts[MADE].orderBy(side.key).limit(EXAMPLES)).collect()]
     for new, real in zip(made, nearest_rows(shown(parts[REAL]), made, kinds), strict=True):
-        yield Example(side, {name: (new[name], real[name]) for name in (key, *kinds)})
+        yield Example(side.name, {name: (new[name], real[name]) for name in (side.key, *kinds)})
 
 
 def _curves(context: Context) -> Iterator[Curve]:
-    for name in ROLES:
-        path = f"{context.lake.path(f'models/{name}', context.run_id)}/history.jsonl"
+    for name in GENERATORS:
+        path = f"{context.url(model_folder(name))}/history.jsonl"
         if not context.lake.exists(path):
             continue
         records = [json.loads(line) for line in context.lake.read_text(path).splitlines() if line.strip()]
@@ -146,15 +147,15 @@ def _curves(context: Context) -> Iterator[Curve]:
             yield Curve(name, known)
 
 
-def _traversals(context: Context, key: str) -> list[Traversal]:
+def _traversals(context: Context, side: Side) -> list[Traversal]:
     """Of the profile generator of one side, where it has codes."""
-    side = side_name(key)
-    meta = model_meta(context, f"profile_{side}")
+    name = f"profile_{side.name}"
+    meta = context.model_meta(name)
     if meta is None or meta["network"] != "infogan":
         return []
-    network, _ = load_generator(context.lake.path(f"models/profile_{side}", context.run_id))
+    network, _ = load_generator(context.url(model_folder(name)))
     assert isinstance(network, InfoGanGenerator)
-    return traversals(network, read_encoding(context, side), side, context.config.synthesize.seed)
+    return traversals(network, read_encoding(context, side), side.name, context.config.synthesize.seed)
 
 
 def _heats(figures: list[dict[str, Any]]) -> list[Heat]:
@@ -168,8 +169,8 @@ def _heats(figures: list[dict[str, Any]]) -> list[Heat]:
 
 
 def _rejects(context: Context) -> list[dict[str, Any]]:
-    if not context.has("clean/rejects"):
+    if not context.has(REJECTS):
         return []
-    by_reason = context.read("clean/rejects").groupBy("source", "reason")
+    by_reason = context.read(REJECTS).groupBy("source", "reason")
     found = by_reason.agg(F.count(F.lit(1)).alias("rows"), F.min(as_text(F.col("raw"), LONGEST_ROW)).alias("raw"))
     return [r.asDict() for r in found.orderBy(F.desc("rows"), "source", "reason").collect()]

@@ -17,7 +17,7 @@ from synthspark.pipeline.featurize import featurize
 from synthspark.pipeline.recommend import recommend
 from synthspark.pipeline.report import report_path, write_report
 from synthspark.pipeline.synthesize import synthesize
-from synthspark.pipeline.train import checkpoints, train
+from synthspark.pipeline.train import train
 from synthspark.spark_errors import own_error
 from synthspark.training import check_slots
 
@@ -71,7 +71,7 @@ def _begin(context: Context, resume: bool) -> None:
     path, now = context.lake.record_path(context.run_id, "configuration"), context.config.fingerprint()
     before = json.loads(context.lake.read_text(path))["fingerprint"] if context.lake.exists(path) else None
     if not resume or before != now:
-        context.lake.delete(checkpoints(context))
+        context.lake.delete(context.checkpoints())
     if before != now:  # else not written again: there would be a moment without it
         context.lake.write_text(path, json.dumps({"fingerprint": now}))
 
@@ -111,4 +111,4 @@ def run_all(
         after(stage, None if published else run_stage(context, stage, resume))
     if not context.lake.exists(report_path(context)):  # stopped between the last stage and its report
         write_report(context)
-    context.lake.delete(checkpoints(context))  # there still if the last stage was killed as soon as it was published
+    context.lake.delete(context.checkpoints())  # there still if the last stage was killed as soon as it was published

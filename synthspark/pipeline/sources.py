@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.clean import ColumnSource, EntityRules, EventRules, require_rows
 from synthspark.config import Config, EntitySource, Expression, Source
+from synthspark.sides import Side
 from synthspark.sources import Place, read, told
 
 KEYS = ("user_id", "item_id", "ts", "event_type")
@@ -49,12 +50,12 @@ def event_rules(config: Config) -> EventRules:
     )
 
 
-def entity_rules(source: EntitySource, key: str) -> EntityRules:
+def entity_rules(source: EntitySource, side: Side) -> EntityRules:
     """What the configuration says of items or users; an attribute's column is the one of its name if none is given."""
     columns = column_sources(source.columns)
     return EntityRules(
-        key=key,
-        columns={key: columns[key], **{a: columns.get(a, ColumnSource(name=a)) for a in source.attributes}},
+        key=side.key,
+        columns={side.key: columns[side.key], **{a: columns.get(a, ColumnSource(name=a)) for a in source.attributes}},
         attributes={name: str(kind) for name, kind in source.attributes.items()},
         filter=source.filter,
         timezone=source.timezone,

@@ -18,6 +18,7 @@ from synthspark import schemas
 from synthspark.features import encoding as encodings
 from synthspark.features.encoding import TableEncoding
 from synthspark.profiles.repair import CodeRule, repaired
+from synthspark.sides import Side
 from synthspark.synthesis.arrow import column_of
 from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
 from synthspark.training.artifacts import load_generator
@@ -77,13 +78,13 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
     return blocks.mapInArrow(apply, f"{index} int, vector array<float>, log_activity float")
 
 
-def histories(pairs: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
-    """`key` and `history` array<float>: what those who did little have done, as the generator takes it.
+def histories(pairs: DataFrame, vectors: DataFrame, side: Side) -> DataFrame:
+    """The index and `history` array<float>: what those who did little have done, as the generator takes it.
 
     pairs: `user_index`, `item_index`; vectors: the other side's index and `vector`. The sums run in the order of the
     indices, so that they are the same whatever the partitions. Same formula as `synthspark_models.summarised`.
     """
-    other = "item_index" if key == "user_index" else "user_index"
+    key, other = side.index, side.other.index
     length = F.sqrt(F.aggregate("vector", F.lit(0.0), lambda total, x: total + x * x))
     direction = F.transform("vector", lambda x: x / F.greatest(length, F.lit(1e-12)))
     known = pairs.join(vectors.select(other, direction.alias("direction")), on=other, how="inner")
@@ -96,7 +97,7 @@ def histories(pairs: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
 
 
 def new_entities(
-    spark: SparkSession, count: int, key: str, encoding: TableEncoding, model_url: str, meta: dict[str, Any],
+    spark: SparkSession, count: int, side: Side, encoding: TableEncoding, model_url: str, meta: dict[str, Any],
     first_index: int, seed: int, rules: Sequence[CodeRule] = (),
 ) -> DataFrame:  # fmt: skip
     """`count` new rows: the key, the decoded attributes, an index from `first_index` on, and the encoded columns.
@@ -104,12 +105,11 @@ def new_entities(
     rules: the hierarchies that they keep, of which these networks know nothing.
     Ids are `syn:<kind>:<8 digits of the model and the seed>:<number>`: reserved, and the same for the same model.
     """
-    index = f"{key.removesuffix('_id')}_index"
-    attributes = schemas.entity_schema(key, encoding.kinds)
+    attributes = schemas.entity_schema(side.key, encoding.kinds)
     codes, numbers, sha256 = meta["code_columns"], meta["number_columns"], meta["sha256"]
-    fields = [*attributes.fields, T.StructField(index, T.IntegerType())]
+    fields = [*attributes.fields, T.StructField(side.index, T.IntegerType())]
     fields += [T.StructField(c, T.IntegerType()) for c in codes] + [T.StructField(c, T.FloatType()) for c in numbers]
-    prefix = id_prefix(key, sha256, seed)
+    prefix = id_prefix(side, sha256, seed)
     saved = encoding.to_json()
 
     def handle(block: int, rows: pa.Table) -> pa.Table:
@@ -136,10 +136,10 @@ def new_entities(
     return in_blocks(spark.range(count).select(F.col("id")), "id").mapInArrow(apply, T.StructType(fields))
 
 
-def id_prefix(key: str, sha256: str, seed: int) -> str:
+def id_prefix(side: Side, sha256: str, seed: int) -> str:
     """`syn:<kind>:<8 digits of the model and the seed>:`, which the ids of new rows start with."""
     short = f"{int(sha256[:8], 16) ^ (seed & 0xFFFFFFFF):08x}"
-    return f"{schemas.SYNTHETIC_ID_PREFIX}{key.removesuffix('_id')}:{short}:"
+    return f"{schemas.SYNTHETIC_ID_PREFIX}{side.one}:{short}:"
 
 
 def _tensor(rows: pa.Table, columns: list[str], dtype: npt.DTypeLike) -> torch.Tensor:

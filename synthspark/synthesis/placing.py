@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from synthspark.indexing import uniform
 from synthspark.retrieval import Draw, scored, top_k
 
 PAIR = ("user_index", "item_index")
@@ -24,7 +25,7 @@ def propose(
     and per item the `min_users` users whose taste (the direction of their factor, not its length) is nearest, so that
     every item can have somebody.
     """
-    k = F.greatest(F.round(F.col("breadth") * (budget * per_event)), F.lit(least)).cast("int")
+    k = F.greatest(F.ceil(F.col("breadth") * (budget * per_event)), F.lit(least)).cast("int")
     by_user = _matched(users.withColumn("k", k), items, "user_index", "item_index")
     asked = items.withColumn("k", F.lit(min_users))
     by_item = _matched(asked, _unit_length(users), "item_index", "user_index").select(*PAIR)
@@ -32,17 +33,22 @@ def propose(
     return both.groupBy(*PAIR).agg(F.max("score").alias("score"))
 
 
-def place_items(pairs: DataFrame, users: DataFrame, budget: float, min_users: int) -> DataFrame:
-    """The pairs that are published: of each user the `budget` x breadth (at least one) of most merit.
+def place_items(pairs: DataFrame, users: DataFrame, budget: float, min_users: int, seed: int) -> DataFrame:
+    """The pairs that are published: of each user the `budget` x breadth of most merit.
 
-    pairs: `user_index`, `item_index`, `merit`; users: `user_index`, `breadth`. An item that nobody chose so gets its
-    best `min_users`.
+    pairs: `user_index`, `item_index`, `merit`; users: `user_index`, `breadth`. A budget of a part of an event is one
+    event of that chance, drawn by user. An item that nobody chose so gets its best `min_users`; items that are alike to
+    a user take turns at him, in a drawn order, so that they share those users.
     """
-    k = F.greatest(F.round(F.col("breadth") * budget), F.lit(1)).cast("int")
-    by_user = Window.partitionBy("user_index").orderBy(F.col("merit").desc(), "item_index")
-    by_item = Window.partitionBy("item_index").orderBy(F.col("merit").desc(), "user_index")
-    sized = pairs.join(users.select("user_index", k.alias("_k")), on="user_index", how="inner")
+    wanted = F.col("breadth") * budget
+    k = F.floor(wanted) + (uniform(F.lit("events"), F.lit(seed), "user_index") < wanted - F.floor(wanted)).cast("int")
+    order = F.xxhash64(F.lit(seed), *PAIR)
+    by_user = Window.partitionBy("user_index").orderBy(F.col("merit").desc(), order, "item_index")
+    alike = Window.partitionBy("user_index", "merit").orderBy(order, "item_index")
+    by_item = Window.partitionBy("item_index").orderBy("_turn", F.col("merit").desc(), order, "user_index")
+    sized = pairs.join(users.select("user_index", k.cast("int").alias("_k")), on="user_index", how="inner")
     ranked = sized.withColumn("_chosen", F.row_number().over(by_user) <= F.col("_k"))
+    ranked = ranked.withColumn("_turn", F.row_number().over(alike))
     ranked = ranked.withColumn("_nobody", ~F.max("_chosen").over(Window.partitionBy("item_index")))
     ranked = ranked.withColumn("_place", F.row_number().over(by_item))
     kept = ranked.where(F.col("_chosen") | (F.col("_nobody") & (F.col("_place") <= min_users)))

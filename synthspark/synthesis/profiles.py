@@ -26,6 +26,7 @@ from synthspark.profiles.conditions import Condition
 from synthspark.profiles.fitting import encode
 from synthspark.profiles.proposals import Proposer, density_ratio, raked, taken
 from synthspark.profiles.tokens import Codes, TokenEncoding
+from synthspark.sides import Side
 from synthspark.synthesis.arrow import column_of
 from synthspark.synthesis.blocks import generator, in_blocks, map_blocks
 from synthspark.synthesis.generate import IMPUTED, PROFILE, id_prefix
@@ -139,13 +140,10 @@ def _block_rows(model: ProfileModel) -> int:
     return max(1, int(PROPOSALS * model.rate))
 
 
-def named(rows: DataFrame, key: str, model: ProfileModel, seed: int, first_index: int) -> DataFrame:
+def named(rows: DataFrame, side: Side, model: ProfileModel, seed: int, first_index: int) -> DataFrame:
     """`drawn_rows` with ids `syn:<kind>:<8 digits of model and seed>:<number>` and indices from `first_index`."""
-    prefix = id_prefix(key, model.sha256, seed)
-    index = f"{key.removesuffix('_id')}_index"
-    return rows.withColumns(
-        {key: F.concat(F.lit(prefix), F.col("id").cast("string")), index: (F.col("id") + first_index).cast("int")}
-    ).drop("id")
+    name = F.concat(F.lit(id_prefix(side, model.sha256, seed)), F.col("id").cast("string"))
+    return rows.withColumns({side.key: name, side.index: (F.col("id") + first_index).cast("int")}).drop("id")
 
 
 def halving_pays() -> bool:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from synthspark.config import Config, EntitySource
 from synthspark.pipeline.context import Context
+from synthspark.tables import Table
 from tests.dialects.dialect import Dialect
 from tests.dialects.tables import Event, Expected
 
@@ -53,7 +54,7 @@ def compare(context: Context, dialect: Dialect, expected: Expected, text: str) -
     _events(context, verdict, expected)
     for side in expected.entities:
         _entities(context, verdict, dialect, expected, side)
-    rejects = Counter(r["source"] for r in context.read("clean/rejects").select("source").collect())
+    rejects = Counter(r["source"] for r in context.read(Table("clean/rejects")).select("source").collect())
     for side, count in expected.rejects.items():
         # Without times neither unreadable ones nor duplicates can be told.
         timeless = side == "events" and "events: ts" in verdict.left_out
@@ -77,7 +78,7 @@ def _read_events(frame: DataFrame) -> list[Event]:
 
 
 def _events(context: Context, verdict: Verdict, expected: Expected) -> None:
-    read = _read_events(context.read("clean/events"))
+    read = _read_events(context.read(Table("clean/events")))
     roles = {"event_type": "type", "ts": "ts", "value": "value", "price": "price"}
     paths, columns = expected.paths["events"], context.config.source.events.columns
     compared = []
@@ -142,7 +143,7 @@ def _entities(context: Context, verdict: Verdict, dialect: Dialect, expected: Ex
     if source is None:
         verdict.wrong.append(f"{side}: the table is left out")
         return
-    key, frame = f"{side.removesuffix('s')}_id", context.read(f"clean/{side}")
+    key, frame = f"{side.removesuffix('s')}_id", context.read(Table(f"clean/{side}"))
     times = [n for n, k in source.attributes.items() if k == "datetime"]
     chosen = [F.unix_micros(_col(c)).alias(c) if c in times else _col(c) for c in frame.columns]
     rows = frame.select(*chosen).collect()
@@ -174,7 +175,7 @@ def _entities(context: Context, verdict: Verdict, dialect: Dialect, expected: Ex
 
 def _one_spelling(context: Context, verdict: Verdict, key: str, known: set[str]) -> None:
     """Ids must be the same text in both tables, whatever it is."""
-    used = {r[0] for r in context.read("clean/events").select(key).distinct().collect()}
+    used = {r[0] for r in context.read(Table("clean/events")).select(key).distinct().collect()}
     strange = [u for u in used if u not in known and canonical(u) in set(map(canonical, known))]
     if strange:
         verdict.wrong.append(f"events: {len(strange)} {key}s are written otherwise than in their table")

@@ -16,6 +16,7 @@ from synthspark.errors import ContractError
 from synthspark.lake import Lake
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.run import run_stage
+from synthspark.tables import Table
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -72,10 +73,10 @@ def test_the_job_does_without_and_says_so(spark: SparkSession, tmp_path: Path) -
     assert "users have no declared attributes, so that nothing is known of a user without events" in notes
     assert "protocol time: events have no timestamps; not judged" in notes
     # The new item has an event although nobody knows its colour, and no user has a list with nothing in it.
-    events = context.read("synthetic/events")
+    events = context.read(Table("synthetic/events"))
     assert events.where("origin = 'cold_item' and item_id = 'new'").count() >= 1
     assert events.where(F.col("ts").isNotNull()).count() == 0
-    lists = context.read("recommendations").groupBy("user_id").count()
+    lists = context.read(Table("recommendations")).groupBy("user_id").count()
     assert lists.count() >= USERS
     assert {p["protocol"] for p in reports["evaluate"].details["protocols"]} == {"cold_user+1"}
     with pytest.raises(ContractError, match="cold_item split: (no (cold|warm) item|slice 'cold' is empty)"):

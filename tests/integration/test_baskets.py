@@ -11,15 +11,16 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from synthspark.coldstart import baskets as coldstart_baskets
+from synthspark.coldstart import trials
+from synthspark.coldstart.baskets import FORMS, Asked, Form, baskets, best_form
+from synthspark.coldstart.judge import trial_shop
+from synthspark.coldstart.shop import Shop, folded
 from synthspark.config import Config, parse
 from synthspark.lake import Lake
-from synthspark.pipeline import baskets as pipeline_baskets
-from synthspark.pipeline import trials
-from synthspark.pipeline.audience import Shop, folded
-from synthspark.pipeline.baskets import FORMS, Asked, Form, baskets, best_form
 from synthspark.pipeline.context import Context
-from synthspark.pipeline.judge import trial_shop
 from synthspark.recommend import AlsSettings, fit_als
+from synthspark.sides import USERS
 from synthspark.synthesis.generate import histories
 from synthspark_models import summarised
 
@@ -93,10 +94,10 @@ def test_of_a_large_shop_whole_users_are_tried_and_enough_of_the_cold(
     monkeypatch.setattr(trials, "TRIAL_PAIRS", 450)  # of 1,810
     monkeypatch.setattr(trials, "TRIAL_USERS", 10)
     seen: list[Asked] = []
-    monkeypatch.setattr(pipeline_baskets, "baskets", lambda c, some, form: seen.append(some) or baskets(c, some, form))
+    monkeypatch.setattr(coldstart_baskets, "baskets", lambda c, some, form: seen.append(some) or baskets(c, some, form))
     made = {}
     for least in (1, 6):
-        monkeypatch.setattr(pipeline_baskets, "LEAST_ASKED", least)
+        monkeypatch.setattr(coldstart_baskets, "LEAST_ASKED", least)
         with context.lake.publication("r", "featurize") as staged:
             form, _ = best_form(context, staged, everybody)
             assert form is not None
@@ -107,9 +108,11 @@ def test_of_a_large_shop_whole_users_are_tried_and_enough_of_the_cold(
             assert {bought[user] for user in bought if user < 200} == {15}
             assert {u for u in bought if u >= 200} == made[least] == {r["user_index"] for r in some.own.collect()}
     assert made[1] < made[6] < set(range(200, 210))
-    monkeypatch.setattr(pipeline_baskets, "TRIAL_USERS", 3)
+    monkeypatch.setattr(coldstart_baskets, "TRIAL_USERS", 3)
     with context.lake.publication("r", "featurize") as staged:
-        assert pipeline_baskets._some(everybody, staged, 1.0, 0).made.count() < 8  # of the cold never more than so many
+        assert (
+            coldstart_baskets._some(everybody, staged, 1.0, 0).made.count() < 8
+        )  # of the cold never more than so many
 
 
 def test_few_pairs_are_tried_whole_and_of_many_enough_users(
@@ -159,7 +162,7 @@ def test_a_history_is_what_the_network_was_trained_on(spark: SparkSession) -> No
     items = spark.createDataFrame([(i, v.tolist()) for i, v in enumerate(vectors)],
                                   "item_index int, vector array<float>")  # fmt: skip
     pairs = spark.createDataFrame([(7, 4), (7, 0), (8, 2), (9, 99)], "user_index int, item_index int")
-    found = {r["user_index"]: r["history"] for r in histories(pairs.repartition(3), items, "user_index").collect()}
+    found = {r["user_index"]: r["history"] for r in histories(pairs.repartition(3), items, USERS).collect()}
     assert set(found) == {7, 8}  # nothing is known of item 99
     for user, met in ((7, [0, 4]), (8, [2])):
         known = summarised(torch.from_numpy(vectors[met])[None], torch.ones(1, len(met), dtype=torch.bool))

@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.tuning import trial_split
 from synthspark.errors import ContractError
 from synthspark.evaluation.arms import measure, questions, ranked
 from synthspark.evaluation.bootstrap import group_sums
@@ -26,7 +27,6 @@ from synthspark.evaluation.split import (
     time_split,
     truth,
 )  # fmt: skip
-from synthspark.pipeline.tuning import trial_split
 
 pytestmark = pytest.mark.spark
 

@@ -15,6 +15,7 @@ from synthspark.pipeline.context import Context
 from synthspark.pipeline.init import first_configuration
 from synthspark.pipeline.plan import plan
 from synthspark.pipeline.run import run_stage
+from synthspark.tables import Table
 
 pytestmark = pytest.mark.spark
 
@@ -49,11 +50,14 @@ def test_two_files_become_a_configuration_a_plan_and_clean_tables(
     context = Context(spark, Lake(spark, config.lake.root), config, "first")
     said = "\n".join(plan(context))
     assert "events: 300 rows" in said and "items: 35 rows" in said and "users: no table" in said
-    assert not context.has("clean/events"), "a plan publishes nothing"
+    assert not context.has(Table("clean/events")), "a plan publishes nothing"
     run_stage(context, "clean")
-    assert context.read("clean/items").where("item_id = 'ä3'").collect()[0]['the "name"'] == 'a "good" thing; number 3'
-    assert context.read("clean/events").count() == 300 and context.read("clean/rejects").count() == 0
-    assert context.read("clean/events").where("value is null").count() == 1, "n/a says that there is none"
+    assert (
+        context.read(Table("clean/items")).where("item_id = 'ä3'").collect()[0]['the "name"']
+        == 'a "good" thing; number 3'
+    )
+    assert context.read(Table("clean/events")).count() == 300 and context.read(Table("clean/rejects")).count() == 0
+    assert context.read(Table("clean/events")).where("value is null").count() == 1, "n/a says that there is none"
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +96,10 @@ def test_files_of_a_spreadsheet_are_read_as_they_are_meant(
     assert any('"price":' in line for line in said), "of an expression the contract's name is shown"
     run_stage(context, "clean")
     assert context.record("clean")["rows_rejected"] == 5, "the plan has foretold it"
-    first = context.read("clean/events").where("user_id = '0001' and item_id = '00001'").orderBy("ts").first()
+    first = context.read(Table("clean/events")).where("user_id = '0001' and item_id = '00001'").orderBy("ts").first()
     assert first is not None
     assert (str(first["ts"]), first["value"], first["price"]) == ("2026-01-02 10:01:00", 2.0, 1.25)
-    item = context.read("clean/items").where("item_id = '00003'").collect()[0].asDict()
+    item = context.read(Table("clean/items")).where("item_id = '00003'").collect()[0].asDict()
     assert (item["Bezeichnung"], item["Preis €"]) == ("Nr. 3;\nin zwei Zeilen", 3.95)
     assert str(item["seit"]).startswith("2025-02-04")
 
@@ -109,7 +113,7 @@ def test_ids_that_have_lost_their_zeros_meet_again(spark: SparkSession, tmp_path
     context = Context(spark, Lake(spark, config.lake.root), config, "first")
     assert not [line for line in plan(context) if "rejected" in line]
     run_stage(context, "clean")
-    assert {r["item_id"] for r in context.read("clean/events").collect()} == {f"{i:06d}" for i in range(30)}
+    assert {r["item_id"] for r in context.read(Table("clean/events")).collect()} == {f"{i:06d}" for i in range(30)}
 
 
 def test_what_is_no_csv_in_utf8_is_refused_with_the_way_out(

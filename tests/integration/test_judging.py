@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark import config as configuration
+from synthspark.coldstart.judge import fit_judge
 from synthspark.features.encoding import FIRST
 from synthspark.judging import (
     Judge,
@@ -28,7 +29,6 @@ from synthspark.judging import (
     save_judge,
     training_rows,
 )
-from synthspark.pipeline.judge import fit_judge
 from synthspark.training import storage
 
 pytestmark = pytest.mark.spark

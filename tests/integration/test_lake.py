@@ -20,6 +20,7 @@ from synthspark.lake import STAGES, Lake
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.run import run_all, run_stage
 from synthspark.pipeline.sources import read_source
+from synthspark.tables import Table
 
 pytestmark = pytest.mark.spark
 SOURCE = {"events": {"path": "none", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "purchase"}}
@@ -71,11 +72,11 @@ def test_two_at_once_do_not_meet(lake: Lake) -> None:
     with lake.publication("a", "clean") as first, lake.publication("a", "clean") as again:
         with lake.publication("b", "clean") as other:
             for number, staged in enumerate((first, again, other)):
-                staged.write("clean/x", rows(lake, number))
-                staged.write("clean/y", rows(lake, number))
+                staged.write(Table("clean/x"), rows(lake, number))
+                staged.write(Table("clean/y"), rows(lake, number))
         lake.sweep("b")  # of one that goes on after it was killed
-    assert {t: lake.read(f"clean/{t}", "a").collect()[0]["n"] for t in ("x", "y")} == {"x": 0, "y": 0}
-    assert {t: lake.read(f"clean/{t}", "b").collect()[0]["n"] for t in ("x", "y")} == {"x": 2, "y": 2}
+    assert {t: lake.read(Table(f"clean/{t}"), "a").collect()[0]["n"] for t in ("x", "y")} == {"x": 0, "y": 0}
+    assert {t: lake.read(Table(f"clean/{t}"), "b").collect()[0]["n"] for t in ("x", "y")} == {"x": 2, "y": 2}
     assert lake.records("a").keys() == lake.records("b").keys() == {"clean"}
     assert not [f for f in files(lake) if f.startswith("_staging")]
 
@@ -108,8 +109,8 @@ def test_what_cannot_name_a_run_touches_nothing(lake: Lake, run_id: str) -> None
 def test_a_table_that_cannot_be_moved_leaves_those_of_before(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     def attempt(number: int) -> None:
         with lake.publication("a", "clean") as staged:
-            staged.write("clean/x", rows(lake, number))
-            staged.write("clean/y", rows(lake, number))
+            staged.write(Table("clean/x"), rows(lake, number))
+            staged.write(Table("clean/y"), rows(lake, number))
 
     attempt(1)
     whole = lake.rename
@@ -123,7 +124,7 @@ def test_a_table_that_cannot_be_moved_leaves_those_of_before(lake: Lake, monkeyp
     with pytest.raises(LakeError, match="no quota"):
         attempt(2)
     assert lake.record("a", "clean") is None
-    assert [lake.read(f"clean/{t}", "a").collect()[0]["n"] for t in ("x", "y")] == [1, 1]
+    assert [lake.read(Table(f"clean/{t}"), "a").collect()[0]["n"] for t in ("x", "y")] == [1, 1]
     assert not [f for f in files(lake) if f.startswith("_staging")]
 
 
@@ -147,13 +148,13 @@ def test_who_is_interrupted_once_the_record_is_written_leaves_none_of_tables_tha
 def test_what_a_stage_no_longer_publishes_is_gone(lake: Lake) -> None:
     context = Context(lake.spark, lake, parse({"source": SOURCE}), "a")
     with lake.publication("a", "clean") as staged:
-        staged.write("clean/events", rows(lake, 1))
-        staged.write("clean/users", rows(lake, 1))
+        staged.write(Table("clean/events"), rows(lake, 1))
+        staged.write(Table("clean/users"), rows(lake, 1))
     lake.write_text(f"{lake.path('clean/items', 'a')}/part", "of a stage that was killed")
-    assert [context.has(f"clean/{t}") for t in ("events", "users", "items")] == [True, True, False]
+    assert [context.has(Table(f"clean/{t}")) for t in ("events", "users", "items")] == [True, True, False]
     with lake.publication("a", "clean") as staged:
-        staged.write("clean/events", rows(lake, 2))
-    assert [context.has(f"clean/{t}") for t in ("events", "users", "items")] == [True, False, False]
+        staged.write(Table("clean/events"), rows(lake, 2))
+    assert [context.has(Table(f"clean/{t}")) for t in ("events", "users", "items")] == [True, False, False]
     assert not lake.exists(lake.path("clean/users", "a"))
 
 
@@ -166,10 +167,10 @@ def test_a_stage_stays_published_when_clearing_up_fails(lake: Lake, monkeypatch:
         whole(path)
 
     with lake.publication("a", "clean") as staged:
-        staged.write("clean/table", rows(lake, 1))
+        staged.write(Table("clean/table"), rows(lake, 1))
         monkeypatch.setattr(lake, "delete", delete)
     assert lake.record("a", "clean") is not None
-    assert lake.read("clean/table", "a").count() == 1
+    assert lake.read(Table("clean/table"), "a").count() == 1
 
 
 def test_the_newest_run_is_the_one_last_recorded_whatever_its_name_and_its_folders_time(lake: Lake) -> None:
@@ -289,11 +290,11 @@ def test_tables_that_cannot_be_moved_are_written_in_their_place_and_taken_away_i
     monkeypatch.setattr(lake, "rename", _only_files(lake))
     for _ in range(2):
         with lake.publication("a", "clean") as staged:
-            staged.write("clean/table", rows(lake, 1, 2))
+            staged.write(Table("clean/table"), rows(lake, 1, 2))
             assert lake.record("a", "clean") is None
-        assert lake.read("clean/table", "a").count() == 2
+        assert lake.read(Table("clean/table"), "a").count() == 2
     with pytest.raises(ZeroDivisionError), lake.publication("a", "clean") as staged:
-        staged.write("clean/table", rows(lake, 1))
+        staged.write(Table("clean/table"), rows(lake, 1))
         raise ZeroDivisionError
     assert list(files(lake)) == []
 
@@ -333,7 +334,7 @@ def test_the_commands_list_the_runs_and_say_what_they_remove(lake: Lake, monkeyp
     publish(lake, "half", "clean", "featurize")
     publish(lake, "whole")
     with lake.publication("whole", "synthesize") as staged:
-        staged.write("synthetic/users", rows(lake, *range(1234)))
+        staged.write(Table("synthetic/users"), rows(lake, *range(1234)))
         staged.details["seconds"] = 17.0
     listed = called("runs").splitlines()
     assert any(line.split()[:6] == ["half", "2", "of", "6;", "next:", "train"] for line in listed)
@@ -355,7 +356,7 @@ def test_sources_come_from_the_catalogue(spark: SparkSession, tmp_path: Path) ->
         config = parse({"lake": {"root": str(tmp_path / "lake")}, "source": {"events": source}})
         context = Context(spark, Lake(spark, config.lake.root), config, "a")
         run_stage(context, "clean")
-        assert sorted(r.item_id for r in context.read("clean/events").collect()) == ["i", "j"]
+        assert sorted(r.item_id for r in context.read(Table("clean/events")).collect()) == ["i", "j"]
         unknown = config.source.events.model_copy(update={"table": "shop_5.evnts"})
         with pytest.raises(
             SourceError, match=r"source.events \(shop_5.evnts\): .*`evnts` cannot be found.*table and Spark's catalogue"

@@ -15,6 +15,7 @@ from synthspark.errors import LakeError
 from synthspark.lake import Lake
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.run import run_stage
+from synthspark.tables import Table
 
 pytestmark = pytest.mark.spark
 EVENTS = 4000
@@ -48,11 +49,11 @@ def test_a_full_disk_publishes_nothing_and_the_run_goes_on_once_there_is_room(
     with pytest.raises(LakeError, match="writing table clean/events failed: .*No space left on device"):
         run_stage(context, "clean")
     assert context.lake.record("a", "clean") is None
-    assert not context.has("clean/events")
+    assert not context.has(Table("clean/events"))
     assert list((tmp_path / "disk" / "lake" / "_staging").glob("a-*")) == []
     remount("size=50m")
     run_stage(context, "clean", resume=True)
-    assert context.read("clean/events").count() == EVENTS
+    assert context.read(Table("clean/events")).count() == EVENTS
 
 
 def test_a_lake_that_cannot_be_written_is_told_before_any_work(

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.encoding.categorical import CategoricalEncoder
+from synthspark.sides import ITEMS
 from synthspark.synthesis.generate import new_entities
 from synthspark.training import TrainingTask
 from synthspark.training.artifacts import save_generator
@@ -34,7 +35,7 @@ def test_new_rows_are_decoded_and_depend_on_the_seed_alone(spark: SparkSession, 
     meta = save_generator(task, GanTrainer(task, torch.device("cpu")).generator, [])
 
     def made(count: int, seed: int) -> list[tuple[str, str]]:
-        rows = new_entities(spark, count, "item_id", ENCODING, task.output_url, meta, first_index=7, seed=seed)
+        rows = new_entities(spark, count, ITEMS, ENCODING, task.output_url, meta, first_index=7, seed=seed)
         return [(r["item_id"], r["colour"]) for r in rows.orderBy("item_index").collect()]
 
     rows = made(60, seed=1)

@@ -16,6 +16,7 @@ from synthspark.profiles.conditions import parse
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.profiles.repair import code_rules
 from synthspark.profiles.tokens import TokenEncoding
+from synthspark.sides import ITEMS
 from synthspark.synthesis.generate import new_entities
 from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_rows
 from synthspark.training import TrainingTask
@@ -140,7 +141,7 @@ def test_networks_that_know_no_hierarchy_keep_it_all_the_same(
     meta = save_generator(task, GanTrainer(task, torch.device("cpu")).generator, [])
     for least in (2, 30):  # tokens may know fewer values than the network emits
         rules = code_rules(learned(table, least), encoding)
-        made = new_entities(spark, 2000, "item_id", encoding, task.output_url, meta, 0, 1, rules)
+        made = new_entities(spark, 2000, ITEMS, encoding, task.output_url, meta, 0, 1, rules)
         rows = of(made)
         assert pairs(rows) <= REAL
         assert sum(r[0] is not None and r[1] is not None for r in rows) > 500

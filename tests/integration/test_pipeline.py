@@ -20,6 +20,7 @@ from synthspark.lake import STAGES, Lake
 from synthspark.pipeline.card import write_card
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.run import run_all, run_stage
+from synthspark.tables import Table
 from synthspark.training import TrainingTask
 from tests.browser import screenshot
 
@@ -89,7 +90,7 @@ def settings(folder: Path) -> dict[str, Any]:
 
 
 def rows_of(context: Context, table: str, *drop: str) -> list[str]:
-    return sorted(str(tuple(r)) for r in context.read(table).drop(*drop).collect())
+    return sorted(str(tuple(r)) for r in context.read(Table(table)).drop(*drop).collect())
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +122,10 @@ def test_clean_accounts_for_every_row_and_featurize_tells_what_it_leaves_out(don
         "rejected: unknown_item": 1,
     }
     assert clean["rows_in"] == clean["rows_out"] + clean["rows_rejected"]
-    assert done.read("clean/events").columns == schemas.EVENTS.names
+    assert done.read(Table("clean/events")).columns == schemas.EVENTS.names
     notes = " ".join(done.record("featurize")["notes"])
     assert "attribute 'shop' of items is left out: a single value ('only')" in notes
-    features = done.read("features/items", feed=True)
+    features = done.read(Table("features/items", feed=True))
     assert {t for _, t in features.dtypes} == {"string", "int", "float"}
     assert features.where(" or ".join(f"{c} is null" for c in features.columns)).count() == 0
     assert features.count() == ITEMS
@@ -133,22 +134,22 @@ def test_clean_accounts_for_every_row_and_featurize_tells_what_it_leaves_out(don
 def test_synthetic_tables_have_the_clean_schemas_and_their_keys_hold(done: Context) -> None:
     extra = schemas.SYNTHETIC.names
     for table in ("users", "items", "events"):
-        synthetic, clean = done.read(f"synthetic/{table}"), done.read(f"clean/{table}")
+        synthetic, clean = done.read(Table(f"synthetic/{table}")), done.read(Table(f"clean/{table}"))
         assert synthetic.columns == clean.columns + extra
         assert synthetic.drop(*extra).schema == clean.schema
-    events = done.read("synthetic/events")
+    events = done.read(Table("synthetic/events"))
     origins = {r["origin"] for r in events.select("origin").distinct().collect()}
     assert origins == {"new_user", "new_item", "cold_user", "cold_item"}
     for key, table in (("user_id", "users"), ("item_id", "items")):
-        known = done.read(f"clean/{table}").select(key).union(done.read(f"synthetic/{table}").select(key))
+        known = done.read(Table(f"clean/{table}")).select(key).union(done.read(Table(f"synthetic/{table}")).select(key))
         assert events.join(known, on=key, how="left_anti").count() == 0
-        new = {r[0] for r in done.read(f"synthetic/{table}").select(key).collect()}
+        new = {r[0] for r in done.read(Table(f"synthetic/{table}")).select(key).collect()}
         assert len(new) == {"users": 30, "items": 20}[table]
         assert all(n.startswith(schemas.SYNTHETIC_ID_PREFIX) for n in new)
     cold = {r[0] for r in events.where("origin = 'cold_item'").select("item_id").distinct().collect()}
     assert cold == {f"i{i}" for i in range(ITEMS - COLD, ITEMS)}
     assert {r[0] for r in events.where("origin = 'cold_user'").select("user_id").distinct().collect()} == {"u new"}
-    first, last = done.read("clean/events").agg(F.min("ts"), F.max("ts")).collect()[0]
+    first, last = done.read(Table("clean/events")).agg(F.min("ts"), F.max("ts")).collect()[0]
     times = events.agg(F.min("ts"), F.max("ts"), F.count_if(F.col("ts").isNull())).collect()[0]
     assert first.date() <= times[0].date()
     assert times[1].date() <= last.date()
@@ -159,13 +160,16 @@ def test_synthetic_tables_have_the_clean_schemas_and_their_keys_hold(done: Conte
 
 def test_the_planted_taste_reaches_the_cold_items(done: Context) -> None:
     events = (
-        done.read("synthetic/events").where("origin = 'cold_item'").select("user_id", "item_id", "weight").collect()
+        done.read(Table("synthetic/events"))
+        .where("origin = 'cold_item'")
+        .select("user_id", "item_id", "weight")
+        .collect()
     )
     same = [int(e.user_id.split()[1]) % KINDS == int(e.item_id[1:]) % KINDS for e in events]
     # By weight: users whose kind has fewer cold and new items than the budget get others, too, of next to no weight.
     assert np.average(same, weights=[e.weight for e in events]) > 0.95
-    kinds_of_new = done.read("synthetic/items").select("item_id", "kind")
-    new = done.read("synthetic/events").where("origin = 'new_item'").join(kinds_of_new, on="item_id")
+    kinds_of_new = done.read(Table("synthetic/items")).select("item_id", "kind")
+    new = done.read(Table("synthetic/events")).where("origin = 'new_item'").join(kinds_of_new, on="item_id")
     kinds = ["north", "east", "south", "west"]
     placed = new.select("user_id", "kind", "weight").collect()
     right = [kinds[int(r.user_id.split()[1]) % KINDS] == r.kind for r in placed]
@@ -174,12 +178,14 @@ def test_the_planted_taste_reaches_the_cold_items(done: Context) -> None:
     assert judge["auc"] > 0.9
     assert "real alone" in judge["trials"]
     assert len(judge["trials"]) == 4  # real alone, and three weights: the budget is given
-    weights = done.read("synthetic/events").where("origin = 'cold_item'").agg(F.min("weight"), F.max("weight"))
+    weights = done.read(Table("synthetic/events")).where("origin = 'cold_item'").agg(F.min("weight"), F.max("weight"))
     assert 0 < weights.collect()[0][0] <= weights.collect()[0][1] < judge["placing"]["weight"]
-    known = done.read("features/interactions", feed=True).select("user_id", "item_id")
-    virtual = done.read("synthetic/events").where("origin in ('cold_item', 'cold_user')").select("user_id", "item_id")
+    known = done.read(Table("features/interactions", feed=True)).select("user_id", "item_id")
+    virtual = (
+        done.read(Table("synthetic/events")).where("origin in ('cold_item', 'cold_user')").select("user_id", "item_id")
+    )
     assert done.record("recommend")["rows_in"] == known.union(virtual).distinct().count(), "as evaluate judges it"
-    lists = done.read("recommendations")
+    lists = done.read(Table("recommendations"))
     assert lists.columns == ["user_id", "item_id", "rank", "score"]
     assert lists.groupBy("user_id").count().where("count > 5").count() == 0
     assert lists.where("item_id like 'syn:%' or user_id like 'syn:%'").count() == 0
@@ -250,7 +256,7 @@ def test_the_report_opens_in_a_browser_and_its_pictures_are_drawn(done: Context,
 
 
 def test_real_rows_alone_are_judged_without_training(done: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synthspark.pipeline.proof.learn", lambda *_: pytest.fail("trained for nothing"))
+    monkeypatch.setattr("synthspark.proof.judged.learn", lambda *_: pytest.fail("trained for nothing"))
     words = {"arms": ["real"], "profiles": False, "als_seeds": 1, "ks": [5], "bootstrap": 100, "cold_fraction": 0.4}
     config = done.config.model_copy(update={"evaluate": Evaluate.model_validate(words)})
     report = run_stage(replace(done, config=config), "evaluate")
@@ -321,7 +327,7 @@ def test_new_items_on_conditions_and_completed_ones(done: Context) -> None:
     asked = done.config.synthesize.model_copy(update=wanted)
     context = replace(done, config=done.config.model_copy(update={"synthesize": asked}))
     run_stage(context, "synthesize")
-    items = context.read("synthetic/items").toPandas()
+    items = context.read(Table("synthetic/items")).toPandas()
     assert list(items["origin"]) == ["new_item"] * 7  # no real item lacks what could be generated
     assert set(items["kind"]) == {"north"}
     assert (items["price"] < 40).all()

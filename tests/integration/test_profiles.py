@@ -19,6 +19,7 @@ from synthspark.profiles.conditions import parse
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.profiles.judge import fit_judge
 from synthspark.profiles.tokens import NumberTokens, TokenEncoding
+from synthspark.sides import ITEMS
 from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_rows, named, proposed_codes
 from synthspark.training import TrainingTask, storage
 from synthspark.training.artifacts import save_generator, save_tokens
@@ -145,7 +146,7 @@ def test_new_rows_keep_hierarchy_ranges_grids_and_missing_values(spark: SparkSes
 def test_the_same_seed_gives_the_same_rows_wherever_they_are_made(spark: SparkSession, model: ProfileModel) -> None:
     def made(seed: int, master_parts: str) -> list[str]:
         spark.conf.set("spark.sql.shuffle.partitions", master_parts)
-        rows = named(drawn_rows(spark, model, 300, seed), "item_id", model, seed, 7).drop("listed")
+        rows = named(drawn_rows(spark, model, 300, seed), ITEMS, model, seed, 7).drop("listed")
         return sorted(str(r) for r in rows.collect())
 
     first = made(3, "2")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -16,6 +17,8 @@ from synthspark.report.distributions import MISSING, OTHERS, Parts, by_class, by
 from synthspark.report.nearest import nearest_rows
 from synthspark.report.page import page
 from synthspark.report.texts import LONGEST
+from synthspark.sides import ITEMS
+from synthspark.tables import Table
 
 pytestmark = pytest.mark.spark
 
@@ -99,20 +102,19 @@ def extreme(spark: SparkSession, prefix: str) -> DataFrame:
     return spark.sql(" union all ".join(rows))
 
 
-def test_example_values_that_python_cannot_hold_are_shown_as_text(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_example_values_that_python_cannot_hold_are_shown_as_text(spark: SparkSession) -> None:
     tables = {"clean/items": extreme(spark, "real").drop("origin"), "synthetic/items": extreme(spark, "syn:")}
 
     class Run:
-        def has(self, table: str) -> bool:
-            return table in tables
+        config = SimpleNamespace(source=SimpleNamespace(attributes=lambda _side: KINDS))
 
-        def read(self, table: str) -> DataFrame:
-            return tables[table]
+        def has(self, table: Table) -> bool:
+            return table.name in tables
 
-    monkeypatch.setattr(report, "attribute_kinds", lambda *_: KINDS)
-    found = list(report._examples(cast(Context, Run()), "item_id"))
+        def read(self, table: Table) -> DataFrame:
+            return tables[table.name]
+
+    found = list(report._examples(cast(Context, Run()), ITEMS))
     assert [e.values["born"][0] for e in found] == ["+10000-01-01 00:00:00", "0001-01-01 00:00:00",
                                                     "+290000-06-01 12:00:00"]  # fmt: skip
     assert all(e.values["born"][0] == e.values["born"][1] for e in found), "the nearest row is its own copy"

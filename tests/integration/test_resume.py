@@ -27,7 +27,6 @@ from synthspark.lake import Lake
 from synthspark.lease import leased, require_free
 from synthspark.pipeline.context import Context
 from synthspark.pipeline.run import _begin, check_resumable, run_all
-from synthspark.pipeline.train import checkpoints
 
 pytestmark = pytest.mark.spark
 SOURCE = {"events": {"path": "none", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "purchase"}}
@@ -104,7 +103,7 @@ def test_a_scheduled_run_begins_or_goes_on_by_the_same_words(
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_checkpoints_of_another_configuration_are_not_gone_on_with(context: Context, resume: bool) -> None:
-    kept = f"{checkpoints(context)}/items/checkpoint.json"
+    kept = f"{context.checkpoints()}/items/checkpoint.json"
     _begin(context, False)
     context.lake.write_text(kept, "{}")
     _begin(context, resume)

@@ -17,6 +17,7 @@ from synthspark.pipeline.context import Context
 from synthspark.pipeline.init import first_configuration
 from synthspark.pipeline.plan import plan
 from synthspark.pipeline.run import run_stage
+from synthspark.tables import Table
 
 pytestmark = pytest.mark.spark
 
@@ -69,11 +70,11 @@ def test_orders_of_a_document_store_become_events(spark: SparkSession, tmp_path:
     context = context_of(spark, config)
     assert any("has 30 of the 30 ids" in line for line in plan(context))
     run_stage(context, "clean")
-    assert context.read("clean/events").count() == sum(len(o["lines"]) for o in orders)
-    first = context.read("clean/events").orderBy("ts", "item_id").first()
+    assert context.read(Table("clean/events")).count() == sum(len(o["lines"]) for o in orders)
+    first = context.read(Table("clean/events")).orderBy("ts", "item_id").first()
     assert first is not None
     assert (first["user_id"], first["item_id"], str(first["ts"])) == ("101", "SKU-1", "2024-03-01 10:01:00")
-    assert context.read("clean/items").where("colour is null").count() == 10
+    assert context.read(Table("clean/items")).where("colour is null").count() == 10
 
 
 def test_numbered_types_are_listed_with_their_rows_and_none_is_a_purchase_by_itself(

@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from synthspark.coldstart.audience import Placing
+from synthspark.coldstart.tuning import Trial, best, trial_density
 from synthspark.config import Evaluate
 from synthspark.evaluation.arms import SliceResult, averaged, paired_difference
 from synthspark.evaluation.bootstrap import GroupSums, interval, resampled_means
 from synthspark.evaluation.gate import Difference, Verdict, together, verdict
 from synthspark.evaluation.ranking import metric_columns
-from synthspark.pipeline.audience import Placing
 from synthspark.pipeline.evaluate import decided
-from synthspark.pipeline.tuning import Trial, best, trial_density
 
 
 def sums(values: list[float]) -> GroupSums:

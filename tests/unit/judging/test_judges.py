@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from synthspark import config as configuration
+from synthspark.coldstart.judge import fit_judge
 from synthspark.errors import LakeError, TrainingError
 from synthspark.judging import (
     Judge,
@@ -29,7 +30,6 @@ from synthspark.judging import (
 )
 from synthspark.judging.judge import held_out, roc_auc
 from synthspark.judging.network import _share_of_rate
-from synthspark.pipeline.judge import fit_judge
 from synthspark.training import storage
 
 NAMES = list("abcd")

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from synthspark.config import ProfileNetwork, Train
 from synthspark.errors import ConfigError
-from synthspark.pipeline import train as stage
+from synthspark.pipeline import profiles as stage
 from synthspark.profiles.tokens import CategoryTokens, TokenEncoding
+from synthspark.sides import USERS
 from synthspark.training import private
 from synthspark.training.artifacts import save_tokens
 from synthspark.training.autoregressive import AutoregressiveTrainer
@@ -142,10 +143,10 @@ def test_a_private_task_hears_nothing_of_held_out_rows_and_is_checked_before_it_
         train = Train(
             processes=processes, profile_users=ProfileNetwork.model_validate({"dp": dp, "judged": dp is None})
         )
-        lake = SimpleNamespace(path=lambda name, run: f"/lake/{name}/{run}")
-        context: Any = SimpleNamespace(config=SimpleNamespace(train=train, seed=0), lake=lake, run_id="r")
-        rows = {"feeds/profile_users": 64, "feeds/profile_users_validation": 8}
-        return stage._profile_task(context, "users", "/lake/feed", rows, f"file://{tmp_path}")
+        context: Any = SimpleNamespace(
+            config=SimpleNamespace(train=train, seed=0), url=lambda table: f"/lake/{table.name}", rows=lambda *_: 8
+        )
+        return stage._token_task(context, USERS, 64, f"file://{tmp_path}")
 
     monkeypatch.setattr(stage, "read_tokens", lambda *_: ENCODING)
     private_task, plain = made({"noise_multiplier": 2.0}), made(None)

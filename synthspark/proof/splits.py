@@ -11,6 +11,8 @@ from synthspark.lake import Publication
 from synthspark.pipeline.context import Context, StageReport, indexed_interactions
 from synthspark.quantiles import median, quantiles
 from synthspark.recommend import rating
+from synthspark.sides import ITEMS, SIDES, USERS
+from synthspark.tables import EVENTS, clean, features
 
 
 def protocol_splits(
@@ -36,9 +38,16 @@ def protocol_splits(
             events_left=left,
         )
         name = f"{protocol}+{left}" if left else protocol
-        splits[name] = _kept(staged, entity_split(*tables, shares, config.part, seed), name)
+        splits[name] = _kept(staged, _rated(entity_split(*tables, shares, config.part, seed), staged), name)
         check_split(splits[name], name, shares)
     return splits
+
+
+def _rated(split: Split, staged: Publication) -> Split:
+    """With ratings by the training rows' own median weight, as a run that had only these would have them."""
+    train = staged.keep("train", split.train)
+    unit = median(train, "weight")
+    return split._replace(train=train.withColumn("rating", rating(F.col("weight"), unit or 1.0)).drop("weight"))
 
 
 def _kept(staged: Publication, split: Split, name: str) -> Split:
@@ -56,26 +65,24 @@ def _events_left(context: Context, protocol: str, report: StageReport) -> list[i
 
 
 def _declared_users(context: Context) -> DataFrame | None:
-    source = context.config.source.users
-    return context.read("clean/users").select("user_id") if source is not None and source.attributes else None
+    return context.read(clean(USERS)).select("user_id") if context.config.source.attributes(USERS) else None
 
 
 def _tables(context: Context, staged: Publication) -> tuple[DataFrame, DataFrame, DataFrame]:
     """Pairs, users and items of `entity_split`."""
-    config, features = context.config.evaluate, context.config.features
-    unit = context.record("featurize")["details"]["unit_weight"]
-    items = context.read("features/items", feed=True).where(F.col("breadth") >= features.min_item_users)
-    pairs = indexed_interactions(context).withColumn("rating", rating(F.col("weight"), unit))
+    config, least = context.config.evaluate, context.config.features
+    items = context.read(features(ITEMS)).where(F.col("breadth") >= least.min_item_users)
+    pairs = indexed_interactions(context.read).withColumn("since", F.unix_micros("first_ts"))
     pairs = pairs.join(items.select("item_index"), on="item_index", how="left_semi")
-    users = context.read("features/users", feed=True)
+    users = context.read(features(USERS))
     declared = _declared_users(context)
     if declared is not None:
         users = users.join(declared.withColumn("declared", F.lit(True)), on="user_id", how="left")
     known = F.coalesce("declared", F.lit(False)) if declared is not None else F.lit(True)
-    enough = F.col("breadth") >= max(features.min_user_items, 1 + max(config.events_left, default=0))
+    enough = F.col("breadth") >= max(least.min_user_items, 1 + max(config.events_left, default=0))
     users = users.where(F.col("breadth") > 0).select("user_index", (known & enough).alias("eligible"))
     return (
-        staged.keep("pairs", pairs.select("user_index", "item_index", "rating")),
+        staged.keep("pairs", pairs.select("user_index", "item_index", "weight", "since")),
         staged.keep("users", users),
         staged.keep("items", items.select("item_index")),
     )
@@ -83,8 +90,8 @@ def _tables(context: Context, staged: Publication) -> tuple[DataFrame, DataFrame
 
 def _by_time(context: Context, staged: Publication, report: StageReport) -> dict[str, Split]:
     """What came before an instant against what came after: the same for every seed."""
-    config, features = context.config, context.config.features
-    events = context.read("clean/events")
+    config, least = context.config, context.config.features
+    events = context.read(EVENTS)
     if events.where(F.col("ts").isNotNull()).isEmpty():  # not collected: Python holds no year 10000
         report.notes.append("protocol time: events have no timestamps; not judged")
         return {}
@@ -105,11 +112,10 @@ def _by_time(context: Context, staged: Publication, report: StageReport) -> dict
         return {}
     before = staged.keep("before", pairs["before"].withColumn("rating", rating(F.col("weight"), unit)))
     after = staged.keep("after", pairs["after"])
-    items = context.read("features/items", feed=True)
-    items = items.where(F.col("breadth") >= features.min_item_users).select("item_index")
-    users = context.read("features/users", feed=True).where(F.col("breadth") > 0).select("user_index")
+    items = context.read(features(ITEMS)).where(F.col("breadth") >= least.min_item_users).select("item_index")
+    users = context.read(features(USERS)).where(F.col("breadth") > 0).select("user_index")
     before = before.join(items, on="item_index", how="left_semi")
-    split = time_split(before, after, users, items, features.min_user_items, features.min_item_users)
+    split = time_split(before, after, users, items, least.min_user_items, least.min_item_users)
     kept, shares = _kept(staged, split, "time"), Shares(items=1.0)
     why = lacking(kept, "time", shares)
     if why is not None:
@@ -122,8 +128,7 @@ def _by_time(context: Context, staged: Publication, report: StageReport) -> dict
 def _indexed_pairs(context: Context, events: DataFrame) -> DataFrame:
     config = context.config.events
     pairs = pair_statistics(events, config.weights, config.half_life_days)
-    for key in ("user_id", "item_id"):
-        name = key.removesuffix("_id")
-        ids = context.read(f"features/{name}s", feed=True).select(key, f"{name}_index")
-        pairs = pairs.join(ids, on=key, how="inner")
+    for side in SIDES:
+        ids = context.read(features(side)).select(side.key, side.index)
+        pairs = pairs.join(ids, on=side.key, how="inner")
     return pairs.select("user_index", "item_index", "weight", F.unix_micros("first_ts").alias("since"))

@@ -9,6 +9,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark import config as configuration
+from synthspark.coldstart.audience import BUDGET, WEIGHT, Placing, merits
+from synthspark.coldstart.shop import Shop, folded, open_pairs
+from synthspark.coldstart.spaces import als_settings
+from synthspark.coldstart.trials import asked_share, of_share
+from synthspark.coldstart.tuning import BUDGETS, trial_density, trial_split, tuned
 from synthspark.evaluation.split import Split
 from synthspark.judging import (
     Judge,
@@ -25,11 +30,7 @@ from synthspark.judging import (
     training_rows,
 )  # fmt: skip
 from synthspark.lake import Publication
-from synthspark.pipeline.audience import BUDGET, WEIGHT, Placing, Shop, folded, item_table, merits, open_pairs
 from synthspark.pipeline.context import Context
-from synthspark.pipeline.featurize import als_settings
-from synthspark.pipeline.trials import asked_share, of_share
-from synthspark.pipeline.tuning import BUDGETS, trial_density, trial_split, tuned
 from synthspark.retrieval import scored
 from synthspark.synthesis.generate import preferences
 from synthspark.training import storage
@@ -38,17 +39,17 @@ Trials = dict[str, dict[str, float]]
 
 
 def train_judge(
-    context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str, cold: DataFrame
+    context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str, asking: int
 ) -> dict[str, Any] | None:
     """Fit the judge on the fold and write it to `url`; returns its judge.json, or None where the fold is too small.
 
-    cold: a row for each item that will ask for an audience.
+    asking: how many items will share the budget.
 
     The generator at `model_url` has not seen the fold's items, and the users' vectors not their sales: what the judge
     learns to trust is what it will be given for items that are really cold.
     """
     config, seed = context.config.judge, context.config.seed
-    table, warm = item_table(shop)
+    table, warm = shop.table(), shop.warm()
     fold = warm.where(folded(context))
     if len(fold.take(config.min_fold_items)) < config.min_fold_items:
         return None
@@ -64,7 +65,7 @@ def train_judge(
     judge = fit_judge(config, learned, table.feature_names, seed)
     if judge is None:
         return None
-    placing, trials = _placing(context, staged, shop, made, learned, url, cold)
+    placing, trials = _placing(context, staged, shop, made, learned, url, asking)
     about = {"placing": asdict(placing), "trials": trials}
     return save_judge(judge, table.to_json(), lambda name, data: storage.write(f"{url}/{name}", data), about)
 
@@ -84,7 +85,7 @@ def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[s
 
 def _placing(
     context: Context, staged: Publication, shop: Shop, made: DataFrame, learned: LabelledFeatures, url: str,
-    cold: DataFrame,
+    asking: int,
 ) -> tuple[Placing, Trials]:  # fmt: skip
     """As configured, or chosen on the even half of the fold with a judge that learned from the odd half."""
     config = context.config.synthesize
@@ -92,7 +93,7 @@ def _placing(
     given = Placing(fixed[0] or BUDGET, fixed[1] or WEIGHT)
     if all(fixed):
         return given, {}
-    table, warm = item_table(shop)
+    table = shop.table()
     trier = fit_judge(context.config.judge, learned.where(learned.items % 2 == 1), table.feature_names,
                       context.config.seed)  # fmt: skip
     if trier is None:
@@ -101,7 +102,7 @@ def _placing(
     saved = save_judge(trier, table.to_json(), lambda name, data: storage.write(f"{trial_url}/{name}", data))
     fold = made.where(F.col("item_index") % 2 == 0)
     split, known = trial_shop(context, staged, shop, fold)
-    density = trial_density(fold.count(), cold.count(), warm.count())
+    density = trial_density(fold.count(), asking, shop.warm().count())
     budget = density * (fixed[0] or max(BUDGETS))
     found = merits(context, staged, known, fold, (trial_url, saved["sha256"]), budget)
     return tuned(context, staged, split, found, known.users, als_settings(context), fixed, density)

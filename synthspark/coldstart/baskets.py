@@ -1,4 +1,4 @@
-"""The baskets of users whom nobody knows yet: what synthesize and evaluate share.
+"""The baskets of users whom nobody knows yet.
 
 A basket is drawn by the generated preference, or is what is preferred most; which of these ALS understands best
 depends on the shop, and is tried (docs/decisions/007-baskets-are-drawn.md).
@@ -12,12 +12,13 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.spaces import als_settings
+from synthspark.coldstart.trials import TRIAL_USERS, asked_share, of_share
 from synthspark.lake import Publication
 from synthspark.pipeline.context import Context, blocks_for
-from synthspark.pipeline.featurize import als_settings
-from synthspark.pipeline.trials import TRIAL_USERS, asked_share, of_share
 from synthspark.recommend import Factors, fit_als, recommendations, with_virtual
 from synthspark.retrieval import scored
+from synthspark.sides import USERS
 from synthspark.synthesis.generate import histories, preferences
 from synthspark.synthesis.placing import draw_items
 
@@ -64,7 +65,7 @@ def cold_users(
     """
     own = train.join(users.select("user_index"), on="user_index", how="left_semi").select("user_index", "item_index")
     own = staged.keep("own", own)
-    with_history = users.join(histories(own, targets, "user_index"), on="user_index", how="left")
+    with_history = users.join(histories(own, targets, USERS), on="user_index", how="left")
     made = preferences(with_history, "user_index", model_url, meta, context.config.synthesize.seed)
     return Asked(staged.keep("made_cold_users", made), targets, train, own)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.audience import Placing
 from synthspark.evaluation.arms import measure, questions, ranked
 from synthspark.evaluation.split import COLD, SLICES, WARM, Split
 from synthspark.indexing import uniform
 from synthspark.judging import MERIT
 from synthspark.lake import Publication
-from synthspark.pipeline.audience import Placing
 from synthspark.pipeline.context import Context, blocks_for
 from synthspark.quantiles import quantiles
 from synthspark.recommend import AlsSettings, fit_als, with_virtual
@@ -104,7 +104,8 @@ def tuned(
             return tried[placing]
         rows = split.train
         if placing is not None:
-            chosen = place_items(merits, users, density * placing.budget, context.config.synthesize.min_events)
+            chosen = place_items(merits, users, density * placing.budget, context.config.synthesize.min_events,
+                                 context.config.synthesize.seed)  # fmt: skip
             rows = with_virtual(rows, chosen.withColumn("weight", F.lit(placing.weight) * F.col(MERIT)))
         rows = staged.keep("trial/rows", rows)
         factors = fit_als(rows, als, blocks)

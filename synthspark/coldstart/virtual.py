@@ -1,0 +1,91 @@
+"""Virtual events: of the run's cold and new ones, and of the cold ones of a split, by the very same way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.coldstart.audience import place
+from synthspark.coldstart.baskets import Asked, Form, baskets, best_form, cold_users, new_baskets
+from synthspark.coldstart.learn import Learned
+from synthspark.lake import Publication
+from synthspark.pipeline.context import Context
+from synthspark.sides import ITEMS, USERS
+from synthspark.synthesis.generate import preferences
+from synthspark.tables import ALS_SPACE
+
+LIKELIEST, DRAWN = 0.0, 1.0
+"""Noise of a generator. A real entity gets what is most likely of it; new ones differ beyond their attributes."""
+
+
+@dataclass(frozen=True)
+class VirtualEvents:
+    """`user_index`, `item_index`, `weight`; None where nobody asks, or nothing is known of those who do."""
+
+    items: DataFrame | None
+    """Of items without an audience, among real users."""
+    users: DataFrame | None
+    """Of users without a history: baskets of warm items."""
+    form: Form | None = None
+    """Of the baskets."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """What each form came to, where forms were tried."""
+
+    def parts(self) -> list[DataFrame]:
+        """Those that there are."""
+        return [part for part in (self.items, self.users) if part is not None]
+
+
+def virtual_events(
+    context: Context, staged: Publication, learned: Learned, items: DataFrame | None, users: DataFrame | None
+) -> VirtualEvents:
+    """Those of real cold `items` and `users`: index and encoded columns."""
+    of_items = None if items is None else audience(context, staged, learned, items)
+    if users is None or USERS.name not in learned.models:
+        return VirtualEvents(of_items, None)
+    asked = asked_users(context, staged, learned, users)
+    form, shares = best_form(context, staged, asked)
+    return VirtualEvents(of_items, baskets(context, asked, form) if form else None, form, shares)
+
+
+def audience(
+    context: Context, staged: Publication, learned: Learned, items: DataFrame, *, model: str = ITEMS.name,
+    noise: float = LIKELIEST, budget: float | None = None, weight: float | None = None,
+) -> DataFrame | None:  # fmt: skip
+    """Events of `items` (index and encoded columns) that are placed among the real users; None without a generator.
+
+    model: another generator's name; budget, weight: instead of the chosen ones.
+    """
+    if model not in learned.models:
+        return None
+    about = learned.models[model]
+    asked = items.withColumn("noise", F.lit(noise))
+    made = preferences(asked, "item_index", about.url, about.meta, context.config.synthesize.seed)
+    return audience_of(context, staged, learned, items, staged.keep("made", made), budget, weight)
+
+
+def audience_of(
+    context: Context, staged: Publication, learned: Learned, items: DataFrame, made: DataFrame,
+    budget: float | None = None, weight: float | None = None,
+) -> DataFrame:  # fmt: skip
+    """The same of preferences that are there. made: `item_index`, `vector`, and `log_activity` for a judge."""
+    shop = learned.shop(items)
+    shop = replace(shop, items=staged.keep("items", shop.items), users=staged.keep("users", shop.users))
+    return place(context, staged, shop, made, learned.judge, learned.evidence.pairs, budget, weight)
+
+
+def asked_users(context: Context, staged: Publication, learned: Learned, users: DataFrame) -> Asked:
+    """Preferences of real users (index and encoded columns) who did little or nothing."""
+    about, targets = learned.models[USERS.name], learned.spaces[ALS_SPACE][ITEMS]
+    users = users.withColumn("noise", F.lit(LIKELIEST))
+    return cold_users(context, staged, users, targets, learned.evidence.pairs, about.url, about.meta)
+
+
+def baskets_of_new(context: Context, staged: Publication, learned: Learned, users: DataFrame) -> DataFrame | None:
+    """Events of new users (index and encoded columns); None without a generator."""
+    if USERS.name not in learned.models:
+        return None
+    about, targets = learned.models[USERS.name], learned.spaces[ALS_SPACE][ITEMS]
+    return new_baskets(context, staged, users.withColumn("noise", F.lit(DRAWN)), targets, about.url, about.meta)

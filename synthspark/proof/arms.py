@@ -1,0 +1,209 @@
+"""The arms of a split: real rows, the product's virtual events, and controls. One function each, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.coldstart.baskets import Asked, baskets, best_form
+from synthspark.coldstart.learn import Learned
+from synthspark.coldstart.virtual import VirtualEvents, asked_users, audience, audience_of, virtual_events
+from synthspark.config import Arm
+from synthspark.evaluation.controls import blind_pairs, duplicated_pairs, permuted
+from synthspark.evaluation.simple import knn_vectors, neighbours, ridge_vectors
+from synthspark.evaluation.split import Split
+from synthspark.judging import ItemStatistics, PairTable, item_statistics
+from synthspark.lake import Publication
+from synthspark.pipeline.context import Context
+from synthspark.recommend import with_virtual
+from synthspark.sides import ITEMS, USERS, Side
+from synthspark.tables import ALS_SPACE, ITEM_SPACE
+
+REAL, PRODUCT, ONLY = "real", "real+synthetic", "synthetic_only"
+Parts = list[DataFrame]
+"""Virtual events as `user_index`, `item_index`, `weight`: those of cold items, and those of cold users."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A split, and what was learned from its training rows."""
+
+    context: Context
+    staged: Publication
+    split: Split
+    learned: Learned | None
+    """None where only the real rows are judged."""
+    seed: int
+    """Of the controls."""
+    product: VirtualEvents
+    """What the run would place: kept."""
+
+    @classmethod
+    def of(cls, context: Context, staged: Publication, split: Split, learned: Learned | None, seed: int) -> Judged:
+        """With the product's events placed."""
+        product = VirtualEvents(None, None)
+        if learned is not None:
+            found = virtual_events(context, staged, learned, _cold(learned, ITEMS), _cold(learned, USERS))
+            product = replace(found, items=_kept(staged, found.items), users=_kept(staged, found.users))
+        return cls(context, staged, split, learned, seed, product)
+
+    @property
+    def budget(self) -> float | None:
+        """Of every arm, with a judge or without: the same volume."""
+        return self.learned.judge.placing.budget if self.learned and self.learned.judge else None
+
+    def rows(self, arm: str) -> DataFrame | None:
+        """What ALS is trained on in an arm; None where the arm does not exist for this data."""
+        train = self.split.train
+        if arm == REAL or (arm == PRODUCT and not self.product.parts()):
+            return train
+        added = self.product.parts() if arm in (PRODUCT, ONLY) else self._added(arm)
+        if not added:
+            return None
+        rows = reduce(DataFrame.unionByName, [part.select("user_index", "item_index", "weight") for part in added])
+        return self.staged.keep(f"rows/{arm}", with_virtual(train.limit(0) if arm == ONLY else train, rows))
+
+    def _added(self, arm: str) -> Parts:
+        if self.learned is None:
+            return []
+        if arm in MAKERS:
+            return MAKERS[arm](self, self.learned)
+        return _ablation(self, self.learned, arm)
+
+
+def _cold(learned: Learned, side: Side) -> DataFrame | None:
+    """Those who want virtual events, where anything was learned for them."""
+    return learned.evidence.cold(side) if side.name in learned.models else None
+
+
+def _kept(staged: Publication, part: DataFrame | None) -> DataFrame | None:
+    columns = ("user_index", "item_index", F.col("weight").cast("double").alias("weight"))
+    return None if part is None else staged.keep("added", part.select(*columns))
+
+
+def _no_judge(judged: Judged, learned: Learned) -> Parts:
+    """As many events, by the generator's own ranking."""
+    return _again(judged, replace(learned, judge=None)) if learned.judge else []
+
+
+def _permuted(judged: Judged, learned: Learned) -> Parts:
+    """Every cold one with the attributes of another."""
+    mixed = {side: permuted(cold, side.index, judged.seed) if (cold := _cold(learned, side)) is not None else None
+             for side in (ITEMS, USERS)}  # fmt: skip
+    return _again(judged, learned, mixed[ITEMS], mixed[USERS])
+
+
+def _again(judged: Judged, learned: Learned, items: DataFrame | None = None, users: DataFrame | None = None) -> Parts:
+    """The product's way with something changed, in its volume and its form of baskets."""
+    context, staged, found = judged.context, judged.staged, []
+    items = _cold(learned, ITEMS) if items is None else items
+    users = _cold(learned, USERS) if users is None else users
+    made = None if items is None else audience(context, staged, learned, items, budget=judged.budget)
+    if made is not None:
+        found.append(made)
+    if users is not None and judged.product.form is not None:
+        found.append(baskets(context, asked_users(context, staged, learned, users), judged.product.form))
+    return found
+
+
+def _ablation(judged: Judged, learned: Learned, arm: str) -> Parts:
+    """The product's items with other settings, and its users as they are."""
+    settings = judged.context.config.evaluate.ablations[arm]
+    items = _cold(learned, ITEMS)
+    if items is None:
+        return []
+    chosen = learned if settings.judged else replace(learned, judge=None)
+    made = audience(judged.context, judged.staged, chosen, items, model=arm if settings.hyper else ITEMS.name,
+                    budget=settings.budget or judged.budget, weight=settings.weight)  # fmt: skip
+    return [part for part in (made, judged.product.users) if part is not None]
+
+
+def _knn(judged: Judged, learned: Learned) -> Parts:
+    def vectors_of(side: Side, cold: DataFrame, vectors: DataFrame) -> DataFrame:
+        warm = learned.evidence.warm(side)
+        placed = warm.join(vectors, on=side.index, how="left_semi")  # items of the judge's fold have no place
+        near = neighbours(cold, placed, side.index, *statistics(learned, side))
+        return knn_vectors(near, vectors, side.index)
+
+    return _simple(judged, learned, vectors_of)
+
+
+def _ridge(judged: Judged, learned: Learned) -> Parts:
+    def vectors_of(side: Side, cold: DataFrame, vectors: DataFrame) -> DataFrame:
+        table = PairTable.of(learned.evidence.encodings[side])
+        return ridge_vectors(cold, learned.evidence.warm(side), vectors, side.index, table)
+
+    return _simple(judged, learned, vectors_of)
+
+
+def _simple(judged: Judged, learned: Learned, vectors_of: Callable[[Side, DataFrame, DataFrame], DataFrame]) -> Parts:
+    """The product's placing, with preference vectors from a simple model and nobody to judge them."""
+    context, staged, evidence, parts = judged.context, judged.staged, learned.evidence, []
+    items, users = _cold(learned, ITEMS), _cold(learned, USERS)
+    if items is not None and evidence.encodings[ITEMS].encoders:
+        made = staged.keep("made", vectors_of(ITEMS, items, learned.spaces[ITEM_SPACE][ITEMS]))
+        unjudged = replace(learned, judge=None)
+        parts.append(audience_of(context, staged, unjudged, items, made, judged.budget))
+    if users is not None and evidence.encodings[USERS].encoders:
+        made = staged.keep("made", vectors_of(USERS, users, learned.spaces[ALS_SPACE][USERS]))
+        own = evidence.pairs.join(made, on="user_index", how="left_semi")
+        asked = Asked(made, learned.spaces[ALS_SPACE][ITEMS], evidence.pairs, own)
+        # The product's form; of a shop where it found none, the one that suits these.
+        form = judged.product.form or best_form(context, staged, asked)[0]
+        parts += [baskets(context, asked, form)] if form is not None else []
+    return parts
+
+
+def statistics(learned: Learned, side: Side) -> tuple[PairTable, ItemStatistics]:
+    """How often each value of an attribute meets whom: what similarity weighs by."""
+    table = PairTable.of(learned.evidence.encodings[side])
+    as_items = learned.evidence.warm(side).withColumnRenamed(side.index, "item_index")
+    pairs = learned.evidence.pairs.select(F.col(side.index).alias("item_index"))
+    return table, item_statistics(as_items, pairs, table)
+
+
+def _random(judged: Judged, _learned: Learned) -> Parts:
+    return _blind(judged, "uniform")
+
+
+def _popularity(judged: Judged, _learned: Learned) -> Parts:
+    return _blind(judged, "popularity")
+
+
+def _blind(judged: Judged, by: str) -> Parts:
+    """As many pairs as the product's, of its mean weight: with cold users each as many as the product gives him."""
+    train, items, parts = judged.split.train, judged.split.items.select("item_index"), []
+    for part, of_users in ((judged.product.items, False), (judged.product.users, True)):
+        if part is None:
+            continue
+        volume, weight = part.agg(F.count(F.lit(1)), F.avg("weight")).collect()[0]
+        users = train.select("user_index").distinct()
+        if of_users:
+            users = part.groupBy("user_index").agg(F.count(F.lit(1)).cast("double").alias("share"))
+        pairs = blind_pairs(users, items, train, volume, by, judged.seed)
+        parts.append(pairs.withColumn("weight", F.lit(weight)))
+    return parts
+
+
+def _duplicated(judged: Judged, _learned: Learned) -> Parts:
+    parts = judged.product.parts()
+    if not parts:
+        return []
+    volume, weight = reduce(DataFrame.unionByName, parts).agg(F.count(F.lit(1)), F.avg("weight")).collect()[0]
+    return [duplicated_pairs(judged.split.train, volume, judged.seed).withColumn("weight", F.lit(weight))]
+
+
+MAKERS: dict[Arm, Callable[[Judged, Learned], Parts]] = {
+    "no_judge": _no_judge,
+    "permuted": _permuted,
+    "knn": _knn,
+    "ridge": _ridge,
+    "random": _random,
+    "popularity": _popularity,
+    "duplicated": _duplicated,
+}
+"""Arm -> its virtual events; none where the arm does not exist for this data."""

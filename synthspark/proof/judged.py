@@ -1,0 +1,109 @@
+"""A protocol judged: every arm's table, plain ALS on it, and the metrics of every slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from pyspark.sql import DataFrame
+
+from synthspark.coldstart.evidence import of_split
+from synthspark.coldstart.learn import Learned, learn
+from synthspark.coldstart.spaces import als_settings
+from synthspark.evaluation.arms import Questions, SliceResult, averaged, best_of, measure, questions, ranked
+from synthspark.evaluation.references import WIDEST_CATEGORY, content_knn, popular, popular_in_category
+from synthspark.evaluation.simple import neighbours
+from synthspark.evaluation.split import SLICES, WARM, Slice, Split
+from synthspark.lake import Publication
+from synthspark.pipeline.context import Context, StageReport, als_blocks
+from synthspark.proof.arms import REAL, Judged, statistics
+from synthspark.recommend import fit_als
+from synthspark.sides import ITEMS, SIDES
+
+Results = dict[str, dict[str, SliceResult]]
+
+
+def judge_protocol(
+    context: Context, staged: Publication, splits: Mapping[str, Split], protocol: str, seed: int, report: StageReport
+) -> Iterator[tuple[str, Results]]:
+    """Name and results of each of a protocol's `splits`; what they were judged on goes to the report."""
+    learned: Learned | None = None
+    for name, split in splits.items():
+        if learned is None and _asks_more_than_real(context):
+            learned = _learned(context, staged, split, f"{protocol}-{seed}")
+        known = replace(learned, evidence=of_split(context, split)) if learned is not None else None
+        yield name, _results(Judged.of(context, staged, split, known, seed), SLICES[protocol], name, report)
+
+
+def _asks_more_than_real(context: Context) -> bool:
+    config = context.config.evaluate
+    return set(config.arms) != {REAL} or bool(config.ablations) or config.references
+
+
+def _learned(context: Context, staged: Publication, split: Split, name: str) -> Learned:
+    """By the training rows alone, for the sides that somebody is cold of."""
+    roles = zip(SIDES, (split.items, split.users), strict=True)
+    cold = [side for side, of in roles if of.where(of["role"] != WARM).take(1)]
+    ablations = {n: dict(a.hyper) for n, a in context.config.evaluate.ablations.items() if a.hyper}
+    return learn(context, staged, of_split(context, split), name, cold, ablations)
+
+
+def _results(judged: Judged, slices: Mapping[str, Slice], name: str, report: StageReport) -> Results:
+    """Every configured arm and the reference rankers on every slice."""
+    config, staged = judged.context.config.evaluate, judged.staged
+    asked = questions(judged.split, slices)
+    asked = asked._replace(truth=staged.keep("truth", asked.truth))
+    results: Results = {}
+    for arm in [*config.arms, *config.ablations]:
+        rows = judged.rows(arm)
+        if rows is not None:
+            results[arm] = _by_als(judged, arm, rows, asked)
+    for ranker, lists in _references(judged):
+        results[ranker] = measure(asked, staged.keep(ranker, lists), config.ks)
+    _report(judged, f"{name}, seed {judged.seed}", report)
+    return results
+
+
+def _by_als(judged: Judged, arm: str, rows: DataFrame, asked: Questions) -> dict[str, SliceResult]:
+    context, ks = judged.context, judged.context.config.evaluate.ks
+    settings, blocks, found = als_settings(context), als_blocks(context), []
+    for start in range(context.config.evaluate.als_seeds):
+        factors = fit_als(rows, replace(settings, seed=settings.seed + start), blocks)
+        lists = ranked(judged.split, factors.users, factors.items, max(ks))
+        found.append(measure(asked, judged.staged.keep(f"{arm}/{start}", lists), ks))
+    return averaged(found)
+
+
+def _references(judged: Judged) -> Iterator[tuple[str, DataFrame]]:
+    """Lists of rankers outside ALS; but for `popular` only where items are cold, content_knn for those alone."""
+    split, config, learned = judged.split, judged.context.config.evaluate, judged.learned
+    yield "popular", ranked(split, *popular(split.train), max(config.ks))
+    if learned is None or ITEMS.name not in learned.models or not config.references:
+        return
+    warm, cold = learned.evidence.warm(ITEMS), learned.evidence.cold(ITEMS)
+    table, stats = statistics(learned, ITEMS)
+    codes = [(n, c) for c, n in zip(table.codes, table.cardinalities, strict=True) if n <= WIDEST_CATEGORY]
+    if codes:
+        values, code = max(codes)
+        vectors = popular_in_category(split.train, warm.unionByName(cold), code, values)
+        yield "popular_in_category", ranked(split, *vectors, max(config.ks))
+    near = neighbours(cold, warm, ITEMS.index, table, stats)
+    yield "content_knn", best_of(content_knn(split.train, near), split, max(config.ks))
+
+
+def _report(judged: Judged, where: str, report: StageReport) -> None:
+    """What was judged, and how it was placed."""
+    product = judged.product
+    sizes = {"training interactions": judged.split.train.count(),
+             "synthetic interactions": sum(part.count() for part in product.parts())}  # fmt: skip
+    for side, roles in (("users", judged.split.users), ("items", judged.split.items)):
+        sizes |= {f"{r['role']} {side}": r["count"] for r in roles.groupBy("role").count().orderBy("role").collect()}
+    report.tables[where] = sizes
+    if judged.learned and judged.learned.judge:
+        placing = judged.learned.judge.placing
+        report.notes.append(f"{where}: budget {placing.budget:g}, weight {placing.weight:g}")
+    if product.shares:
+        report.notes.append(f"{where}: preference that ALS gives back, by form of the baskets: "
+                            + ", ".join(f"{k} {v:.3f}" for k, v in product.shares.items()))  # fmt: skip
+        if product.form is None:
+            report.notes.append(f"{where}: cold users get no virtual events, none of these does better")
