@@ -431,8 +431,8 @@ def _arm_name(name: str) -> str:
     """Names of arms are parts of paths and keys of results."""
     taken = (*ARMS, *RANKERS, "items", "users", "judge")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", name) or name in taken:
-        raise ValueError(f"the name {name!r} cannot be used: letters, digits, blanks, '.', '_' and '-' only, and none of "
-                         f"{', '.join(taken)}")  # fmt: skip
+        raise ValueError(f"the name {name!r} cannot be used: letters, digits, blanks, '.', '_' and '-' only, and none "
+                         f"of {', '.join(taken)}")  # fmt: skip
     return name
 
 
