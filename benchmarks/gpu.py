@@ -42,6 +42,7 @@ VARIANTS: dict[str, tuple[str, Hyper, int, int]] = {
 
 def prepare(folder: Path, config_path: Path) -> None:
     """Everything that training reads, with places relative to `folder`."""
+    from synthspark.coldstart.evidence import published
     from synthspark.config import load
     from synthspark.lake import Lake
     from synthspark.pipeline.context import Context, StageReport
@@ -52,7 +53,8 @@ def prepare(folder: Path, config_path: Path) -> None:
     with session("gpu", config.spark) as running:
         lake = Lake(running, config.lake.root, config.lake.format)
         context = Context(running, lake, config, lake.latest_run("train"))
-        tasks = make_tasks(context, StageReport())
+        profiles, behaviours = make_tasks(context, published(context), StageReport())
+        tasks = [*profiles.values(), *behaviours.values()]
         kept = []
         for task in tasks:
             places = {place: url for place in PLACES if (url := getattr(task, place)) is not None}

@@ -36,7 +36,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from scale_report import STAGES, document
 
-from synthspark.pipeline.featurize import ROW_GROUP_BYTES
+from synthspark.coldstart.spaces import ROW_GROUP_BYTES
 from synthspark.session import session
 from synthspark.synthesis.profiles import ProfileModel, drawn_block, drawn_rows, num_blocks
 from synthspark.training import loader

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synthspark.coldstart import learn
-from synthspark.coldstart.evidence import published
+from synthspark.coldstart.evidence import Evidence, published
 from synthspark.coldstart.learn import Learned, Model
 from synthspark.coldstart.spaces import Place
 from synthspark.coldstart.tasks import BEHAVIOUR
@@ -12,9 +12,9 @@ from synthspark.lake import Publication
 from synthspark.pipeline.card import write_card
 from synthspark.pipeline.context import Context, StageReport
 from synthspark.pipeline.profiles import AUTOREGRESSIVE, profile_task, train_profile_judge
-from synthspark.sides import ITEMS, SIDES
+from synthspark.sides import ITEMS, SIDES, Side
 from synthspark.tables import JUDGE, behaviour_feed, model_folder
-from synthspark.training import train_all
+from synthspark.training import TrainingTask, train_all
 
 
 def train(context: Context) -> StageReport:
@@ -22,17 +22,7 @@ def train(context: Context) -> StageReport:
     report, work = StageReport(), context.checkpoints()
     with context.publication("train") as staged:
         evidence = published(context)
-        profiles = {side: task for side in SIDES if (task := profile_task(context, side, report)) is not None}
-        behaviours = learn.tasks(context, Place.published(context), evidence, work)
-        for side in SIDES:
-            if side.name not in behaviours:
-                rows = context.rows("featurize", behaviour_feed(side))
-                why = (
-                    f"its feed has {rows} rows"
-                    if evidence.tells(side)
-                    else f"{side.name} have no attribute to learn from"
-                )
-                report.notes.append(f"{BEHAVIOUR}_{side.name} is not trained: {why}")
+        profiles, behaviours = make_tasks(context, evidence, report)
         tasks = [*profiles.values(), *behaviours.values()]
         if not tasks:
             raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
@@ -57,6 +47,20 @@ def train(context: Context) -> StageReport:
         staged.details.update(report.to_json())
     context.lake.delete(work)
     return report
+
+
+def make_tasks(
+    context: Context, evidence: Evidence, report: StageReport
+) -> tuple[dict[Side, TrainingTask], dict[str, TrainingTask]]:
+    """Profile generators by side and behaviour generators by name, as far as data allow; the report says which not."""
+    profiles = {side: task for side in SIDES if (task := profile_task(context, side, report)) is not None}
+    behaviours = learn.tasks(context, Place.published(context), evidence, context.checkpoints())
+    for side in SIDES:
+        if side.name not in behaviours:
+            why = f"its feed has {context.rows('featurize', behaviour_feed(side))} rows"
+            why = why if evidence.tells(side) else f"{side.name} have no attribute to learn from"
+            report.notes.append(f"{BEHAVIOUR}_{side.name} is not trained: {why}")
+    return profiles, behaviours
 
 
 def _judge(context: Context, staged: Publication, learned: Learned, report: StageReport) -> None:

@@ -35,6 +35,7 @@ PROFILE, BEHAVIOUR, IMPUTED = 1, 2, 3
 @lru_cache(maxsize=8)
 def _loaded(url: str, sha256: str) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Once per worker and set of weights: a model trained anew under the same URL is another one."""
+    torch.set_num_threads(1)  # the workers are the parallelism
     module, meta = load_generator(url)
     assert meta["sha256"] == sha256, f"model {url} changed while it was being used"
     return module, meta

@@ -80,6 +80,7 @@ class ProfileModel:
 
 @lru_cache(maxsize=4)
 def _loaded(model: ProfileModel) -> tuple[AutoregressiveGenerator, TokenEncoding, Judge | None]:
+    torch.set_num_threads(1)  # the workers are the parallelism
     network, meta = load_generator(model.url)
     assert isinstance(network, AutoregressiveGenerator)
     if meta["sha256"] != model.sha256:

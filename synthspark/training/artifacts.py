@@ -9,7 +9,6 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
@@ -142,7 +141,6 @@ def load_generator(url: str) -> tuple[nn.Module, dict[str, Any]]:
     table = TableShape(tuple(meta["table"]["cardinalities"]), meta["table"]["num_numeric"])
     generator = build_generator(meta["network"], table, meta["rank"], meta["settings"])
     generator.load_state_dict(load_tensors(data))
-    torch.set_num_threads(1)  # one per worker: the workers are the parallelism
     return generator.eval(), meta
 
 
