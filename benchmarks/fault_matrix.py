@@ -33,7 +33,7 @@ from published import recorded  # noqa: E402
 from standalone import Cluster, Submission, bare_python, wait_for  # noqa: E402
 
 from scripts.dist import build  # noqa: E402
-from synthspark.lake import STAGES  # noqa: E402
+from synthspark.runs.lake import STAGES  # noqa: E402
 from tests.integration.test_pipeline import write_shop  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "faults.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from published import contents, doubled, rows
 
-from synthspark.lake import STAGES
+from synthspark.runs.lake import STAGES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "faults.md"
 PUBLISHED = {

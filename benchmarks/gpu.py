@@ -44,10 +44,10 @@ def prepare(folder: Path, config_path: Path) -> None:
     """Everything that training reads, with places relative to `folder`."""
     from synthspark.coldstart.evidence import published
     from synthspark.config import load
-    from synthspark.lake import Lake
-    from synthspark.pipeline.context import Context, StageReport
-    from synthspark.pipeline.train import make_tasks
+    from synthspark.runs.context import Context, StageReport
+    from synthspark.runs.lake import Lake
     from synthspark.session import session
+    from synthspark.stages.train import make_tasks
 
     config = load(config_path)
     with session("gpu", config.spark) as running:

@@ -1,7 +1,7 @@
 """The profile tables from raw data: `make benchmark-profiles` (more than an hour on 2 cores).
 
 Learns the two tables of `profile_tables` with each model, draws rows through Spark, scores them with
-`synthspark.evaluation`, and writes docs/profiles.md and benchmarks/results/profiles.json. `--model gan` does one
+`synthspark.likeness`, and writes docs/profiles.md and benchmarks/results/profiles.json. `--model gan` does one
 only; what is there of the others is kept. Figures of other tools are those of peers.json, with their date.
 """
 
@@ -24,14 +24,15 @@ from profile_tables import Split, kinds, tables
 from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.config import ProfileNetwork
-from synthspark.evaluation.fidelity import fidelity
-from synthspark.evaluation.privacy import privacy
 from synthspark.features import encoding as encodings
 from synthspark.features.encoding import EncodingLimits
 from synthspark.features.feeds import spread
 from synthspark.indexing import with_index
+from synthspark.likeness.fidelity import fidelity
+from synthspark.likeness.privacy import privacy
 from synthspark.log import configure
-from synthspark.pipeline.profiles import add_judge, split_off, suited
+from synthspark.newrows.feeds import split_off
+from synthspark.newrows.training import add_judge, suited
 from synthspark.profiles import fitting, hierarchy
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.session import build_session

@@ -23,9 +23,9 @@ from synthspark.clean import classify_entities
 from synthspark.config import load
 from synthspark.errors import TrainingError
 from synthspark.features.encoding import EncodingLimits, TableEncoding, encode, fit
-from synthspark.pipeline.sources import entity_rules
 from synthspark.session import build_session
 from synthspark.sides import ITEMS
+from synthspark.stages.sources import entity_rules
 from synthspark.training.divergence import Watch
 from synthspark.training.gan import GanTrainer, diversity
 from synthspark.training.task import Hyper, TrainingTask

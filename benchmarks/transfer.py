@@ -18,7 +18,7 @@ from profile_tables import kinds, tables
 from pyspark.sql import SparkSession
 
 from synthspark.config import ProfileNetwork
-from synthspark.pipeline.profiles import suited
+from synthspark.newrows.training import suited
 from synthspark.profiles import fitting
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.session import build_session

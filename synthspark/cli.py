@@ -18,8 +18,8 @@ from synthspark.examples import examples, overview
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from synthspark.lake import Lake
-    from synthspark.pipeline.context import Context
+    from synthspark.runs.context import Context
+    from synthspark.runs.lake import Lake
 
 STAGES = {
     "clean": "Read the sources; keep what meets the contract, reject the rest with its reason.",
@@ -139,7 +139,7 @@ def report(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: 
 
     log.configure(verbose)
     config = load(path, list(overrides))
-    from synthspark.pipeline.report import report_path, write_report
+    from synthspark.stages.report import report_path, write_report
 
     with _context(config, "report", run_id, {"report": ("evaluate",)}, lambda *_: None) as context:
         context.lake.require(context.run_id, ["evaluate"])
@@ -199,7 +199,7 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
 
     log.configure(False)
     config = load(path, list(overrides))
-    from synthspark.lake import Lake
+    from synthspark.runs.lake import Lake
     from synthspark.session import session
 
     with session("synthspark lake", config.spark) as spark:
@@ -234,8 +234,8 @@ def init(
         raise click.UsageError(f"{output} is there already: move it away, or name another file with --output")
     from synthspark import log
     from synthspark.config import parse_text
-    from synthspark.pipeline.init import first_configuration
     from synthspark.session import session
+    from synthspark.stages.init import first_configuration
 
     log.configure(False)
     paths = {n: p for n, p in (("events", events), ("items", items), ("users", users)) if p is not None}
@@ -260,7 +260,7 @@ def plan(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bo
 
     log.configure(verbose)
     config = load(path, list(overrides))
-    from synthspark.pipeline.plan import plan as plan_lines
+    from synthspark.stages.plan import plan as plan_lines
 
     with _context(config, None, run_id, {}, lambda *_: None) as context:
         for line in plan_lines(context):
@@ -308,7 +308,7 @@ def run_job(
 
     log.configure(verbose)
     config = load(path, overrides)
-    from synthspark.pipeline.run import NEEDS, run_all, run_stage
+    from synthspark.stages.run import NEEDS, run_all, run_stage
     from synthspark.terminal import Terminal
     from synthspark.tracking import track_epoch, track_metrics, tracker
 
@@ -343,8 +343,8 @@ def run_job(
 def _context(
     config: Any, stage: str | None, run_id: str | None, needs: dict[str, tuple[str, ...]], on_epoch: Callable[..., None]
 ) -> Iterator[Context]:
-    from synthspark.lake import Lake, check_run_id, new_run_id
-    from synthspark.pipeline.context import Context
+    from synthspark.runs.context import Context
+    from synthspark.runs.lake import Lake, check_run_id, new_run_id
     from synthspark.session import session
 
     if run_id is not None:

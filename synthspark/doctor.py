@@ -102,7 +102,7 @@ def _gpu() -> str:
 
 def _lake(path: Path) -> str:
     from synthspark.config import load
-    from synthspark.lake import Lake
+    from synthspark.runs.lake import Lake
     from synthspark.session import session
 
     config = load(path)

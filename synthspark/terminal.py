@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from synthspark.lake import STAGES
-from synthspark.pipeline.context import Context, StageReport
-from synthspark.progress import SparkWatch
 from synthspark.report.headline import mean
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import STAGES
+from synthspark.runs.progress import SparkWatch
 
 log = logging.getLogger(__name__)
 

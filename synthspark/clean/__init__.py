@@ -1,7 +1,7 @@
 """Clean: declared columns in the contract's types; every row is kept, or rejected with its reason."""
 
 from synthspark.clean.columns import ColumnSource, require_rows
-from synthspark.clean.entities import EntityRules, attribute_findings, classify_entities
+from synthspark.clean.entities import EntityRules, attribute_findings, classify_entities, item_status
 from synthspark.clean.events import EventRules, classify_events
 from synthspark.clean.verdicts import kept, reason_counts, rejected
 
@@ -12,6 +12,7 @@ __all__ = [
     "attribute_findings",
     "classify_entities",
     "classify_events",
+    "item_status",
     "kept",
     "reason_counts",
     "rejected",

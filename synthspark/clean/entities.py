@@ -89,6 +89,12 @@ def classify_entities(source: DataFrame, rules: EntityRules) -> DataFrame:
     return _with_duplicates(checked, rules)
 
 
+def item_status(classified: DataFrame) -> DataFrame:
+    """`item_id`, `filtered`: an item is filtered if no row of it was kept."""
+    known = classified.where(F.col("item_id").isNotNull()).groupBy("item_id")
+    return known.agg((~F.max(F.col("reason").isNull())).alias("filtered"))
+
+
 def attribute_findings(classified: DataFrame, attributes: Mapping[str, str]) -> dict[str, dict[str, int]]:
     """Per attribute, over the kept rows: `missing`, `unreadable` and `distinct` (approximate), in one aggregation."""
     if not attributes:

@@ -10,11 +10,11 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.placing import place_items, propose
 from synthspark.coldstart.shop import Shop
 from synthspark.judging import MERIT, item_statistics, judged, load_judge, pair_rows
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context
-from synthspark.synthesis.placing import place_items, propose
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
 from synthspark.training import storage
 
 BUDGET, WEIGHT = 0.1, 0.5

@@ -12,15 +12,15 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.placing import draw_items
 from synthspark.coldstart.spaces import als_settings
 from synthspark.coldstart.trials import TRIAL_USERS, asked_share, of_share
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context, blocks_for
-from synthspark.recommend import Factors, fit_als, recommendations, with_virtual
+from synthspark.recommend import Factors, blocks_for, fit_als, recommendations, with_virtual
 from synthspark.retrieval import scored
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
 from synthspark.sides import USERS
 from synthspark.synthesis.generate import histories, preferences
-from synthspark.synthesis.placing import draw_items
 
 LARGEST_SHARE = 10
 """A cold user's basket is at most one in this many items: of a small catalogue more would say nothing."""

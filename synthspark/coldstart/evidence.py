@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.evaluation.split import COLD, SPARSE, WARM, Split
 from synthspark.features.encoding import TableEncoding
-from synthspark.pipeline.context import Context, indexed_interactions, read_encoding
+from synthspark.features.published import indexed_interactions, read_encoding
+from synthspark.ranking.split import COLD, SPARSE, WARM, Split
 from synthspark.recommend import rating
+from synthspark.runs.context import Context
+from synthspark.runs.tables import Table, features
 from synthspark.sides import SIDES, USERS, Side
-from synthspark.tables import Table, features
 
 Read = Callable[[Table], DataFrame]
 """`Context.read`, or `Publication.read` of a stage that has not published yet."""

@@ -14,7 +14,6 @@ from synthspark.coldstart.shop import Shop, folded, open_pairs
 from synthspark.coldstart.spaces import als_settings
 from synthspark.coldstart.trials import asked_share, of_share
 from synthspark.coldstart.tuning import BUDGETS, trial_density, trial_split, tuned
-from synthspark.evaluation.split import Split
 from synthspark.judging import (
     Judge,
     LabelledFeatures,
@@ -29,9 +28,10 @@ from synthspark.judging import (
     save_judge,
     training_rows,
 )  # fmt: skip
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context
+from synthspark.ranking.split import Split
 from synthspark.retrieval import scored
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
 from synthspark.synthesis.generate import preferences
 from synthspark.training import storage
 

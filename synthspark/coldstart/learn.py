@@ -21,10 +21,10 @@ from synthspark.coldstart.judge import train_judge
 from synthspark.coldstart.shop import Shop, open_pairs
 from synthspark.coldstart.spaces import SPACE_OF, Place, vectors_in, write_behaviour_feed, write_spaces
 from synthspark.coldstart.tasks import BEHAVIOUR, behaviour_task
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import ITEM_SPACE, JUDGE, behaviour_feed, model_folder
 from synthspark.sides import ITEMS, SIDES, USERS, Side
-from synthspark.tables import ITEM_SPACE, JUDGE, behaviour_feed, model_folder
 from synthspark.training import TrainingTask, train_all
 
 Hyper = Mapping[str, float | int | str | bool]

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 
 from synthspark.features.encoding import TableEncoding
 from synthspark.judging import PairTable, in_fold
-from synthspark.pipeline.context import Context
+from synthspark.runs.context import Context
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from pyspark.sql import functions as F
 from synthspark.coldstart.evidence import Evidence
 from synthspark.features import feeds
 from synthspark.features.feeds import factor_table, factors_in, spread
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context, als_blocks
-from synthspark.recommend import AlsSettings, fit_als
+from synthspark.recommend import AlsSettings, blocks_for, fit_als
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import ALS_SPACE, EVENTS, ITEM_SPACE, Table, behaviour_feed, factors
 from synthspark.sides import ITEMS, SIDES, USERS, Side
-from synthspark.tables import ALS_SPACE, ITEM_SPACE, Table, behaviour_feed, factors
 
 ROW_GROUP_BYTES = 16 * 1024 * 1024
 SPACE_OF = {ITEMS: ITEM_SPACE, USERS: ALS_SPACE}
@@ -64,6 +64,11 @@ def als_settings(context: Context) -> AlsSettings:
     """ALS as configured: the same for every arm and stage."""
     r = context.config.recommend
     return AlsSettings(r.rank, r.regularization, r.alpha, r.iterations, context.config.seed)
+
+
+def als_blocks(context: Context) -> int:
+    """How many blocks ALS takes for the events of the whole shop."""
+    return blocks_for(context.rows("clean", EVENTS))
 
 
 def space_settings(context: Context, space: str) -> AlsSettings:

@@ -12,9 +12,9 @@ from synthspark.config import Network
 from synthspark.errors import ConfigError, did_you_mean
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.feeds import factors_in, positive_columns
-from synthspark.pipeline.context import Context
+from synthspark.runs.context import Context
+from synthspark.runs.tables import behaviour_feed, factors
 from synthspark.sides import Side
-from synthspark.tables import behaviour_feed, factors
 from synthspark.training import TrainingTask
 from synthspark.training.storage import portable
 from synthspark.training.task import DEFAULTS

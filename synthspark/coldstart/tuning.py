@@ -9,15 +9,15 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.audience import Placing
-from synthspark.evaluation.arms import measure, questions, ranked
-from synthspark.evaluation.split import COLD, SLICES, WARM, Split
+from synthspark.coldstart.placing import place_items
 from synthspark.indexing import uniform
 from synthspark.judging import MERIT
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context, blocks_for
 from synthspark.quantiles import quantiles
-from synthspark.recommend import AlsSettings, fit_als, with_virtual
-from synthspark.synthesis.placing import place_items
+from synthspark.ranking.measures import measure, questions, ranked
+from synthspark.ranking.split import COLD, SLICES, WARM, Split
+from synthspark.recommend import AlsSettings, blocks_for, fit_als, with_virtual
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
 
 BUDGETS = (0.01, 0.03, 0.1, 0.2)
 WEIGHTS = (0.25, 0.5, 1.0)

@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 from synthspark.coldstart.audience import place
 from synthspark.coldstart.baskets import Asked, Form, baskets, best_form, cold_users, new_baskets
 from synthspark.coldstart.learn import Learned
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import ALS_SPACE
 from synthspark.sides import ITEMS, USERS
 from synthspark.synthesis.generate import preferences
-from synthspark.tables import ALS_SPACE
 
 LIKELIEST, DRAWN = 0.0, 1.0
 """Noise of a generator. A real entity gets what is most likely of it; new ones differ beyond their attributes."""

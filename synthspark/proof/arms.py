@@ -13,15 +13,15 @@ from synthspark.coldstart.baskets import Asked, baskets, best_form
 from synthspark.coldstart.learn import Learned
 from synthspark.coldstart.virtual import VirtualEvents, asked_users, audience, audience_of, virtual_events
 from synthspark.config import Arm
-from synthspark.evaluation.controls import blind_pairs, duplicated_pairs, permuted
-from synthspark.evaluation.simple import knn_vectors, neighbours, ridge_vectors
-from synthspark.evaluation.split import Split
 from synthspark.judging import ItemStatistics, PairTable, item_statistics
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context
+from synthspark.proof.controls import blind_pairs, duplicated_pairs, permuted
+from synthspark.proof.simple import knn_vectors, neighbours, ridge_vectors
+from synthspark.ranking.split import Split
 from synthspark.recommend import with_virtual
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import ALS_SPACE, ITEM_SPACE
 from synthspark.sides import ITEMS, USERS, Side
-from synthspark.tables import ALS_SPACE, ITEM_SPACE
 
 REAL, PRODUCT, ONLY = "real", "real+synthetic", "synthetic_only"
 Parts = list[DataFrame]

@@ -9,15 +9,15 @@ from pyspark.sql import DataFrame
 
 from synthspark.coldstart.evidence import of_split
 from synthspark.coldstart.learn import Learned, learn
-from synthspark.coldstart.spaces import als_settings
-from synthspark.evaluation.arms import Questions, SliceResult, averaged, best_of, measure, questions, ranked
-from synthspark.evaluation.references import WIDEST_CATEGORY, content_knn, popular, popular_in_category
-from synthspark.evaluation.simple import neighbours
-from synthspark.evaluation.split import SLICES, WARM, Slice, Split
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context, StageReport, als_blocks
+from synthspark.coldstart.spaces import als_blocks, als_settings
 from synthspark.proof.arms import REAL, Judged, statistics
+from synthspark.proof.references import WIDEST_CATEGORY, content_knn, popular, popular_in_category
+from synthspark.proof.simple import neighbours
+from synthspark.ranking.measures import Questions, SliceResult, averaged, best_of, measure, questions, ranked
+from synthspark.ranking.split import SLICES, WARM, Slice, Split
 from synthspark.recommend import fit_als
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Publication
 from synthspark.sides import ITEMS, SIDES
 
 Results = dict[str, dict[str, SliceResult]]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.evaluation.split import Shares, Split, check_split, entity_split, lacking, time_split
 from synthspark.features.interactions import pair_statistics
-from synthspark.lake import Publication
-from synthspark.pipeline.context import Context, StageReport, indexed_interactions
+from synthspark.features.published import indexed_interactions
 from synthspark.quantiles import median, quantiles
+from synthspark.ranking.split import Shares, Split, check_split, entity_split, lacking, time_split
 from synthspark.recommend import rating
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import EVENTS, clean, features
 from synthspark.sides import ITEMS, SIDES, USERS
-from synthspark.tables import EVENTS, clean, features
 
 
 def protocol_splits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +10,10 @@ from pyspark.ml.recommendation import ALS
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+BLOCKS_PER_ROOT = 4
+"""Blocks of ALS for the root of a million events: 13 for ten millions, 40 for a hundred, 127 for a thousand."""
+EXACT_EVENTS = 4_000_000
+"""Up to so many events a lake's factors are the same bytes everywhere; above, the last bit gives way to more blocks."""
 EXACT_BLOCKS = 2
 """Up to so many blocks factors are the same to the byte: Spark adds up one sum per block in the order in which its
 tasks end, which changes nothing of two (a + b = b + a), but the last bit of three."""
@@ -77,3 +82,14 @@ def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
         model.userFactors.select(F.col("id").alias("user_index"), F.col("features").alias("vector")),
         model.itemFactors.select(F.col("id").alias("item_index"), F.col("features").alias("vector")),
     )
+
+
+def blocks_for(rows: int) -> int:
+    """How many blocks ALS cuts users and items into, for so many events or pairs: by the data.
+
+    ALS's random start follows the blocks, so that a number that followed the cluster would give other factors wherever
+    the job has more or fewer executors. Up to EXACT_EVENTS as few as give the same bytes everywhere; above, by the
+    root: each factor is sent to every block, so that with blocks in proportion to the events what is sent would grow
+    with their square.
+    """
+    return EXACT_BLOCKS if rows <= EXACT_EVENTS else math.ceil(BLOCKS_PER_ROOT * math.sqrt(rows / 1e6))

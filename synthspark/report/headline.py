@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthspark.evaluation.gate import depth
+from synthspark.ranking.gate import depth
 
 WHO = {
     "cold_item": "items that nobody has bought yet",

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from synthspark import __version__
-from synthspark.evaluation.gate import depth
+from synthspark.ranking.gate import depth
 from synthspark.report import pictures
 from synthspark.report.facts import Facts, in_short
 from synthspark.report.headline import headline, mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synthspark.lake import STAGES
+from synthspark.runs.lake import STAGES
 from tests.integration.test_pipeline import settings
 
 STAGES_JOB = Path(__file__).parent / "stages_job.py"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from synthspark.config import load
-from synthspark.lake import STAGES, Lake
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.run import run_stage
+from synthspark.runs.context import Context
+from synthspark.runs.lake import STAGES, Lake
 from synthspark.session import build_session
+from synthspark.stages.run import run_stage
 
 
 def main(path: str, run_id: str, *words: str) -> None:

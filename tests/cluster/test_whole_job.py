@@ -10,7 +10,7 @@ from published import contents, recorded
 from standalone import ROOT, Cluster
 from submitted import Job
 
-from synthspark.lake import STAGES
+from synthspark.runs.lake import STAGES
 
 pytestmark = pytest.mark.cluster
 

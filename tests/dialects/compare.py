@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.config import Config, EntitySource
-from synthspark.pipeline.context import Context
-from synthspark.tables import Table
+from synthspark.runs.context import Context
+from synthspark.runs.tables import Table
 from tests.dialects.dialect import Dialect
 from tests.dialects.tables import Event, Expected
 

@@ -17,11 +17,11 @@ from pyspark.sql import SparkSession
 
 from synthspark.config import parse_text
 from synthspark.errors import SynthSparkError
-from synthspark.lake import Lake
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.init import first_configuration
-from synthspark.pipeline.plan import plan
-from synthspark.pipeline.run import run_stage
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Lake
+from synthspark.stages.init import first_configuration
+from synthspark.stages.plan import plan
+from synthspark.stages.run import run_stage
 from tests.dialects.compare import compare, zones
 from tests.dialects.dialect import Dialect
 from tests.dialects.drawing import draw

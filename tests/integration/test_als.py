@@ -9,8 +9,9 @@ import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from synthspark.pipeline.context import Context, als_blocks
+from synthspark.coldstart.spaces import als_blocks
 from synthspark.recommend import EXACT_BLOCKS, AlsSettings, fit_als
+from synthspark.runs.context import Context
 
 pytestmark = pytest.mark.spark
 # nearly singular, so that sums in another order show within ten iterations of so few rows (without the sort, they do)

@@ -13,10 +13,10 @@ from pyspark.sql import functions as F
 
 from synthspark.config import parse
 from synthspark.errors import ContractError
-from synthspark.lake import Lake
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.run import run_stage
-from synthspark.tables import Table
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Lake
+from synthspark.runs.tables import Table
+from synthspark.stages.run import run_stage
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

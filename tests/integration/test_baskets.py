@@ -17,9 +17,9 @@ from synthspark.coldstart.baskets import FORMS, Asked, Form, baskets, best_form
 from synthspark.coldstart.judge import trial_shop
 from synthspark.coldstart.shop import Shop, folded
 from synthspark.config import Config, parse
-from synthspark.lake import Lake
-from synthspark.pipeline.context import Context
 from synthspark.recommend import AlsSettings, fit_als
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Lake
 from synthspark.sides import USERS
 from synthspark.synthesis.generate import histories
 from synthspark_models import summarised

@@ -12,10 +12,10 @@ from pyspark.sql import SparkSession
 
 from synthspark.config import parse
 from synthspark.errors import ContractError
-from synthspark.lake import Lake
-from synthspark.pipeline import evaluate
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.run import run_stage
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Lake
+from synthspark.stages import evaluate
+from synthspark.stages.run import run_stage
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

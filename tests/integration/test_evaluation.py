@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 
 from synthspark.coldstart.tuning import trial_split
 from synthspark.errors import ContractError
-from synthspark.evaluation.arms import measure, questions, ranked
-from synthspark.evaluation.bootstrap import group_sums
-from synthspark.evaluation.controls import blind_pairs, duplicated_pairs, permuted
-from synthspark.evaluation.ranking import metric_columns, user_metrics
-from synthspark.evaluation.split import (
+from synthspark.proof.controls import blind_pairs, duplicated_pairs, permuted
+from synthspark.ranking.bootstrap import group_sums
+from synthspark.ranking.measures import measure, questions, ranked
+from synthspark.ranking.metrics import metric_columns, user_metrics
+from synthspark.ranking.split import (
     ASIDE,
     COLD,
     SLICES,

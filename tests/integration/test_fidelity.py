@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark.errors import SourceError
-from synthspark.evaluation.detection import roc_auc
-from synthspark.evaluation.fidelity import fidelity
+from synthspark.likeness.detection import roc_auc
+from synthspark.likeness.fidelity import fidelity
 
 pytestmark = pytest.mark.spark
 

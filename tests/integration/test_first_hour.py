@@ -10,12 +10,12 @@ from pyspark.sql import SparkSession
 
 from synthspark.config import parse_text
 from synthspark.errors import ConfigError, SourceError
-from synthspark.lake import Lake
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.init import first_configuration
-from synthspark.pipeline.plan import plan
-from synthspark.pipeline.run import run_stage
-from synthspark.tables import Table
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Lake
+from synthspark.runs.tables import Table
+from synthspark.stages.init import first_configuration
+from synthspark.stages.plan import plan
+from synthspark.stages.run import run_stage
 
 pytestmark = pytest.mark.spark
 

@@ -16,11 +16,11 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from synthspark.cli import cli
 from synthspark.config import parse
 from synthspark.errors import LakeError, SourceError
-from synthspark.lake import STAGES, Lake
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.run import run_all, run_stage
-from synthspark.pipeline.sources import read_source
-from synthspark.tables import Table
+from synthspark.runs.context import Context
+from synthspark.runs.lake import STAGES, Lake
+from synthspark.runs.tables import Table
+from synthspark.stages.run import run_all, run_stage
+from synthspark.stages.sources import read_source
 
 pytestmark = pytest.mark.spark
 SOURCE = {"events": {"path": "none", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "purchase"}}
@@ -286,7 +286,7 @@ def test_what_is_left_of_a_stage_killed_once_it_was_published_goes_although_ther
 def test_tables_that_cannot_be_moved_are_written_in_their_place_and_taken_away_if_the_stage_fails(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthspark.lake.IMMOVABLE", {"parquet"})  # there is no jar of Iceberg for Spark 4.0 to try
+    monkeypatch.setattr("synthspark.runs.lake.IMMOVABLE", {"parquet"})  # no jar of Iceberg for Spark 4.0 to try
     monkeypatch.setattr(lake, "rename", _only_files(lake))
     for _ in range(2):
         with lake.publication("a", "clean") as staged:

@@ -12,10 +12,10 @@ from pyspark.sql import SparkSession
 
 from synthspark.config import Config, parse
 from synthspark.errors import LakeError
-from synthspark.lake import Lake
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.run import run_stage
-from synthspark.tables import Table
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Lake
+from synthspark.runs.tables import Table
+from synthspark.stages.run import run_stage
 
 pytestmark = pytest.mark.spark
 EVENTS = 4000

@@ -11,7 +11,7 @@ import pytest
 import pytrec_eval
 from pyspark.sql import SparkSession
 
-from synthspark.evaluation.ranking import metric_columns, user_metrics
+from synthspark.ranking.metrics import metric_columns, user_metrics
 
 pytestmark = pytest.mark.spark
 

@@ -13,13 +13,13 @@ from pyspark.sql import DataFrame, SparkSession
 from synthspark.coldstart.evidence import of_split
 from synthspark.coldstart.learn import learn
 from synthspark.config import parse
-from synthspark.lake import Lake
-from synthspark.pipeline.context import Context, StageReport
-from synthspark.pipeline.run import run_stage
 from synthspark.proof.arms import Judged
 from synthspark.proof.splits import protocol_splits
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Lake
+from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, features
 from synthspark.sides import SIDES
-from synthspark.tables import EVENTS, SYNTHETIC_EVENTS, clean, features
+from synthspark.stages.run import run_stage
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

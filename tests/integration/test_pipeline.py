@@ -16,11 +16,11 @@ from pyspark.sql import functions as F
 from synthspark import schemas
 from synthspark.config import Config, Evaluate, parse
 from synthspark.errors import ConfigError, LakeError, SourceError
-from synthspark.lake import STAGES, Lake
-from synthspark.pipeline.card import write_card
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.run import run_all, run_stage
-from synthspark.tables import Table
+from synthspark.runs.context import Context
+from synthspark.runs.lake import STAGES, Lake
+from synthspark.runs.tables import Table
+from synthspark.stages.card import write_card
+from synthspark.stages.run import run_all, run_stage
 from synthspark.training import TrainingTask
 from tests.browser import screenshot
 

@@ -7,11 +7,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.errors import SourceError
-from synthspark.evaluation import neighbours
-from synthspark.evaluation.neighbours import base_blocks, nearest, query_blocks
-from synthspark.evaluation.privacy import privacy
-from synthspark.evaluation.ranks import MISSING_RANK, Distribution, distributions
-from synthspark.evaluation.tables import Columns, indexed, prepare
+from synthspark.likeness import neighbours
+from synthspark.likeness.neighbours import base_blocks, nearest, query_blocks
+from synthspark.likeness.privacy import privacy
+from synthspark.likeness.ranks import MISSING_RANK, Distribution, distributions
+from synthspark.likeness.tables import Columns, indexed, prepare
 
 pytestmark = pytest.mark.spark
 

@@ -14,8 +14,8 @@ import pytest
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from synthspark.pipeline.context import StageReport
-from synthspark.progress import SparkWatch
+from synthspark.runs.context import StageReport
+from synthspark.runs.progress import SparkWatch
 from synthspark.terminal import Terminal
 
 pytestmark = pytest.mark.spark

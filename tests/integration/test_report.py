@@ -9,16 +9,16 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from synthspark.evaluation.shapes import BINS, Extent, _edges
-from synthspark.pipeline import report
-from synthspark.pipeline.context import Context
+from synthspark.likeness.shapes import BINS, Extent, _edges
 from synthspark.report import Facts, pictures
 from synthspark.report.distributions import MISSING, OTHERS, Parts, by_class, by_reach, by_size, by_value, by_year
 from synthspark.report.nearest import nearest_rows
 from synthspark.report.page import page
 from synthspark.report.texts import LONGEST
+from synthspark.runs.context import Context
+from synthspark.runs.tables import Table
 from synthspark.sides import ITEMS
-from synthspark.tables import Table
+from synthspark.stages import report
 
 pytestmark = pytest.mark.spark
 

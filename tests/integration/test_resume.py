@@ -18,15 +18,15 @@ import yaml
 from click.testing import CliRunner
 from pyspark.sql import SparkSession
 
-from synthspark import lease
 from synthspark.cli import cli
 from synthspark.config import Config, parse
 from synthspark.errors import ConfigError, LakeError
-from synthspark.files import Files
-from synthspark.lake import Lake
-from synthspark.lease import leased, require_free
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.run import _begin, check_resumable, run_all
+from synthspark.runs import lease
+from synthspark.runs.context import Context
+from synthspark.runs.files import Files
+from synthspark.runs.lake import Lake
+from synthspark.runs.lease import leased, require_free
+from synthspark.stages.run import _begin, check_resumable, run_all
 
 pytestmark = pytest.mark.spark
 SOURCE = {"events": {"path": "none", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "purchase"}}
@@ -60,7 +60,7 @@ def test_a_run_goes_on_as_it_was_made_or_not_at_all(context: Context, monkeypatc
     publish(replace(context, config=configured(evaluate={"seeds": [0, 1, 2]})), "evaluate")
     with pytest.raises(ConfigError, match="stage evaluate"):  # although nothing is left to do
         run_all(context, True, lambda _: None, lambda *_: None)
-    monkeypatch.setattr("synthspark.pipeline.context.__version__", "9.9")
+    monkeypatch.setattr("synthspark.runs.context.__version__", "9.9")
     with pytest.raises(ConfigError, match=r"stage clean was published with another version \(.*, now 9.9\)"):
         check_resumable(context)
 
@@ -83,7 +83,7 @@ def test_a_scheduled_run_begins_or_goes_on_by_the_same_words(
     def ran(context: Context, resume: bool, *_: object) -> None:
         seen.append((context.run_id, resume))
 
-    monkeypatch.setattr("synthspark.pipeline.run.run_all", ran)
+    monkeypatch.setattr("synthspark.stages.run.run_all", ran)
 
     def called(*words: str) -> None:
         result = CliRunner().invoke(cli, ["run", "--config", str(config), *words])
@@ -128,7 +128,7 @@ def test_a_second_driver_is_refused_until_the_first_is_done(context: Context) ->
 
 
 def test_what_a_killed_driver_left_does_not_stop_the_next(context: Context) -> None:
-    script = "import sys; from synthspark import lease; import json; print(json.dumps(lease._here()))"
+    script = "import sys; from synthspark.runs import lease; import json; print(json.dumps(lease._here()))"
     left = json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
     folder = f"{context.lake.root}/runs/a"
     context.lake.write_text(f"{folder}/lease.json", json.dumps({"driver": "x", **left}))

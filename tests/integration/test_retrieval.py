@@ -7,9 +7,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import synthspark.retrieval as retrieval
+from synthspark.coldstart.placing import place_items, propose
 from synthspark.indexing import with_index
 from synthspark.retrieval import Draw, top_k
-from synthspark.synthesis.placing import place_items, propose
 
 pytestmark = pytest.mark.spark
 

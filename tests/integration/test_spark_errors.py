@@ -9,10 +9,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.config import parse
 from synthspark.errors import ConfigError, SynthSparkError, TrainingError
-from synthspark.lake import Lake
-from synthspark.pipeline.context import Context
-from synthspark.pipeline.run import FUNCTIONS, run_stage
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Lake
 from synthspark.spark_errors import own_error
+from synthspark.stages.run import FUNCTIONS, run_stage
 
 pytestmark = pytest.mark.spark
 

@@ -6,11 +6,11 @@ import pytest
 from synthspark.coldstart.audience import Placing
 from synthspark.coldstart.tuning import Trial, best, trial_density
 from synthspark.config import Evaluate
-from synthspark.evaluation.arms import SliceResult, averaged, paired_difference
-from synthspark.evaluation.bootstrap import GroupSums, interval, resampled_means
-from synthspark.evaluation.gate import Difference, Verdict, together, verdict
-from synthspark.evaluation.ranking import metric_columns
-from synthspark.pipeline.evaluate import decided
+from synthspark.ranking.bootstrap import GroupSums, interval, resampled_means
+from synthspark.ranking.gate import Difference, Verdict, together, verdict
+from synthspark.ranking.measures import SliceResult, averaged, paired_difference
+from synthspark.ranking.metrics import metric_columns
+from synthspark.stages.evaluate import decided
 
 
 def sums(values: list[float]) -> GroupSums:

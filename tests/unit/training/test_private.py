@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synthspark.config import ProfileNetwork, Train
 from synthspark.errors import ConfigError
-from synthspark.pipeline import profiles as stage
+from synthspark.newrows import training as stage
 from synthspark.profiles.tokens import CategoryTokens, TokenEncoding
 from synthspark.sides import USERS
 from synthspark.training import private

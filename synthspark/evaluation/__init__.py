@@ -1,1 +1,0 @@
-"""Evaluate: splits without leakage, controls, full-ranking metrics with intervals, and the gate."""

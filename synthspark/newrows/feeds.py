@@ -1,0 +1,61 @@
+"""What the generator of new rows learns from: tokens, and rows to stop by."""
+
+from __future__ import annotations
+
+import json
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.config import ProfileNetwork
+from synthspark.profiles import TokenEncoding, fitting, hierarchy
+from synthspark.profiles.fitting import TokenLimits
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import encoding_folder
+from synthspark.sides import Side
+
+VALIDATION_SHARE, VALIDATION_ROWS, LEAST_VALIDATED = 0.1, 10_000, 100
+"""Rows that the generator does not learn from, at most; of a table smaller than the last there are none."""
+
+
+def configured(context: Context, side: Side) -> ProfileNetwork:
+    """The configuration of a side's profile generator."""
+    network: ProfileNetwork = getattr(context.config.train, f"profile_{side.name}")
+    return network
+
+
+def with_tokens(
+    context: Context, staged: Publication, declared: DataFrame, side: Side, kinds: dict[str, str], report: StageReport
+) -> DataFrame:
+    """The key and the token columns of a side's declared rows; stages their encoding, and says what it leaves out."""
+    f, source = context.config.features, context.config.source.of(side)
+    bounds = TokenLimits(configured(context, side).min_category_count, f.max_categories, f.max_multi_values)
+    fitted, left_out = fitting.fit(declared, kinds, bounds)
+    report.notes += [f"new {side.name} have no {name!r}: {why}" for name, why in left_out.items()]
+    tokens = staged.keep(f"tokens_{side.name}", fitting.encode(declared, fitted).select(side.key, *fitted.columns))
+    fitted = fitting.counted(tokens, fitted)
+    fitted, notes = hierarchy.learn(tokens, fitted, source.hierarchies if source is not None else [])
+    report.notes += notes
+    found = {t.column: t.name for t in fitted.tokens}
+    if fitted.hierarchies:
+        rules = ", ".join(f"{found[h.coarse]} > {found[h.fine]}" for h in fitted.hierarchies)
+        report.notes.append(f"hierarchies of {side.name}, which no new row breaks: {rules}")
+    staged.write_json(f"{encoding_folder(side)}/tokens.json", fitted.to_json())
+    return tokens
+
+
+def split_off(rows: DataFrame, key: str, count: int, seed: int) -> tuple[DataFrame, DataFrame | None]:
+    """The rows to learn from, and those to stop by (None of a small table); `key` decides, so order does not."""
+    if count < LEAST_VALIDATED:
+        return rows, None
+    share = min(VALIDATION_SHARE, VALIDATION_ROWS / count)
+    place = F.pmod(F.xxhash64(F.lit(seed), key), F.lit(1_000_000))
+    held = place < int(share * 1_000_000)
+    return rows.where(~held), rows.where(held)
+
+
+def read_tokens(context: Context, side: Side) -> TokenEncoding:
+    """The tokens that featurize fitted for items or users."""
+    path = f"{context.url(encoding_folder(side))}/tokens.json"
+    return TokenEncoding.from_json(json.loads(context.lake.read_text(path)))

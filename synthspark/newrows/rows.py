@@ -1,0 +1,45 @@
+"""The rows that a generator of new rows makes: new ones, and real ones completed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from synthspark import schemas
+from synthspark.errors import ConfigError
+from synthspark.features import encoding as encodings
+from synthspark.features.published import read_encoding
+from synthspark.newrows.feeds import read_tokens
+from synthspark.newrows.training import AUTOREGRESSIVE
+from synthspark.profiles.conditions import parse
+from synthspark.profiles.repair import code_rules
+from synthspark.runs.context import Context
+from synthspark.runs.tables import clean, features
+from synthspark.sides import Side
+from synthspark.synthesis.generate import new_entities
+from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_rows, named
+
+
+def new_rows(context: Context, side: Side, count: int, url: str, meta: dict[str, Any], first_index: int) -> DataFrame:
+    """`count` new rows: the key, the attributes, the index from `first_index` on, and the encoded columns."""
+    seed = context.config.synthesize.seed
+    encoding = read_encoding(context, side)
+    given = tuple(parse(text) for text in getattr(context.config.synthesize, f"{side.name}_where"))
+    if meta["network"] != AUTOREGRESSIVE:
+        if given:
+            raise ConfigError(f"synthesize.{side.name}_where: {meta['network']!r} cannot keep to conditions; train "
+                              f"train.profile_{side.name}.network: {AUTOREGRESSIVE}")  # fmt: skip
+        rules = code_rules(read_tokens(context, side), encoding)
+        return new_entities(context.spark, count, side, encoding, url, meta, first_index, seed, rules)
+    model = ProfileModel.at(url)
+    rows = named(drawn_rows(context.spark, model, count, seed, given), side, model, seed, first_index)
+    return encodings.encode(rows, encoding)
+
+
+def imputed_rows(context: Context, side: Side, url: str) -> DataFrame:
+    """Real rows that lack attributes, with these drawn: the clean columns."""
+    indices = context.read(features(side)).select(side.key, side.index)
+    entities = context.read(clean(side)).join(indices, on=side.key, how="inner")
+    completed = completed_rows(entities, side.key, side.index, ProfileModel.at(url), context.config.synthesize.seed)
+    return completed.select(side.key, *[schemas.quoted(n) for n in read_encoding(context, side).kinds])

@@ -1,0 +1,150 @@
+"""The training of a generator of new rows, and of its judge."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import functions as F
+
+from synthspark.coldstart.learn import SMALLEST_FEED
+from synthspark.coldstart.tasks import generator_task, require_known_settings
+from synthspark.config import ProfileNetwork
+from synthspark.features.published import read_encoding
+from synthspark.judging import save_judge
+from synthspark.newrows.feeds import configured, read_tokens
+from synthspark.profiles.judge import Judged, fit_judge
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.tables import profile_feed, validation_feed
+from synthspark.sides import Side
+from synthspark.synthesis.profiles import ProfileModel, halving_pays, proposed_codes
+from synthspark.training import TrainingTask, storage
+from synthspark.training.artifacts import save_tokens
+from synthspark.training.private import check
+from synthspark.training.storage import portable
+from synthspark.training.task import Hyper
+
+AUTOREGRESSIVE = "autoregressive"
+LARGE_TABLE = 10_000
+"""Rows from which on the network is the larger one: see `suited`."""
+JUDGED_ROWS = 100_000
+"""Real rows that the judge learns from at most; they are in the driver's memory (8 bytes per column)."""
+
+
+class Suited(NamedTuple):
+    """What suits a table."""
+
+    batch_size: int
+    epochs: int
+    hyper: Hyper
+
+
+def suited(network: ProfileNetwork, rows: int) -> Suited:
+    """The training of the default network by the number of rows, where nothing is said.
+
+    A small table needs small batches, more passes, and a network that cannot remember it. Measured on a table of 2,000
+    rows and one of 50,000 (docs/profiles.md); between them lies nothing that was tried.
+    """
+    batch_size = network.batch_size or int(np.clip(rows // 200, 64, 256))
+    steps = max(1, rows // batch_size)
+    epochs = network.epochs or int(np.clip(np.ceil(2200 / steps), 14, 100))
+    large: Hyper = {"hidden": 256, "layers": 2, "dropout": 0.3}
+    small: Hyper = {"hidden": 160, "layers": 3, "dropout": 0.25}
+    return Suited(batch_size, epochs, large if rows >= LARGE_TABLE else small)
+
+
+def profile_task(context: Context, side: Side, report: StageReport) -> TrainingTask | None:
+    """The training of a side's profile generator; None where nothing can be learned, which the report says.
+
+    The default one takes tokens, and stops by rows that it does not learn from.
+    """
+    name, network, rows = (
+        f"profile_{side.name}",
+        configured(context, side),
+        context.rows("featurize", profile_feed(side)),
+    )
+    encoding, default = read_encoding(context, side), network.network == AUTOREGRESSIVE
+    output = f"{context.checkpoints()}/{name}"
+    why = None
+    if not encoding.encoders:
+        why = f"{side.name} have no attribute to learn from"
+    elif default and not read_tokens(context, side).tokens:
+        why = f"{side.name} have no attribute that could be generated"
+    elif rows < SMALLEST_FEED:
+        why = f"its feed has {rows} rows"
+    if why is not None:
+        report.notes.append(f"{name} is not trained: {why}")
+        return None
+    if not default:
+        return generator_task(context, name, encoding, context.url(profile_feed(side)), rows, output)
+    return _token_task(context, side, rows, output)
+
+
+def _token_task(context: Context, side: Side, rows: int, output: str) -> TrainingTask:
+    name, network, tokens = f"profile_{side.name}", configured(context, side), read_tokens(context, side)
+    require_known_settings(name, network)
+    size, validation = suited(network, rows), validation_feed(side)
+    # Which epoch is best, private rows must not tell.
+    validated = context.rows("featurize", validation) if network.dp is None else 0
+    task = TrainingTask(
+        name=name,
+        network=network.network,
+        feed_url=portable(context.url(profile_feed(side))),
+        num_rows=rows,
+        code_columns=tokens.columns,
+        cardinalities=tokens.cardinalities,
+        number_columns=[],
+        output_url=portable(output),
+        epochs=size.epochs,
+        batch_size=size.batch_size,
+        seed=context.config.seed,
+        device=context.config.train.device,
+        validation_url=portable(context.url(validation)) if validated else None,
+        validation_rows=validated,
+        init_from=portable(network.init_from) if network.init_from else None,
+        dp=network.dp.model_dump() if network.dp is not None else None,
+        hyper={**size.hyper, **network.hyper},
+    )
+    if task.dp is not None:
+        check(task, context.config.train.processes)
+    save_tokens(task.output_url, tokens)
+    return task
+
+
+def train_profile_judge(context: Context, task: TrainingTask, side: Side, report: StageReport) -> None:
+    """Fit the judge of a trained profile generator beside it, or say why there is none."""
+    if not configured(context, side).judged:
+        return
+    real = _real_codes(context, side, task.code_columns, context.config.seed)
+    found = add_judge(task, real)
+    if found is None:
+        report.notes.append(f"{task.name} is not judged: {len(real)} rows are too few to learn what a real row is")
+        return
+    report.notes.append(f"{task.name}: a judge tells real rows from proposed ones with AUC {found.judge.auc:.3f}; "
+                        f"{found.rate:.0%} of the proposals are taken")  # fmt: skip
+
+
+def add_judge(task: TrainingTask, real: npt.NDArray[np.int64]) -> Judged | None:
+    """Fit a judge on `real` token rows and as many proposals of the generator that `task` has trained; save it beside.
+
+    None, and nothing saved, where they are too few.
+    """
+    halved = halving_pays()
+    model = ProfileModel.unjudged(task.output_url, halved)
+    proposed = proposed_codes(model, len(real), np.random.default_rng(task.seed))
+    found = fit_judge(real, proposed, task.code_columns, task.seed)
+    if found is not None:
+        about = {"rate": found.rate, "halved": halved}
+        save_judge(found.judge, {}, lambda name, data: storage.write(f"{task.output_url}/{name}", data), about)
+    return found
+
+
+def _real_codes(context: Context, side: Side, columns: list[str], seed: int) -> npt.NDArray[np.int64]:
+    """Token rows of all real entities, those to stop by among them, at most JUDGED_ROWS of them, drawn by a hash."""
+    feed = context.read(profile_feed(side)).select(*columns)
+    validation = validation_feed(side)
+    if context.has(validation):
+        feed = feed.unionByName(context.read(validation).select(*columns))
+    drawn = feed.orderBy(F.xxhash64(F.lit(seed), *columns), *columns).limit(JUDGED_ROWS)
+    return drawn.toPandas().to_numpy(dtype=np.int64)

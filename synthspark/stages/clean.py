@@ -1,0 +1,108 @@
+"""Stage clean: sources in, the contract's tables and the rejects out."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from functools import reduce
+
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from synthspark import schemas
+from synthspark.clean import (
+    EntityRules,
+    attribute_findings,
+    classify_entities,
+    classify_events,
+    item_status,
+    kept,
+    reason_counts,
+    rejected,
+)
+from synthspark.errors import ContractError, SourceError
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import EVENTS, REJECTS, Table
+from synthspark.runs.tables import clean as clean_table
+from synthspark.sides import ITEMS, SIDES, Side
+from synthspark.stages.checks import Declared, blamed, require_known, require_sound
+from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source
+
+
+def clean(context: Context) -> StageReport:
+    """Publish clean/events, items, users and rejects; every source row is in exactly one of them."""
+    config, report = context.config, StageReport()
+    sources = {side: source for side in SIDES if (source := config.source.of(side)) is not None}
+    rules = {side: entity_rules(source, side) for side, source in sources.items()}
+    read: dict[str, Declared] = {}
+    with blamed(read), context.publication("clean") as staged:
+        for side, source in sources.items():
+            frame = read_source(context.spark, source, side.name)
+            read[side.name] = Declared(frame, rules[side].columns, rules[side].filter)
+        events, asked = read_source(context.spark, config.source.events, "events"), event_rules(config)
+        read["events"] = Declared(events, asked.columns)
+        entities = {side: _entities(report, staged, read[side.name].frame, side, rules[side]) for side in rules}
+        status = item_status(entities[ITEMS]) if ITEMS in entities else None
+        counted, seen = _counted(events, "events")
+        classified = classify_events(counted, status, asked, datetime.now(UTC)).persist(STORAGE)
+        staged.write(EVENTS, schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
+        for side, of_side in entities.items():
+            require_known(classified, of_side, side, sources[side])
+        _account(report, staged, events, "events", EVENTS, seen, classified)
+        rejects = [rejected(of_side, side.name) for side, of_side in entities.items()]
+        staged.write(REJECTS, reduce(DataFrame.unionByName, [*rejects, rejected(classified, "events")]))
+        _check(report, staged)
+        for held in (*entities.values(), classified):
+            held.unpersist()
+        staged.details.update(report.to_json())
+    return report
+
+
+def _entities(report: StageReport, staged: Publication, frame: DataFrame, side: Side, rules: EntityRules) -> DataFrame:
+    """Stage items or users; returns the classified rows, persisted."""
+    table = clean_table(side)
+    counted, seen = _counted(frame, side.name)
+    classified = classify_entities(counted, rules).persist(STORAGE)
+    schema = schemas.entity_schema(side.key, dict(rules.attributes))
+    staged.write(table, schemas.conform(kept(classified, schema.names), schema, table.name))
+    _account(report, staged, frame, side.name, table, seen, classified)
+    for attribute, found in attribute_findings(classified, rules.attributes).items():
+        if found["unreadable"]:
+            report.notes.append(
+                f"{side.name}.{attribute}: {found['unreadable']} values cannot be read, and are null now"
+            )
+    return classified
+
+
+def _counted(source: DataFrame, name: str) -> tuple[DataFrame, Observation]:
+    """The source with its rows counted as they are read: no second scan, and not the count of what we made of them."""
+    seen = Observation(f"{name}-{uuid.uuid4().hex[:8]}")
+    return source.observe(seen, F.count(F.lit(1)).alias("rows")), seen
+
+
+def _account(
+    report: StageReport, staged: Publication, source: DataFrame, name: str, table: Table, seen: Observation,
+    classified: DataFrame,
+) -> None:  # fmt: skip
+    reasons = reason_counts(classified)
+    out, rows = staged.rows[table.name], int(seen.get["rows"])
+    if rows != out + sum(reasons.values()):  # Spark adds up twice what a lost executor had read: count for itself
+        rows = source.count()
+    require_sound(name, rows, reasons)
+    if out == 0:
+        most = ", ".join(f"{r} ({n})" for r, n in reasons.items())
+        raise SourceError(f"table source.{name}: all {rows} rows were rejected: {most}")
+    report.tables[name] = {"rows in": rows, "kept": out, **{f"rejected: {r}": n for r, n in reasons.items()}}
+    report.rows_in += rows
+    report.rows_out += out
+
+
+def _check(report: StageReport, staged: Publication) -> None:
+    """Rows in = rows kept + rows rejected, counted at the source and on what was written."""
+    report.rows_rejected = staged.rows[REJECTS.name]
+    if report.rows_in != report.rows_out + report.rows_rejected:
+        raise ContractError(
+            f"stage clean: {report.rows_in} rows came in, {report.rows_out} were kept and {report.rows_rejected} "
+            "rejected: they do not add up, and nothing was published"
+        )

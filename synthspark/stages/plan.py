@@ -1,0 +1,159 @@
+"""What a run would do, and whatever can be checked before anything dear begins."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.clean import attribute_findings, classify_entities, classify_events, item_status
+from synthspark.clean.columns import mapped
+from synthspark.clean.ids import as_text
+from synthspark.clean.verdicts import malformed
+from synthspark.config import Config
+from synthspark.errors import SourceError, did_you_mean
+from synthspark.runs.context import Context
+from synthspark.session import task_slots
+from synthspark.sides import ITEMS, SIDES, USERS, Side
+from synthspark.stages.checks import Declared, blamed, examples_in_words, require_known, require_sound
+from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source
+
+FIXED_SECONDS, SECONDS_PER_MILLION = 200.0, 350.0
+"""The demo's on 2 cores (1.47 million events, one split): what Spark needs however small a shop is, and the rest."""
+MOST_TYPES = 20
+LOOKED = 1_000_000
+"""Rows of a table of which it is found out beforehand what would be rejected."""
+MOST_SHOWN = 160
+"""Characters of a rejected row."""
+
+
+def plan(context: Context) -> Iterator[str]:
+    """Lines to read. Raises what the run would of a table, a column, a type, a zone or a lake that cannot be used."""
+    config = context.config
+    context.lake.check_writable()
+    read: dict[str, Declared] = {}
+    try:
+        with blamed(read):
+            rows = yield from _sources(context, read)
+    finally:
+        context.spark.catalog.clearCache()
+    yield from _without(config)
+    yield from _written(config)
+    yield _duration(context, rows)
+
+
+def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None, int]:
+    """What each table holds and what becomes of it; returns the rows of events.
+
+    `read` is filled with what has been opened so far.
+    """
+    config, classified = context.config, {}
+    for side in SIDES:
+        source = config.source.of(side)
+        if source is None:
+            yield f"{side.name}: no table; done without attributes of {side.name}, and no new {side.name} are made"
+            continue
+        rules = entity_rules(source, side)
+        frame = read_source(context.spark, source, side.name)
+        read[side.name] = Declared(frame, rules.columns, rules.filter)
+        rows = frame.count()
+        kinds = ", ".join(f"{name} ({kind})" for name, kind in source.attributes.items()) or "none"
+        yield f"{side.name}: {rows:,} rows of {source.path or source.table}; attributes: {kinds}"
+        classified[side] = looked = classify_entities(frame.limit(LOOKED), rules).persist(STORAGE)
+        yield from _rejected(side.name, looked, rows)
+        yield from _unreadable(looked, rules.attributes)
+        if rows > LOOKED:
+            classified[side] = classify_entities(frame, rules)
+    events = read_source(context.spark, config.source.events, "events")
+    asked = event_rules(config)
+    read["events"] = Declared(events, asked.columns)
+    rows = events.count()
+    yield f"events: {rows:,} rows of {config.source.events.path or config.source.events.table}"
+    status = item_status(classified[ITEMS]) if ITEMS in classified else None
+    looked = classify_events(events.limit(LOOKED), status, asked, datetime.now(UTC)).persist(STORAGE)
+    yield from _types(config, events)
+    yield from _rejected("events", looked, rows)
+    for side, entities in classified.items():
+        yield from _known(looked, entities, side, config)
+    return rows
+
+
+def _known(events: DataFrame, entities: DataFrame, side: Side, config: Config) -> Iterator[str]:
+    """How many of the events' ids the table of that side has. Raises SourceError where they are too few."""
+    source = config.source.of(side)
+    assert source is not None
+    found = require_known(events, entities, side, source)
+    lacking = f"; it lacks {examples_in_words(events, entities, side)}" if found.known < found.ids else ""
+    yield f"{side.name}: the table has {found.known:,} of the {found.ids:,} ids in the events{lacking}"
+
+
+def _rejected(side: str, classified: DataFrame, rows: int) -> Iterator[str]:
+    """Reasons with one row each; SourceError where they are grave. classified: the first LOOKED of all `rows`."""
+    reasons = classified.where("reason is not null").groupBy("reason")
+    found = reasons.agg(F.count(F.lit(1)).alias("n"), F.min("raw").alias("raw")).orderBy(F.desc("n"), "reason")
+    among = f" of the first {LOOKED:,}" if rows > LOOKED else ""
+    counted = found.collect()
+    require_sound(side, min(rows, LOOKED), {row["reason"]: row["n"] for row in counted})
+    for row in counted:
+        raw = row["raw"] if len(row["raw"]) <= MOST_SHOWN else row["raw"][: MOST_SHOWN - 1] + "…"
+        yield f"    rejected: {row['n']:,}{among}, {row['reason']}, e.g. {raw}"
+
+
+def _unreadable(classified: DataFrame, attributes: Mapping[str, str]) -> Iterator[str]:
+    for name, found in attribute_findings(classified, attributes).items():
+        if found["unreadable"]:
+            yield f"    {name}: {found['unreadable']:,} values cannot be read as {attributes[name]}, and become null"
+
+
+def _without(config: Config) -> Iterator[str]:
+    columns = config.source.events.columns
+    if "ts" not in columns:
+        yield "events have no time: nothing decays, protocol time is not judged, synthetic events have none"
+    if not config.source.attributes(USERS):
+        yield "nothing is declared of users: those without events get none; protocol cold_user needs an event left"
+    if not config.source.attributes(ITEMS):
+        yield "nothing is declared of items: cold items cannot be told apart, and protocol cold_item shows no gain"
+
+
+def _types(config: Config, events: DataFrame) -> Iterator[str]:
+    """Types of events, with what becomes of them. Raises SourceError where all would be rejected."""
+    column, weights = config.source.events.columns.get("event_type"), config.events.weights
+    if column is None:
+        if config.source.events.event_type not in weights:
+            raise SourceError(f"source.events.event_type {config.source.events.event_type!r} has no weight: all events "
+                              f"would be rejected; add it to events.weights ({', '.join(weights)})")  # fmt: skip
+        return
+    sound = events.where(malformed(events).isNull())
+    typed = mapped(sound, {"type": event_rules(config).columns["event_type"]}, "source.events")
+    name_of = as_text(F.col("type"), typed.schema["type"].dataType)
+    counts = typed.groupBy(name_of.alias("t")).count().orderBy(F.desc("count"), "t")
+    found = [(str(r["t"]), int(r["count"])) for r in counts.limit(MOST_TYPES).collect()]
+    for name, count in found:
+        fate = f"weight {weights[name]:g}" if name in weights else "no weight: REJECTED; name it in events.weights"
+        hint = "" if name in weights else did_you_mean(name, weights)
+        yield f"events of type {name!r}: {count:,}, {fate}{hint}"
+    if not any(name in weights for name, _ in found):
+        raise SourceError(f"source.events: none of the types {', '.join(repr(n) for n, _ in found)} has a weight: all "
+                          f"events would be rejected; name them in events.weights ({', '.join(weights)})")  # fmt: skip
+
+
+def _written(config: Config) -> Iterator[str]:
+    s = config.synthesize
+    items, users = s.items if config.source.attributes(ITEMS) else 0, s.users if config.source.attributes(USERS) else 0
+    yield f"written below {config.lake.root}: clean/, features/, models/, synthetic/, recommendations/, reports/<run>/"
+    yield f"synthetic: {items:,} new items, {users:,} new users, events for them and for cold ones"
+    e = config.evaluate
+    splits = ", ".join(map(str, e.seeds))
+    yield f"judged: {', '.join(e.protocols)}; splits {splits}; {len(e.arms)} arms, {e.als_seeds} starts of ALS"
+
+
+def _duration(context: Context, events: int) -> str:
+    splits = len(context.config.evaluate.protocols) * len(context.config.evaluate.seeds)
+    seconds = FIXED_SECONDS + SECONDS_PER_MILLION * events / 1e6 * 2 / task_slots(context.spark)
+    minutes, cores = seconds * (1 + splits) / 2 / 60, task_slots(context.spark)
+    least, most = max(1, round(minutes / 2)), max(2, round(minutes * 2))
+    return (
+        f"about {least} to {most} minutes on the {cores} cores here if they have nothing else to do, as the demo took"
+    )

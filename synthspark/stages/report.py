@@ -1,0 +1,177 @@
+"""report.html of a run, from what it has published."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+from pyspark.sql import functions as F
+
+from synthspark.config import public_yaml
+from synthspark.features.published import read_encoding
+from synthspark.report import Curve, Distribution, Example, Facts, Heat, Traversal
+from synthspark.report.codes import traversals
+from synthspark.report.distributions import Parts, by_class, by_reach, by_size, by_value, by_year
+from synthspark.report.facts import in_short
+from synthspark.report.nearest import nearest_rows
+from synthspark.report.texts import as_text, shown
+from synthspark.runs.context import Context
+from synthspark.runs.tables import EVENTS, GENERATORS, REJECTS, SYNTHETIC_EVENTS, Table, clean, model_folder, synthetic
+from synthspark.schemas import quoted
+from synthspark.sides import SIDES, Side
+from synthspark.training.artifacts import load_generator
+from synthspark_models import InfoGanGenerator
+
+ATTRIBUTES = 8
+"""Of a table, the first declared: more pictures are not looked at."""
+EXAMPLES = 3
+LONGEST_ROW = 2000
+"""Characters of a rejected row."""
+BY_KIND = {"categorical": by_value, "numeric": by_size, "datetime": by_year}
+WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+REAL, MADE = "real", "synthetic"
+Part = TypeVar("Part")
+Asked = tuple[str, Callable[[], Distribution | None]]
+"""The title of a distribution, and what counts it."""
+log = logging.getLogger(__name__)
+
+
+def report_path(context: Context) -> str:
+    """Where the report of a run is."""
+    return f"{context.lake.path('reports', context.run_id)}/report.html"
+
+
+def write_report(context: Context) -> None:
+    """Write the report beside metrics.json, which must be there."""
+    from synthspark.report.page import page  # what draws is no business of the stages before
+
+    metrics = json.loads(context.lake.read_text(f"{context.lake.path('reports', context.run_id)}/metrics.json"))
+    lacking: list[str] = []
+    facts = Facts(
+        run_id=context.run_id,
+        metrics=metrics,
+        stages=list(context.lake.records(context.run_id).values()),
+        distributions=_made(_distributions(context, lacking), lacking, "distributions"),
+        heats=_made(_heats(metrics["fidelity"]), lacking, "pairs of columns"),
+        curves=_made(_curves(context), lacking, "curves of training"),
+        traversals=[t for side in SIDES for t in _made(_traversals(context, side), lacking, f"codes of {side.name}")],
+        examples=[e for side in SIDES for e in _made(_examples(context, side), lacking, f"examples of {side.name}")],
+        rejects=_made(_rejects(context), lacking, "rejected rows"),
+        configuration=public_yaml(context.config),
+        lacking=lacking,
+    )
+    context.lake.write_text(report_path(context), page(facts))
+
+
+def _made(parts: Iterable[Part], lacking: list[str], what: str) -> list[Part]:
+    """`parts` up to an error, which is told in `lacking`: whatever ends one part, the report goes on."""
+    found: list[Part] = []
+    try:
+        for part in parts:
+            found.append(part)
+    except Exception as error:
+        log.warning("report: %s could not be made", what, exc_info=True)
+        lacking.append(f"{what}: {in_short(error)}")
+    return found
+
+
+def _distributions(context: Context, lacking: list[str]) -> Iterator[Distribution]:
+    events = _parts(context, EVENTS, SYNTHETIC_EVENTS)
+    asked = list(_of_events(context, events)) if events is not None else []
+    for side in SIDES:
+        parts = _of_side(context, side)
+        if parts is not None:
+            asked += _of_attributes(context, side, parts)
+    for title, make in asked:
+        yield from filter(None, _made((make() for _ in range(1)), lacking, title))
+
+
+def _of_events(context: Context, events: Parts) -> Iterator[Asked]:
+    present = set(events[REAL].columns)
+    title = "Popularity: events per item, at least"
+    yield title, partial(by_reach, events, "item_id", title)
+    new = {REAL: events[REAL], "new users": events[MADE].where("origin = 'new_user'")}
+    title = "Activity: events per user, at least"
+    yield title, partial(by_reach, new, "user_id", title)
+    for name, title in (("price", "Price of an event"), ("value", "Value of an event")):
+        if name in present:
+            yield title, partial(by_size, events, F.col(name), title)
+    yield "Kinds of events", partial(by_value, events, F.col("event_type"), "Kinds of events")
+    local = F.from_utc_timestamp("ts", context.config.source.events.timezone)
+    hours = [str(h) for h in range(24)]
+    yield "Hour of the day", partial(by_class, events, F.hour(local), hours, "Hour of the day")
+    yield "Day of the week", partial(by_class, events, F.weekday(local), WEEKDAYS, "Day of the week")
+
+
+def _of_attributes(context: Context, side: Side, parts: Parts) -> Iterator[Asked]:
+    for name, kind in list(context.config.source.attributes(side).items())[:ATTRIBUTES]:
+        title, column = f"{name}, {side.name}", F.col(quoted(name))
+        if kind == "multi":
+            each = {n: df.select(F.explode(column).alias("v")) for n, df in parts.items()}
+            yield title, partial(by_value, each, F.col("v"), title)
+        elif kind in BY_KIND:
+            yield title, partial(BY_KIND[kind], parts, column, title)
+
+
+def _of_side(context: Context, side: Side) -> Parts | None:
+    return _parts(context, clean(side), synthetic(side), "origin like 'new_%'")
+
+
+def _parts(context: Context, real: Table, synthetic: Table, condition: str = "true") -> Parts | None:
+    if not context.has(real) or not context.has(synthetic):
+        return None
+    made = context.read(synthetic).where(condition)
+    return {REAL: context.read(real), MADE: made} if not made.isEmpty() else None
+
+
+def _examples(context: Context, side: Side) -> Iterator[Example]:
+    kinds, parts = context.config.source.attributes(side), _of_side(context, side)
+    if parts is None:
+        return
+    made = [r.asDict() for r in shown(parts[MADE].orderBy(side.key).limit(EXAMPLES)).collect()]
+    for new, real in zip(made, nearest_rows(shown(parts[REAL]), made, kinds), strict=True):
+        yield Example(side.name, {name: (new[name], real[name]) for name in (side.key, *kinds)})
+
+
+def _curves(context: Context) -> Iterator[Curve]:
+    for name in GENERATORS:
+        path = f"{context.url(model_folder(name))}/history.jsonl"
+        if not context.lake.exists(path):
+            continue
+        records = [json.loads(line) for line in context.lake.read_text(path).splitlines() if line.strip()]
+        losses = [k for k in (records[0] if records else {}) if k.endswith("_loss") or k == "mutual_information"]
+        known = {k.removesuffix("_loss"): [r[k] for r in records] for k in losses if all(k in r for r in records)}
+        if known:
+            yield Curve(name, known)
+
+
+def _traversals(context: Context, side: Side) -> list[Traversal]:
+    """Of the profile generator of one side, where it has codes."""
+    name = f"profile_{side.name}"
+    meta = context.model_meta(name)
+    if meta is None or meta["network"] != "infogan":
+        return []
+    network, _ = load_generator(context.url(model_folder(name)))
+    assert isinstance(network, InfoGanGenerator)
+    return traversals(network, read_encoding(context, side), side.name, context.config.synthesize.seed)
+
+
+def _heats(figures: list[dict[str, Any]]) -> list[Heat]:
+    heats = []
+    for row in figures:
+        if row["figure"] == "trend_by_pair":
+            pairs = [(a, b, 1 - v) for a, b, v in row["value"] if v is not None]
+            columns = list(dict.fromkeys(name for a, b, _ in pairs for name in (a, b)))
+            heats.append(Heat(f"new {row['table']}", columns, pairs))
+    return heats
+
+
+def _rejects(context: Context) -> list[dict[str, Any]]:
+    if not context.has(REJECTS):
+        return []
+    by_reason = context.read(REJECTS).groupBy("source", "reason")
+    found = by_reason.agg(F.count(F.lit(1)).alias("rows"), F.min(as_text(F.col("raw"), LONGEST_ROW)).alias("raw"))
+    return [r.asDict() for r in found.orderBy(F.desc("rows"), "source", "reason").collect()]

@@ -1,0 +1,80 @@
+"""Reading the source tables that the configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+
+from synthspark.clean import ColumnSource, EntityRules, EventRules, require_rows
+from synthspark.config import Config, EntitySource, Expression, Source
+from synthspark.sides import Side
+from synthspark.sources import Place, read, told
+
+STORAGE = StorageLevel.MEMORY_AND_DISK
+"""Of the classified source: it is written in parts, and must not be scanned again for each."""
+KEYS = ("user_id", "item_id", "ts", "event_type")
+"""Columns that no file of a table may lack: a row without them is of no use."""
+
+
+def read_source(spark: SparkSession, source: Source, name: str) -> DataFrame:
+    """The table as it is. Raises SourceError that names the table, the path and Spark's word if it is not there."""
+    place = Place(source.path, source.table, source.format, source.options, tuple(source.explode))
+    needed = [c for role, c in source.columns.items() if role in KEYS and isinstance(c, str)]
+    frame = read(spark, place, f"source.{name}", [] if place.explode else needed)
+    where = f"source.{name} ({source.path or source.table})"
+    with told(f"table {where}"):
+        require_rows(frame, where)
+    return frame
+
+
+def column_sources(columns: Mapping[str, str | Expression]) -> dict[str, ColumnSource]:
+    """The declared columns as the clean stage takes them."""
+    return {n: ColumnSource(name=c) if isinstance(c, str) else ColumnSource(expr=c.expr) for n, c in columns.items()}
+
+
+def event_rules(config: Config) -> EventRules:
+    """What the configuration says of events."""
+    source = config.source.events
+    bounds: dict[str, tuple[float | None, float | None]] = {"value": (0.0, None), "price": (0.0, None)}
+    bounds.update({str(name): (b.min, b.max) for name, b in source.bounds.items()})
+    return EventRules(
+        columns=column_sources(source.columns),
+        event_type=source.event_type,
+        timezone=source.timezone,
+        timestamp_format=source.timestamp_format,
+        bounds=bounds,
+        event_types=tuple(config.events.weights),
+        null_values=_null_values(source),
+        keep_unknown_items=source.unknown_items == "keep",
+        max_events_per_user_per_day=source.max_events_per_user_per_day,
+    )
+
+
+def entity_rules(source: EntitySource, side: Side) -> EntityRules:
+    """What the configuration says of items or users; an attribute's column is the one of its name if none is given."""
+    columns = column_sources(source.columns)
+    return EntityRules(
+        key=side.key,
+        columns={side.key: columns[side.key], **{a: columns.get(a, ColumnSource(name=a)) for a in source.attributes}},
+        attributes={name: str(kind) for name, kind in source.attributes.items()},
+        filter=source.filter,
+        timezone=source.timezone,
+        separator=source.separator,
+        separators=dict(source.separators),
+        null_values=_null_values(source),
+        bounds={name: (_bound(b.min), _bound(b.max)) for name, b in source.bounds.items()},
+    )
+
+
+def _null_values(source: Source) -> tuple[str, ...] | None:
+    return None if source.null_values is None else tuple(source.null_values)
+
+
+def _bound(value: float | date | None) -> float | datetime | None:
+    """A day as its midnight, UTC, as Spark's literals take it."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)
+    return value

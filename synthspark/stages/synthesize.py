@@ -1,0 +1,162 @@
+"""Stage synthesize: new users and items, and virtual events for them and for every cold one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from synthspark import schemas
+from synthspark.coldstart.learn import Learned, load
+from synthspark.coldstart.virtual import DRAWN, audience, baskets_of_new, virtual_events
+from synthspark.errors import ConfigError, ContractError
+from synthspark.features.published import read_encoding
+from synthspark.newrows.rows import imputed_rows, new_rows
+from synthspark.newrows.training import AUTOREGRESSIVE
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, features, model_folder, synthetic
+from synthspark.sides import ITEMS, SIDES, USERS, Side
+from synthspark.synthesis.events import event_mix, synthetic_events
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Of a side, who wants virtual events: index and encoded columns; None of nobody."""
+
+    new: DataFrame | None
+    """New entities, with their attributes, too."""
+    cold: DataFrame | None
+
+
+def synthesize(context: Context) -> StageReport:
+    """Publish synthetic/users, items and events in the clean schemas."""
+    config, report = context.config.synthesize, StageReport()
+    with context.publication("synthesize") as staged:
+        learned = load(context, staged)
+        asking = {side: _asking(context, staged, learned, side, report) for side in SIDES}
+        for side in SIDES:
+            _write_entities(context, staged, side, asking[side].new)
+        pairs = staged.keep("events", _pairs(context, staged, learned, asking, report))
+        mix = event_mix(context.read(EVENTS))
+        events = synthetic_events(pairs, _item_levels(context, asking[ITEMS].new), mix, config.seed)
+        schema = T.StructType([*schemas.EVENTS.fields, *schemas.SYNTHETIC.fields])
+        staged.write(SYNTHETIC_EVENTS, schemas.conform(events, schema, SYNTHETIC_EVENTS.name))
+        _check(context, staged)
+        written = staged.read(SYNTHETIC_EVENTS).groupBy("origin").agg(
+            F.count(F.lit(1)).alias("events"), F.count_distinct("user_id").alias("users"),
+            F.count_distinct("item_id").alias("items"))  # fmt: skip
+        for row in written.orderBy("origin").collect():
+            report.tables[f"events of origin {row['origin']}"] = {k: row[k] for k in ("events", "users", "items")}
+        report.rows_in = context.rows("clean", EVENTS)
+        report.rows_out = sum(staged.rows.values())
+        staged.details.update(report.to_json())
+    return report
+
+
+def _asking(context: Context, staged: Publication, learned: Learned, side: Side, report: StageReport) -> Asking:
+    config, name = context.config.synthesize, f"profile_{side.name}"
+    count, with_cold = (config.items, config.cold_items) if side == ITEMS else (config.users, config.cold_users)
+    profile, new = context.model_meta(name), None
+    if profile is not None and count > 0:
+        first = context.rows("featurize", features(side))
+        rows = new_rows(context, side, count, context.url(model_folder(name)), profile, first)
+        new = staged.keep(f"new_{side.name}", rows)
+    elif count > 0:
+        report.notes.append(f"no new {side.name}: there is no profile generator for them")
+    if side.name not in learned.models:
+        report.notes.append(f"no virtual events of cold {side.name}: there is no behaviour generator for them")
+        return Asking(new, None)
+    cold = learned.evidence.cold(side) if with_cold else None
+    return Asking(new, cold if cold is not None and cold.take(1) else None)
+
+
+def _write_entities(context: Context, staged: Publication, side: Side, new: DataFrame | None) -> None:
+    full = T.StructType([*schemas.entity_schema(side.key, read_encoding(context, side).kinds).fields,
+                         *schemas.SYNTHETIC.fields])  # fmt: skip
+    table = synthetic(side)
+    rows = context.spark.createDataFrame([], full)
+    for origin, made in {f"new_{side.one}": new, "imputed": _imputed(context, side)}.items():
+        if made is not None:
+            seed = F.lit(context.config.synthesize.seed).cast("long")
+            marked = made.withColumns({"origin": F.lit(origin), "weight": F.lit(1.0), "seed": seed})
+            rows = rows.unionByName(schemas.conform(marked, full, table.name))
+    staged.write(table, rows)
+
+
+def _imputed(context: Context, side: Side) -> DataFrame | None:
+    """Real rows with what they lack, if they are asked for. Raises ConfigError where nothing can complete them."""
+    if side.name not in context.config.synthesize.impute:
+        return None
+    meta = context.model_meta(f"profile_{side.name}")
+    if meta is None or meta["network"] != AUTOREGRESSIVE:
+        raise ConfigError(f"synthesize.impute: {side.name} cannot be completed: there is no {AUTOREGRESSIVE} profile "
+                          f"generator of them (train.profile_{side.name}.network)")  # fmt: skip
+    return imputed_rows(context, side, context.url(model_folder(f"profile_{side.name}")))
+
+
+def _pairs(
+    context: Context, staged: Publication, learned: Learned, asking: Mapping[Side, Asking], report: StageReport
+) -> DataFrame:
+    """`user_id`, `item_id`, `origin`, `weight` of every virtual event.
+
+    The cold are placed as they were judged, by themselves; the new, whom nobody has judged, do not share their budget.
+    """
+    items, users = asking[ITEMS], asking[USERS]
+    cold = virtual_events(context, staged, learned, items.cold, users.cold)
+    if cold.shares:
+        report.details["baskets"] = cold.shares
+        if cold.form is None:
+            report.notes.append("cold users get no virtual events: ALS would serve them worse than the most bought "
+                                f"items ({cold.shares})")  # fmt: skip
+    made = {
+        "cold_item": cold.items,
+        "new_item": audience(context, staged, learned, items.new, noise=DRAWN) if items.new is not None else None,
+        "cold_user": cold.users,
+        "new_user": baskets_of_new(context, staged, learned, users.new) if users.new is not None else None,
+    }
+    columns = ("user_index", "item_index", F.col("weight").cast("double").alias("weight"))
+    parts = [part.select(*columns, F.lit(origin).alias("origin")) for origin, part in made.items() if part is not None]
+    schema = "user_index int, item_index int, weight double, origin string"
+    pairs = reduce(DataFrame.unionByName, parts) if parts else context.spark.createDataFrame([], schema)
+    for side in SIDES:
+        named = context.read(features(side)).select(side.key, side.index)
+        new = asking[side].new
+        named = named if new is None else named.unionByName(new.select(side.key, side.index))
+        pairs = pairs.join(named, on=side.index, how="inner")
+    return pairs.select("user_id", "item_id", "origin", "weight")
+
+
+def _item_levels(context: Context, new: DataFrame | None) -> DataFrame:
+    """`item_id`, `price`, `value`: what its events say, else the price that is declared of it."""
+    seen = F.when(F.col("has_price") > 0, F.col("mean_price").cast("double"))
+    value = F.when(F.col("mean_value") > 0, F.col("mean_value").cast("double"))
+    levels = context.read(features(ITEMS)).select("item_id", seen.alias("_seen"), value.alias("value"))
+    source = context.config.source.items
+    if source is None or source.price_attribute is None:
+        return levels.withColumnRenamed("_seen", "price")
+    price = F.col(schemas.quoted(source.price_attribute)).alias("_declared")
+    declared = context.read(clean(ITEMS)).select("item_id", price)
+    if new is not None:
+        declared = declared.unionByName(new.select("item_id", price))
+    joined = declared.join(levels, on="item_id", how="left")
+    return joined.select("item_id", F.coalesce("_seen", "_declared").alias("price"), "value")
+
+
+def _check(context: Context, staged: Publication) -> None:
+    """Every foreign key holds, and no new id is a real one."""
+    events = staged.read(SYNTHETIC_EVENTS)
+    for side in SIDES:
+        table, key = synthetic(side).name, side.key
+        new = staged.read(synthetic(side)).where("origin != 'imputed'").select(key)
+        real = context.read(features(side)).select(key)
+        twice = new.join(real, on=key, how="inner").take(1)
+        if twice:
+            raise ContractError(f"{table}: id {twice[0][key]!r} is a real one")
+        orphan = events.join(new.unionByName(real), on=key, how="left_anti").take(1)
+        if orphan:
+            raise ContractError(f"{SYNTHETIC_EVENTS.name}: {key} {orphan[0][key]!r} is in no table")
