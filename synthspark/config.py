@@ -478,6 +478,8 @@ class Evaluate(Section):
     """Share of the other interactions that is held out."""
     ks: list[int] = [10, 20]
     """Lengths of the lists that are judged."""
+    max_users: int = Field(default=10_000, ge=100)
+    """Users that a split asks, drawn, at most: the intervals say what asking fewer costs."""
     bootstrap: int = Field(default=1000, ge=100)
     """Resamples over users for the 95 % intervals."""
 

@@ -39,10 +39,11 @@ class Place:
 
     @classmethod
     def scratch(cls, staged: Publication, prefix: str) -> Place:
-        """Tables that are gone when the stage ends."""
+        """Tables that are gone when the stage ends, or the scope."""
+        folder = f"{staged.scratch_folder}/{prefix}"
 
         def within(table: Table) -> Table:
-            return Table(f"scratch/{prefix}/{table.name}", table.feed)
+            return Table(f"{folder}/{table.name}", table.feed)
 
         return cls(
             lambda table: staged.url(within(table)),

@@ -14,7 +14,7 @@ from synthspark.indexing import uniform
 from synthspark.judging import MERIT
 from synthspark.quantiles import quantiles
 from synthspark.ranking.measures import measure, questions, ranked
-from synthspark.ranking.split import COLD, SLICES, WARM, Split
+from synthspark.ranking.split import COLD, COLD_ITEMS, WARM, Split
 from synthspark.recommend import AlsSettings, blocks_for, fit_als, with_virtual
 from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
@@ -120,7 +120,7 @@ def tuned(
         return trial
 
     blocks = blocks_for(math.ceil(split.train.count() * (1 + max(BUDGETS))))
-    asked = questions(split, SLICES["cold_item"])
+    asked = questions(split, COLD_ITEMS)
     asked = asked._replace(truth=staged.keep("trial/truth", asked.truth))
     real = look(None)
     budgets = (fixed[0],) if fixed[0] is not None else BUDGETS

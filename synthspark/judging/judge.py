@@ -77,8 +77,13 @@ def roc_auc(labels: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating[Any]]
 
     labels, scores: shape (n,); both kinds must be there.
     """
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    real = int(labels.sum())
-    above = ranks[labels].sum() - real * (real + 1) / 2
-    return float(above / (real * (len(labels) - real)))
+    distinct, place = np.unique(scores, return_inverse=True)
+    positive, negative = (np.bincount(place[kind], minlength=len(distinct)) for kind in (labels, ~labels))
+    return auc_of_counts(positive, negative)
+
+
+def auc_of_counts(positive: npt.NDArray[np.integer[Any]], negative: npt.NDArray[np.integer[Any]]) -> float:
+    """The same from how many positives and negatives have each distinct score, scores rising."""
+    below = np.cumsum(negative) - negative
+    total = float(positive.sum()) * float(negative.sum())
+    return float((positive * (below + negative / 2)).sum() / total)

@@ -56,13 +56,6 @@ def detection_auc(tables: Tables, counts: dict[str, int], seed: int) -> float | 
     return float(np.mean(aucs))
 
 
-def roc_auc(positive: npt.NDArray[np.int64], negative: npt.NDArray[np.int64]) -> float:
-    """AUC from how many positives and negatives have each distinct score, scores rising; ties count half."""
-    below = np.cumsum(negative) - negative
-    total = float(positive.sum()) * float(negative.sum())
-    return float((positive * (below + negative / 2)).sum() / total)
-
-
 def _ranks(tables: Tables, sample: DataFrame) -> list[dict[int, int]]:
     """Per category column: code -> rank by frequency in train and holdout, of the values that the sample has."""
     columns = tables.columns

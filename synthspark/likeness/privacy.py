@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from synthspark.likeness.detection import roc_auc
+from synthspark.judging.judge import auc_of_counts
 from synthspark.likeness.fidelity import rounded
 from synthspark.likeness.neighbours import base_blocks, nearest, query_blocks
 from synthspark.likeness.ranks import Distribution, distributions
@@ -163,7 +163,7 @@ def _membership(
     bins = _histogram(found, F.col("label") == 1, F.col("first"))
     order = sorted({b for _, b in bins}, reverse=True)
     positive, negative = (np.array([bins.get((label, b), 0) for b in order]) for label in (True, False))
-    return round(roc_auc(positive, negative), 9)
+    return round(auc_of_counts(positive, negative), 9)
 
 
 def _singling_out(

@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 
 from synthspark.errors import SourceError, did_you_mean
 from synthspark.indexing import with_index
+from synthspark.schemas import quoted
 
 
 class Columns(NamedTuple):
@@ -134,17 +135,13 @@ def counted(parts: dict[str, DataFrame], keys: Sequence[str]) -> DataFrame:
 
 def _prepared(table: DataFrame, columns: Columns) -> DataFrame:
     types = {f.name: f.dataType for f in table.schema.fields}
-    categories = [_named(name).alias(c) for name, c in zip(columns.categories, columns.c, strict=True)]
+    categories = [F.col(quoted(name)).alias(c) for name, c in zip(columns.categories, columns.c, strict=True)]
     numbers = [_number(name, types[name]).alias(n) for name, n in zip(columns.numbers, columns.n, strict=True)]
     return table.select(*categories, *numbers)
 
 
-def _named(name: str) -> Column:
-    return F.col("`" + name.replace("`", "``") + "`")
-
-
 def _number(name: str, kind: T.DataType) -> Column:
-    column = _named(name)
+    column = F.col(quoted(name))
     if isinstance(kind, T.DateType):
         column = column.cast("timestamp")
     if isinstance(kind, T.TimestampNTZType):

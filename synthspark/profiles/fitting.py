@@ -43,7 +43,7 @@ class TokenLimits:
 
     min_category_count: int = 1
     """Categories in fewer rows are never emitted."""
-    max_categories: int = 300_000
+    max_categories: int = 50_000
     max_multi_values: int = 32
 
 

@@ -11,10 +11,11 @@ from synthspark.coldstart.evidence import of_split
 from synthspark.coldstart.learn import Learned, learn
 from synthspark.coldstart.spaces import als_blocks, als_settings
 from synthspark.proof.arms import REAL, Judged, statistics
+from synthspark.proof.protocols import PROTOCOLS
 from synthspark.proof.references import WIDEST_CATEGORY, content_knn, popular, popular_in_category
 from synthspark.proof.simple import neighbours
 from synthspark.ranking.measures import Questions, SliceResult, averaged, best_of, measure, questions, ranked
-from synthspark.ranking.split import SLICES, WARM, Slice, Split
+from synthspark.ranking.split import WARM, Slice, Split
 from synthspark.recommend import fit_als
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
@@ -28,11 +29,15 @@ def judge_protocol(
 ) -> Iterator[tuple[str, Results]]:
     """Name and results of each of a protocol's `splits`; what they were judged on goes to the report."""
     learned: Learned | None = None
-    for name, split in splits.items():
-        if learned is None and _asks_more_than_real(context):
-            learned = _learned(context, staged, split, f"{protocol}-{seed}")
-        known = replace(learned, evidence=of_split(context, split)) if learned is not None else None
-        yield name, _results(Judged.of(context, staged, split, known, seed), SLICES[protocol], name, report)
+    with staged.scope():
+        for name, split in splits.items():
+            if learned is None and _asks_more_than_real(context):
+                learned = _learned(context, staged, split, f"{protocol}-{seed}")
+            known = replace(learned, evidence=of_split(context, split)) if learned is not None else None
+            with staged.scope():
+                judged = Judged.of(context, staged, split, known, seed)
+                results = _results(judged, PROTOCOLS[protocol].slices, name, report)
+            yield name, results
 
 
 def _asks_more_than_real(context: Context) -> bool:

@@ -29,30 +29,12 @@ class Slice(NamedTuple):
 
 
 ANYBODY = (WARM, SPARSE, COLD)
-SLICES: dict[str, dict[str, Slice]] = {
-    "cold_item": {
-        "cold": Slice((WARM,), (COLD,)),
-        "warm": Slice((WARM,), (WARM,)),
-        "all": Slice((WARM,), (WARM, COLD)),
-    },
-    "cold_user": {
-        "cold": Slice((COLD,), (WARM,)),
-        "warm": Slice((WARM,), (WARM,)),
-        "all": Slice((WARM, COLD), (WARM,)),
-    },
-    "cold_user_item": {
-        "cold": Slice((COLD,), (COLD,)),
-        "warm": Slice((WARM,), (WARM,)),
-        "all": Slice((WARM, COLD), (WARM, COLD)),
-    },
-    "time": {
-        "cold": Slice(ANYBODY, (COLD,)),
-        "cold_user": Slice((COLD,), ANYBODY),
-        "warm": Slice((WARM,), (WARM,)),
-        "all": Slice(ANYBODY, ANYBODY),
-    },
+COLD_ITEMS = {
+    "cold": Slice((WARM,), (COLD,)),
+    "warm": Slice((WARM,), (WARM,)),
+    "all": Slice((WARM,), (WARM, COLD)),
 }
-"""Protocol -> its slices. In `time`, *cold* are the new items."""
+"""What is asked where items are held out."""
 
 
 class Split(NamedTuple):
@@ -148,11 +130,20 @@ def _draw(seed: int, what: str, *keys: str) -> Column:
     return uniform(F.lit(seed), F.lit(what), *keys)
 
 
-def check_split(split: Split, name: str, shares: Shares) -> None:
-    """Raises ContractError, with the protocol's `name`, if a cold one is left with a training row that it should not
+def of_users(split: Split, most: int, seed: int) -> DataFrame:
+    """The held-out interactions of `most` users, drawn by a hash: of all alike, so that no slice's mean is bent."""
+    users = split.test.select("user_index").distinct()
+    drawn = users.orderBy(_draw(seed, "asked", "user_index"), "user_index").limit(most)
+    return split.test.join(drawn, on="user_index", how="left_semi")
+
+
+def check_split(
+    split: Split, name: str, shares: Shares, slices: Mapping[str, Slice], held_by: Mapping[str, str]
+) -> None:
+    """Raises ContractError, with the split's `name`, if a cold one is left with a training row that it should not
     have, or if nothing can be judged (`lacking`). For a split that is kept: it is read several times.
     """
-    why = lacking(split, name, shares)
+    why = lacking(split, name, shares, slices, held_by)
     if why is not None:
         raise ContractError(why)
     for key, roles in (("user_index", split.users), ("item_index", split.items)):
@@ -164,25 +155,29 @@ def check_split(split: Split, name: str, shares: Shares) -> None:
             raise ContractError(f"{name} split: cold {side} {leaked[0][key]} has {leaked[0]['count']} training rows")
 
 
-def lacking(split: Split, name: str, shares: Shares) -> str | None:
+def lacking(
+    split: Split, name: str, shares: Shares, slices: Mapping[str, Slice], held_by: Mapping[str, str]
+) -> str | None:
     """What the split lacks to be judged, and the way out, in one line; None where it lacks nothing.
 
-    There must be training rows, warm and cold ones, and held-out interactions in both slices that decide.
+    There must be training rows, warm and cold ones, and held-out interactions in both slices that decide. held_by:
+    slice -> the key below `evaluate` that says how much of it is held out.
     """
-    protocol = name.partition("+")[0]
     for roles, share, side, other in ((split.users, shares.users, "user", "items"),
                                       (split.items, shares.items, "item", "users")):  # fmt: skip
         counts: Mapping[str, int] = {r["role"]: r["count"] for r in roles.groupBy("role").count().collect()}
         for role in (WARM, *((COLD,) if share else ())):
             if not counts.get(role):
-                change = "time_fraction" if protocol == "time" else "cold_fraction"
-                return (f"{name} split: no {role} {side} among {sum(counts.values())} eligible ones; lower "
-                        f"features.min_{side}_{other}, change evaluate.{change}, or bring more events")  # fmt: skip
+                return (
+                    f"{name} split: no {role} {side} among {sum(counts.values())} eligible ones; lower "
+                    f"features.min_{side}_{other}, change evaluate.{held_by['cold']}, or bring more events"
+                )
     if not split.train.take(1):
         return f"{name} split: no training row; bring more events"
-    for part, more in (("cold", "cold_fraction"), ("warm", "warm_holdout")):
-        if not truth(split, SLICES[protocol][part]).take(1):
-            more = "time_fraction" if protocol == "time" else more
-            return (f"{name} split: slice {part!r} is empty, no interaction is held out in it; raise evaluate.{more}, "
-                    "leave the protocol out of evaluate.protocols, or bring more events")  # fmt: skip
+    for part in ("cold", "warm"):
+        if not truth(split, slices[part]).take(1):
+            return (
+                f"{name} split: slice {part!r} is empty, no interaction is held out in it; raise "
+                f"evaluate.{held_by[part]}, leave the protocol out of evaluate.protocols, or bring more events"
+            )
     return None

@@ -7,12 +7,6 @@ from typing import Any
 
 from synthspark.ranking.gate import depth
 
-WHO = {
-    "cold_item": "items that nobody has bought yet",
-    "cold_user": "users of whom nothing is known but their profile",
-    "cold_user_item": "new items for new users",
-    "time": "items that came new in the last period",
-}
 WARM_KEPT = 0.005
 """Relative change of warm accuracy that is called none: less than ALS's own starts differ by."""
 
@@ -31,7 +25,7 @@ def headline(metrics: Mapping[str, Any]) -> str:
     before, after = found["real", "cold"], found["real+synthetic", "cold"]
     if before is None or after is None:
         return f"{ask}."
-    who = WHO.get(protocol.partition("+")[0], "the cold ones")
+    who = metrics.get("who", {}).get(protocol.partition("+")[0], "the cold ones")
     sentence = f"{ask}. Recommendations for {who} become {_times(before, after)}"
     warm = (found["real", "warm"], found["real+synthetic", "warm"])
     if warm[0] and warm[1] is not None:

@@ -61,6 +61,8 @@ class Publication:
         self.details: dict[str, Any] = {}
         self._names: list[str] = []
         self._numbers = itertools.count()
+        self.scratch_folder = "scratch"
+        """Where `keep` and `scratch` are to write now."""
         self._places: dict[str, str] = {}
 
     def write(self, table: Table, df: DataFrame, row_group_bytes: int | None = None) -> int:
@@ -104,9 +106,20 @@ class Publication:
 
         (Persisting does not shorten a plan, and planning grows with its square: seconds per query after a few joins.)
         """
-        table = Table(f"scratch/{next(self._numbers):03d}/{name}", feed=True)
+        table = Table(f"{self.scratch_folder}/{next(self._numbers):03d}/{name}", feed=True)
         self.scratch(table, df)
         return self.read(table)
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """What is kept in the block is gone when it ends: of many splits, one at a time is on the disk."""
+        outer = self.scratch_folder
+        self.scratch_folder = f"{outer}/{next(self._numbers):03d}"
+        try:
+            yield
+        finally:
+            self._lake.delete(f"{self._staging}/{self.scratch_folder}")
+            self.scratch_folder = outer
 
     def write_json(self, name: str, data: Any) -> None:
         """Stage a JSON file `<folder>/<file>`; it is published as `<folder>/run_id=<run>/<file>`."""

@@ -10,7 +10,7 @@ from synthspark.config import Evaluate
 from synthspark.likeness.of_run import likeness
 from synthspark.proof.arms import PRODUCT
 from synthspark.proof.judged import Results, judge_protocol
-from synthspark.proof.splits import protocol_splits
+from synthspark.proof.protocols import PROTOCOLS
 from synthspark.ranking.gate import Difference, Verdict, depth, together, verdict
 from synthspark.ranking.measures import MetricRow, metric_rows, paired_difference
 from synthspark.runs.context import Context, StageReport
@@ -24,9 +24,11 @@ def evaluate(context: Context) -> StageReport:
     with context.publication("evaluate") as staged:
         rows: list[MetricRow] = []
         results: dict[str, list[Results]] = {}
-        asked = [(p, seed) for p in config.protocols for seed in (config.seeds if _is_drawn(p) else config.seeds[:1])]
+        asked = [
+            (p, seed) for p in config.protocols for seed in (config.seeds if PROTOCOLS[p].drawn else config.seeds[:1])
+        ]
         # All of them before any generator is trained: a split that cannot be judged would be found out hours later.
-        splits = [protocol_splits(context, staged, protocol, seed, report) for protocol, seed in asked]
+        splits = [PROTOCOLS[name].splits(context, staged, name, seed, report) for name, seed in asked]
         for (protocol, seed), of_seed in zip(asked, splits, strict=True):
             for name, found in judge_protocol(context, staged, of_seed, protocol, seed, report):
                 results.setdefault(name, []).append(found)
@@ -41,6 +43,7 @@ def evaluate(context: Context) -> StageReport:
         metrics = {
             "run_id": context.run_id,
             "protocols": report.details["protocols"],
+            "who": {name: PROTOCOLS[name].who for name in config.protocols},
             "fidelity": alike,
             "privacy": apart,
             "verdict": report.details["verdict"],
@@ -53,11 +56,6 @@ def evaluate(context: Context) -> StageReport:
 
 def _timing(record: Mapping[str, Any]) -> dict[str, Any]:
     return {k: record.get(k) for k in ("stage", "seconds", "rows_in", "rows_out", "rows_rejected")}
-
-
-def _is_drawn(protocol: str) -> bool:
-    """Whether a seed draws its splits: an instant is not drawn, and there is one."""
-    return protocol != "time"
 
 
 def decided(config: Evaluate, protocol: str, results: list[Results]) -> Verdict:
@@ -75,4 +73,4 @@ def decided(config: Evaluate, protocol: str, results: list[Results]) -> Verdict:
         sums: Mapping[str, list[Any]] = {a: [r[a][name].sums for r in results] for a in ("real", PRODUCT)}
         return paired_difference(sums["real"], sums[PRODUCT], config.ks, f"ndcg_{k}", config.bootstrap, config.seeds[0])
 
-    return verdict(difference("cold"), difference("warm"), f"NDCG@{k}", _is_drawn(protocol))
+    return verdict(difference("cold"), difference("warm"), f"NDCG@{k}", PROTOCOLS[protocol.partition("+")[0]].drawn)

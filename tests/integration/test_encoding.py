@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import Whitespace
 
 from synthspark.errors import ConfigError
 from synthspark.features import encoding
-from synthspark.features.encoding import EncodingLimits, TableEncoding, categorical, numeric
+from synthspark.features.encoding import EncodingLimits, TableEncoding
 from synthspark.features.encoding.categorical import MISSING, RARE, UNKNOWN
 
 pytestmark = pytest.mark.spark
@@ -103,17 +103,6 @@ def test_an_outlier_does_not_move_the_others_and_a_spike_keeps_its_value(spark: 
     back = np.asarray(encoding.decode(fitted, np.zeros((1000, 0), int), column[:, None])["x"])
     assert (back[:500] == 0).all()
     assert np.abs(back[500:990] - encoded["x"][500:990]).max() <= 5
-
-
-def test_partials_of_two_halves_say_what_the_whole_says(spark: SparkSession) -> None:
-    rows = [(["a", "b", "c"][i % 3] if i % 7 else None, float(i)) for i in range(2000)]
-    whole = spark.createDataFrame(rows, "c string, x double")
-    halves = [spark.createDataFrame(rows[:600], whole.schema), spark.createDataFrame(rows[600:], whole.schema)]
-    one = categorical.reduce("c", "k", categorical.analyze(whole, ["c"], 10).values(), 3, 10)
-    two = categorical.reduce("c", "k", [categorical.analyze(h, ["c"], 10)["c"] for h in halves], 3, 10)
-    assert one == two
-    merged = numeric.reduce("x", "k", None, [numeric.analyze(h, ["x"])["x"] for h in halves])
-    assert np.abs(np.array(merged.knots) - np.linspace(0, 1999, 101)).max() < 2000 / 100 * 1.5
 
 
 @pytest.fixture(scope="module")

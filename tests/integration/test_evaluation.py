@@ -11,19 +11,21 @@ from pyspark.sql import functions as F
 from synthspark.coldstart.tuning import trial_split
 from synthspark.errors import ContractError
 from synthspark.proof.controls import blind_pairs, duplicated_pairs, permuted
+from synthspark.proof.protocols import PROTOCOLS
 from synthspark.ranking.bootstrap import group_sums
 from synthspark.ranking.measures import measure, questions, ranked
 from synthspark.ranking.metrics import metric_columns, user_metrics
 from synthspark.ranking.split import (
     ASIDE,
     COLD,
-    SLICES,
+    COLD_ITEMS,
     SPARSE,
     WARM,
     Shares,
     Split,
     check_split,
     entity_split,
+    of_users,
     time_split,
     truth,
 )  # fmt: skip
@@ -62,6 +64,10 @@ def rows(df: DataFrame) -> set[tuple[int, int]]:
     return {(r["user_index"], r["item_index"]) for r in df.collect()}
 
 
+def checked(split: Split, name: str, shares: Shares) -> None:
+    check_split(split, name, shares, PROTOCOLS[name].slices, PROTOCOLS[name].held_by)
+
+
 def roles(df: DataFrame) -> dict[int, str]:
     return {r[0]: r["role"] for r in df.collect()}
 
@@ -72,7 +78,7 @@ def test_who_is_cold_has_no_training_row_but_those_left(spark: SparkSession, pro
     pairs, users, items = shop(spark)
     shares = Shares(0.3 if "item" in protocol else 0, 0.4 if "user" in protocol else 0, 0.2, left)
     split = entity_split(pairs, users, items, shares, "test", 1)
-    check_split(split, protocol, shares)
+    checked(split, protocol, shares)
     user_role, item_role = roles(split.users), roles(split.items)
     assert {COLD, ASIDE, WARM} == set(user_role.values() if "user" in protocol else item_role.values())
     assert all(role == WARM for user, role in user_role.items() if user % 2)  # nobody who is not eligible
@@ -87,7 +93,7 @@ def test_who_is_cold_has_no_training_row_but_those_left(spark: SparkSession, pro
     # Everything that is not of the other half is either trained on or asked.
     judged = {(u, i) for u, i in rows(pairs) if ASIDE not in (user_role[u], item_role[i])}
     assert judged - train == test
-    cold = rows(truth(split, SLICES[protocol]["cold"]))
+    cold = rows(truth(split, PROTOCOLS[protocol].slices["cold"]))
     assert cold == {
         (u, i) for u, i in test
         if (user_role[u] == COLD or "user" not in protocol) and (item_role[i] == COLD or "item" not in protocol)
@@ -104,6 +110,16 @@ def test_validation_is_the_other_half(spark: SparkSession) -> None:
     assert rows(test.train) == rows(validation.train)
 
 
+def test_at_most_so_many_users_are_asked_the_same_ones_whatever_the_partitions(spark: SparkSession) -> None:
+    split = entity_split(*shop(spark), Shares(items=0.3), "test", 1)
+    asked = rows(of_users(split, 20, 0))
+    users = {u for u, _ in asked}
+    assert len(users) == 20 and asked == {(u, i) for u, i in rows(split.test) if u in users}
+    assert rows(of_users(split._replace(test=split.test.repartition(7)), 20, 0)) == asked
+    assert {u for u, _ in rows(of_users(split, 20, 1))} != users
+    assert rows(of_users(split, 10_000, 0)) == rows(split.test)
+
+
 def test_bad_splits_raise(spark: SparkSession) -> None:
     pairs, users, items = shop(spark)
     for name, shares, bad, words in (
@@ -116,12 +132,12 @@ def test_bad_splits_raise(spark: SparkSession) -> None:
         ("cold_user", Shares(users=0.2), (users.withColumn("eligible", F.lit(False)), items), "no cold user among 80"),
     ):
         with pytest.raises(ContractError, match=f"{name} split: {words}"):
-            check_split(entity_split(pairs, *bad, shares, "test", 1), name, shares)
+            checked(entity_split(pairs, *bad, shares, "test", 1), name, shares)
     with pytest.raises(ContractError, match="time split: no cold item"):
-        check_split(time_split(pairs, pairs, users, items, 5, 5), "time", Shares(items=1.0))
+        checked(time_split(pairs, pairs, users, items, 5, 5), "time", Shares(items=1.0))
     split = entity_split(pairs, users, items, Shares(users=0.4, events_left=3), "test", 1)
     with pytest.raises(ContractError, match="cold_user split: cold user .* has 3 training rows"):
-        check_split(split, "cold_user", Shares(users=0.4, events_left=2))
+        checked(split, "cold_user", Shares(users=0.4, events_left=2))
 
 
 def test_time_split_judges_what_is_new_only(spark: SparkSession) -> None:
@@ -134,7 +150,7 @@ def test_time_split_judges_what_is_new_only(spark: SparkSession) -> None:
     assert roles(split.users) == {0: WARM, 1: SPARSE, 2: SPARSE, 3: COLD}
     assert roles(split.items) == {0: WARM, 1: SPARSE, 2: COLD}
     assert rows(split.test) == {(0, 2), (3, 0), (2, 1)}  # (0, 0) is no news
-    found = {name: rows(truth(split, asked)) for name, asked in SLICES["time"].items()}
+    found = {name: rows(truth(split, asked)) for name, asked in PROTOCOLS["time"].slices.items()}
     assert found == {"cold": {(0, 2)}, "cold_user": {(3, 0)}, "warm": set(), "all": {(0, 2), (3, 0), (2, 1)}}
 
 
@@ -158,7 +174,7 @@ def test_ranking_by_roles_and_merging_gives_what_one_ranking_gives(spark: SparkS
 
     lists = ranked(split, vectors(users, "user_index", 5), vectors(items, "item_index", 3), 5).persist()
     assert {r["role"] for r in lists.select("role").distinct().collect()} == {COLD, WARM}, "what nobody asks for"
-    results = measure(questions(split, SLICES["cold_item"]), lists, [5])
+    results = measure(questions(split, COLD_ITEMS), lists, [5])
     items[3] = 0  # what ALS never saw scores 0
     popularity = Counter(i for seen in known.values() for i in seen)
     for name, candidates in {"cold": range(8), "warm": range(8, 20), "all": range(20)}.items():

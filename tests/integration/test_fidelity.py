@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark.errors import SourceError
-from synthspark.likeness.detection import roc_auc
+from synthspark.judging.judge import auc_of_counts
 from synthspark.likeness.fidelity import fidelity
 
 pytestmark = pytest.mark.spark
@@ -141,6 +141,6 @@ def test_errors_name_the_table_and_the_column(spark: SparkSession) -> None:
 
 
 def test_auc_by_hand() -> None:
-    assert roc_auc(np.array([0, 1]), np.array([1, 0])) == 1.0
-    assert roc_auc(np.array([1, 1]), np.array([1, 1])) == 0.5
-    assert roc_auc(np.array([1, 0, 1]), np.array([1, 1, 0])) == pytest.approx((0.5 + 2) / 4)
+    assert auc_of_counts(np.array([0, 1]), np.array([1, 0])) == 1.0
+    assert auc_of_counts(np.array([1, 1]), np.array([1, 1])) == 0.5
+    assert auc_of_counts(np.array([1, 0, 1]), np.array([1, 1, 0])) == pytest.approx((0.5 + 2) / 4)

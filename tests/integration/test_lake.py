@@ -256,6 +256,23 @@ def test_clean_knows_the_future_in_every_zone_and_the_rows_that_a_lost_executor_
     assert report.tables["events"] == {"rows in": 2, "kept": 1, "rejected: future_timestamp": 1}
 
 
+def test_what_is_kept_in_a_scope_goes_with_it_and_what_was_kept_before_stays(lake: Lake) -> None:
+    with lake.publication("r", "clean") as staged:
+        before = staged.keep("same", lake.spark.range(3))
+        with staged.scope():
+            outer = staged.keep("same", lake.spark.range(4))
+            with pytest.raises(ValueError), staged.scope():
+                inner = staged.keep("same", lake.spark.range(5))
+                assert [t.count() for t in (before, outer, inner)] == [3, 4, 5]
+                folder = Path(inner.inputFiles()[0].removeprefix("file:")).parent
+                raise ValueError
+            assert not folder.exists() and outer.count() == 4
+            folder = Path(outer.inputFiles()[0].removeprefix("file:")).parent
+        assert not folder.exists() and before.count() == 3
+        assert staged.keep("same", lake.spark.range(6)).count() == 6
+        staged.write(Table("kept"), lake.spark.range(1))
+
+
 def test_what_a_killed_stage_left_is_swept_away_and_nothing_else(lake: Lake) -> None:
     mine, other = "a-featurize-0123abcd", "a-b-featurize-0123abcd"
     for folder in (mine, other):

@@ -14,7 +14,7 @@ from synthspark.coldstart.evidence import of_split
 from synthspark.coldstart.learn import learn
 from synthspark.config import parse
 from synthspark.proof.arms import Judged
-from synthspark.proof.splits import protocol_splits
+from synthspark.proof.protocols import PROTOCOLS
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Lake
 from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, features
@@ -102,7 +102,8 @@ def test_the_job_places_the_very_events_that_the_proof_places(spark: SparkSessio
     for stage in ("clean", "featurize"):
         run_stage(proof, stage)
     with proof.publication("evaluate") as staged:
-        split = protocol_splits(proof, staged, "cold_user_item", 0, StageReport())["cold_user_item"]
+        name = "cold_user_item"
+        split = PROTOCOLS[name].splits(proof, staged, name, 0, StageReport())[name]
         learned = learn(proof, staged, of_split(proof, split), "golden", SIDES)
         assert learned.judge is not None and learned.judge.meta["trials"], "everything is learned and tried"
         judged = Judged.of(proof, staged, split, learned, 0)

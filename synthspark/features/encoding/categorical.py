@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,8 @@ UNKNOWN, MISSING, RARE, FIRST = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
-class CategoricalPartial:
-    """What one batch of rows says about a column; partials of disjoint batches can be merged."""
+class CategoricalFindings:
+    """What the rows say of a column."""
 
     counts: dict[str, int]
     missing: int
@@ -43,7 +43,7 @@ class CategoricalEncoder:
         return FIRST + len(self.vocabulary)
 
 
-def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, CategoricalPartial]:
+def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, CategoricalFindings]:
     """Counts of the `limit` most frequent values of each column, all columns in one pass over `df`."""
     if not names:
         return {}
@@ -59,21 +59,20 @@ def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, Catego
         else:
             found[row["column"]][row["value"]] = row["n"]
     total = {r["column"]: r["n"] for r in counted.groupBy("column").agg(F.sum("count").alias("n")).collect()}
-    return {n: CategoricalPartial(found[i], missing[i], total.get(i, 0)) for i, n in enumerate(names)}
+    return {n: CategoricalFindings(found[i], missing[i], total.get(i, 0)) for i, n in enumerate(names)}
 
 
-def reduce(
-    name: str, column: str, partials: Iterable[CategoricalPartial], min_count: int, limit: int
-) -> CategoricalEncoder:
-    """One encoder of all partials: values seen `min_count` times are the vocabulary, at most `limit` of them."""
-    counts: Counter[str] = Counter()
-    missing = 0
-    for partial in partials:
-        counts.update(partial.counts)
-        missing += partial.missing
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    vocabulary = tuple(value for value, n in ordered[:limit] if n >= min_count)
-    return CategoricalEncoder(name, column, vocabulary, missing > 0, frozenset(counts) - frozenset(vocabulary))
+def fitted(name: str, column: str, found: CategoricalFindings, min_count: int, limit: int) -> CategoricalEncoder:
+    """The encoder of what was found: values seen `min_count` times are the vocabulary, at most `limit` of them."""
+    vocabulary = frequent(found, min_count, limit)
+    rare = frozenset(found.counts) - frozenset(vocabulary)
+    return CategoricalEncoder(name, column, vocabulary, found.missing > 0, rare)
+
+
+def frequent(found: CategoricalFindings, min_count: int, limit: int) -> tuple[str, ...]:
+    """The values seen `min_count` times, the most frequent first, at most `limit`."""
+    ordered = sorted(found.counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(value for value, n in ordered[:limit] if n >= min_count)
 
 
 def encode(df: DataFrame, encoder: CategoricalEncoder) -> DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.features.encoding import numeric
-from synthspark.features.encoding.numeric import NumericEncoder, NumericPartial
+from synthspark.features.encoding.numeric import NumericEncoder, NumericFindings
 from synthspark.schemas import quoted
 
 DAY = 86400.0
@@ -23,14 +23,9 @@ def seconds(name: str) -> Column:
     return F.col(quoted(name)).cast("timestamp").cast("double")
 
 
-def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericPartial]:
-    """One partial per column, all in two passes over `df`."""
+def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericFindings]:
+    """Of each column, all in two passes over `df`."""
     return numeric.analyze_values(df, {name: seconds(name) for name in names}, DAY)
-
-
-def reduce(name: str, column: str, missing_column: str | None, partials: Iterable[NumericPartial]) -> NumericEncoder:
-    """One encoder of all partials."""
-    return numeric.reduce(name, column, missing_column, partials)
 
 
 def encode(df: DataFrame, encoder: NumericEncoder) -> DataFrame:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.features.encoding import categorical
-from synthspark.features.encoding.categorical import CategoricalPartial
+from synthspark.features.encoding.categorical import CategoricalFindings
 from synthspark.features.encoding.columns import encoded_name
 from synthspark.schemas import quoted
 
@@ -27,24 +26,18 @@ class MultiEncoder:
     columns: tuple[str, ...]
 
 
-def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, CategoricalPartial]:
+def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, CategoricalFindings]:
     """Counts of the `limit` most frequent members of each column's sets."""
-    partials = {}
+    found = {}
     for name in names:
         members = df.select(F.explode_outer(F.col(quoted(name))).alias(name))
-        partials[name] = categorical.analyze(members, [name], limit)[name]
-    return partials
+        found[name] = categorical.analyze(members, [name], limit)[name]
+    return found
 
 
-def reduce(
-    name: str, position: int, partials: Iterable[CategoricalPartial], min_count: int, limit: int
-) -> MultiEncoder:
-    """One encoder of all partials; `position` numbers its first column."""
-    counts: Counter[str] = Counter()
-    for partial in partials:
-        counts.update(partial.counts)
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    values = tuple(v for v, n in ordered[:limit] if n >= min_count)
+def fitted(name: str, position: int, found: CategoricalFindings, min_count: int, limit: int) -> MultiEncoder:
+    """The encoder of what was found; `position` numbers its first column."""
+    values = categorical.frequent(found, min_count, limit)
     columns = tuple(encoded_name("number", position + i, name, f"{i:02d}") for i in range(len(values)))
     return MultiEncoder(name, values, columns)
 

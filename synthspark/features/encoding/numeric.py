@@ -5,7 +5,7 @@ What lies beyond the outermost quantiles is taken for the nearer of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,10 @@ RANKS = np.clip(np.linspace(0, 1, KNOTS), TAIL, 1 - TAIL)
 
 
 @dataclass(frozen=True)
-class NumericPartial:
-    """Quantiles of one batch of rows with the number of rows behind them; partials can be merged."""
+class NumericFindings:
+    """What the rows say of a column."""
 
     knots: tuple[float, ...]
-    rows: int
     missing: int
     integers: bool
     unit: float | None = None
@@ -50,32 +49,31 @@ class NumericEncoder:
 
 
 def aggregates(value: Column, prefix: str, unit: float | None = None) -> list[Column]:
-    """What `partial` needs beside the knots, as aggregate expressions, so that all columns share one pass."""
+    """What `findings` needs beside the knots, as aggregate expressions, so that all columns share one pass."""
     multiples = F.bool_and(value == F.floor(value / unit) * unit) if unit else F.lit(False)
     return [
         F.coalesce(multiples, F.lit(False)).alias(f"{prefix}_multiples"),
-        F.count(F.lit(1)).alias(f"{prefix}_rows"),
         F.count(F.when(value.isNull(), 1)).alias(f"{prefix}_missing"),
         F.coalesce(F.bool_and(value == F.floor(value)), F.lit(False)).alias(f"{prefix}_integers"),
     ]
 
 
-def partial(row: dict[str, Any], prefix: str, knots: Sequence[float], unit: float | None = None) -> NumericPartial:
-    """The partial from its knots and a row that holds the `aggregates` of that prefix."""
-    return NumericPartial(
-        tuple(map(float, knots)), row[f"{prefix}_rows"], row[f"{prefix}_missing"], row[f"{prefix}_integers"],
+def findings(row: dict[str, Any], prefix: str, knots: Sequence[float], unit: float | None = None) -> NumericFindings:
+    """What was found, from its knots and a row that holds the `aggregates` of that prefix."""
+    return NumericFindings(
+        tuple(map(float, knots)), row[f"{prefix}_missing"], row[f"{prefix}_integers"],
         unit if row[f"{prefix}_multiples"] else None,
     )  # fmt: skip
 
 
-def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericPartial]:
-    """One partial per column, all in two passes over `df`."""
+def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericFindings]:
+    """Of each column, all in two passes over `df`."""
     return analyze_values(df, {name: F.col(quoted(name)) for name in names})
 
 
 def analyze_values(
     df: DataFrame, values: Mapping[str, Column], unit: float | None = None
-) -> dict[str, NumericPartial]:  # fmt: skip
+) -> dict[str, NumericFindings]:  # fmt: skip
     """The same of what is computed from the columns of `df`; unit: what all values of a column may be multiples of."""
     if not values:
         return {}
@@ -84,26 +82,12 @@ def analyze_values(
     row = (
         df.agg(*[c for prefix, value in places.items() for c in aggregates(value, prefix, unit)]).collect()[0].asDict()
     )
-    return {name: partial(row, f"n{i}", knots[f"n{i}"], unit) for i, name in enumerate(values)}
+    return {name: findings(row, f"n{i}", knots[f"n{i}"], unit) for i, name in enumerate(values)}
 
 
-def reduce(name: str, column: str, missing_column: str | None, partials: Iterable[NumericPartial]) -> NumericEncoder:
-    """Merge by mixing the batches' distributions in proportion to their rows (error about 1 / KNOTS of rank)."""
-    filled = [p for p in partials if p.knots]
-    if len(filled) == 1:
-        knots = filled[0].knots
-    elif filled:
-        values = np.concatenate([p.knots for p in filled])
-        weights = np.concatenate([np.full(len(p.knots), (p.rows - p.missing) / len(p.knots)) for p in filled])
-        order = np.argsort(values, kind="stable")
-        ranks = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
-        merged = np.interp(RANKS, ranks, values[order])
-        knots = tuple(float(v) for v in merged)
-    else:
-        knots = ()
-    units = {p.unit for p in filled}
-    unit = units.pop() if len(units) == 1 else None
-    return NumericEncoder(name, column, missing_column, knots, all(p.integers for p in filled), unit)
+def fitted(name: str, column: str, missing_column: str | None, found: NumericFindings) -> NumericEncoder:
+    """The encoder of what was found."""
+    return NumericEncoder(name, column, missing_column, found.knots, found.integers, found.unit)
 
 
 def encode_column(encoder: NumericEncoder, value: Column) -> Column:

@@ -120,10 +120,10 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits) -> Tabl
         encoder: Encoder
         reason = None
         if kind == "categorical":
-            encoder = vocabulary = categorical.reduce(
+            encoder = vocabulary = categorical.fitted(
                 name,
                 encoded_name("code", codes, name),
-                [categories[name]],
+                categories[name],
                 limits.min_category_count,
                 limits.max_categories,
             )
@@ -132,12 +132,12 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits) -> Tabl
         elif kind in ("numeric", "datetime"):
             column = encoded_name("number", floats, name)
             missing = encoded_name("number", floats + 1, name, "missing") if numbers[name].missing else None
-            encoder = quantiles = numeric.reduce(name, column, missing, [numbers[name]])
+            encoder = quantiles = numeric.fitted(name, column, missing, numbers[name])
             reason = _why_not_number(quantiles)
             floats += 0 if reason else 1 + (missing is not None)
         elif kind == "multi":
-            encoder = members = multi.reduce(
-                name, floats, [sets[name]], limits.min_category_count, limits.max_multi_values
+            encoder = members = multi.fitted(
+                name, floats, sets[name], limits.min_category_count, limits.max_multi_values
             )
             reason = None if members.columns else "no value is frequent enough"
             floats += len(members.columns)
@@ -194,7 +194,7 @@ def decode(
 
 
 def _why_not_categorical(
-    partial: categorical.CategoricalPartial, encoder: CategoricalEncoder, min_count: int
+    partial: categorical.CategoricalFindings, encoder: CategoricalEncoder, min_count: int
 ) -> str | None:
     if not partial.counts:
         return "all null"

@@ -1,0 +1,217 @@
+"""The protocols: what is held out, who is asked about what, and in which words; one entry each, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.features.interactions import pair_statistics
+from synthspark.features.published import indexed_interactions
+from synthspark.quantiles import median, quantiles
+from synthspark.ranking.split import (
+    ANYBODY,
+    COLD,
+    COLD_ITEMS,
+    WARM,
+    Shares,
+    Slice,
+    Split,
+    check_split,
+    entity_split,
+    lacking,
+    of_users,
+    time_split,
+)
+from synthspark.recommend import rating
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import EVENTS, clean, features
+from synthspark.sides import ITEMS, SIDES, USERS
+
+Splits = Callable[[Context, Publication, str, int, StageReport], dict[str, Split]]
+"""Of a protocol by its name and a seed."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to hold out."""
+
+    slices: Mapping[str, Slice]
+    """What is asked; `cold` and `warm` decide."""
+    who: str
+    """Whom the cold slice is about, as the report's first sentence has it."""
+    splits: Splits
+    """Name -> split, kept. Empty where the data cannot answer; the report says why."""
+    held_by: Mapping[str, str]
+    """Slice -> the key below `evaluate` that says how much of it is held out."""
+    drawn: bool = True
+    """Whether a seed draws its splits."""
+
+
+def by_entities(items: bool, users: bool) -> Splits:
+    """Splits that draw cold items or users. Several for cold users alone, by the events that they keep: their warm
+    training rows are the same.
+
+    They raise ContractError for a draw that leaves nothing to be judged: another one, or other shares, could be.
+    """
+
+    def splits(context: Context, staged: Publication, name: str, seed: int, report: StageReport) -> dict[str, Split]:
+        config, found = context.config.evaluate, {}
+        lefts = _events_left(context, name, report, None if items else config.events_left) if users else [0]
+        if not lefts:
+            return {}
+        tables = _tables(context, staged)
+        for left in lefts:
+            shares = Shares(
+                items=config.cold_fraction if items else 0.0,
+                users=config.cold_fraction if users else 0.0,
+                holdout=config.warm_holdout,
+                events_left=left,
+            )
+            called = f"{name}+{left}" if left else name
+            split = _rated(entity_split(*tables, shares, config.part, seed), staged)
+            found[called] = _kept(context, staged, split, called, report)
+            check_split(found[called], called, shares, PROTOCOLS[name].slices, PROTOCOLS[name].held_by)
+        return found
+
+    return splits
+
+
+def _rated(split: Split, staged: Publication) -> Split:
+    """With ratings by the training rows' own median weight, as a run that had only these would have them."""
+    train = staged.keep("train", split.train)
+    unit = median(train, "weight")
+    return split._replace(train=train.withColumn("rating", rating(F.col("weight"), unit or 1.0)).drop("weight"))
+
+
+def _kept(context: Context, staged: Publication, split: Split, name: str, report: StageReport) -> Split:
+    """With no more users asked than `evaluate.max_users`."""
+    kept = Split(*[staged.keep(f"{name}/{field}", df) for field, df in split._asdict().items()])
+    most, seed = context.config.evaluate.max_users, context.config.seed
+    asked = kept.test.select("user_index").distinct().count()
+    if asked <= most:
+        return kept
+    report.notes.append(f"{name}: {most:,} of {asked:,} users are asked (evaluate.max_users)")
+    return kept._replace(test=staged.keep(f"{name}/asked", of_users(kept, most, seed)))
+
+
+def _events_left(context: Context, protocol: str, report: StageReport, several: list[int] | None) -> list[int]:
+    """How many events cold users keep, each of `several`. With nothing declared of users, one at least."""
+    wanted = sorted(several) if several is not None else [0]
+    if _declared_users(context) is not None:
+        return wanted
+    report.notes.append(f"protocol {protocol}: users have no declared attributes, so that nothing is known of a user "
+                        "without events; judged with the events left that are above 0")  # fmt: skip
+    return [n for n in wanted if n > 0]
+
+
+def _declared_users(context: Context) -> DataFrame | None:
+    return context.read(clean(USERS)).select("user_id") if context.config.source.attributes(USERS) else None
+
+
+def _tables(context: Context, staged: Publication) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """Pairs, users and items of `entity_split`."""
+    config, least = context.config.evaluate, context.config.features
+    items = context.read(features(ITEMS)).where(F.col("breadth") >= least.min_item_users)
+    pairs = indexed_interactions(context.read).withColumn("since", F.unix_micros("first_ts"))
+    pairs = pairs.join(items.select("item_index"), on="item_index", how="left_semi")
+    users = context.read(features(USERS))
+    declared = _declared_users(context)
+    if declared is not None:
+        users = users.join(declared.withColumn("declared", F.lit(True)), on="user_id", how="left")
+    known = F.coalesce("declared", F.lit(False)) if declared is not None else F.lit(True)
+    enough = F.col("breadth") >= max(least.min_user_items, 1 + max(config.events_left, default=0))
+    users = users.where(F.col("breadth") > 0).select("user_index", (known & enough).alias("eligible"))
+    return (
+        staged.keep("pairs", pairs.select("user_index", "item_index", "weight", "since")),
+        staged.keep("users", users),
+        staged.keep("items", items.select("item_index")),
+    )
+
+
+def by_time(context: Context, staged: Publication, name: str, _seed: int, report: StageReport) -> dict[str, Split]:
+    """What came before an instant against what came after: the same for every seed."""
+    config, least = context.config, context.config.features
+    events = context.read(EVENTS)
+    if events.where(F.col("ts").isNotNull()).isEmpty():  # not collected: Python holds no year 10000
+        report.notes.append(f"protocol {name}: events have no timestamps; not judged")
+        return {}
+    share = config.evaluate.time_fraction
+    ranks = [1 - 2 * share, 1 - share] if config.evaluate.part == "validation" else [1 - share]
+    instants = quantiles(events, {"ts": F.unix_micros("ts")}, ranks)["ts"]
+    start, end = instants[0], instants[1] if len(instants) > 1 else None
+    at = F.unix_micros("ts")
+    parts = {
+        "before": events.where(at < start),
+        "after": events.where((at >= start) & (at < end if end else F.lit(True))),
+    }
+    pairs = {n: _indexed_pairs(context, df) for n, df in parts.items()}
+    unit = median(pairs["before"], "weight")
+    if unit is None:
+        report.notes.append(f"protocol {name}: no event is older than the newest ones that are judged; not judged. "
+                            "Lower evaluate.time_fraction if not all events are of one instant")  # fmt: skip
+        return {}
+    before = staged.keep("before", pairs["before"].withColumn("rating", rating(F.col("weight"), unit)))
+    after = staged.keep("after", pairs["after"])
+    items = context.read(features(ITEMS)).where(F.col("breadth") >= least.min_item_users).select("item_index")
+    users = context.read(features(USERS)).where(F.col("breadth") > 0).select("user_index")
+    before = before.join(items, on="item_index", how="left_semi")
+    split = time_split(before, after, users, items, least.min_user_items, least.min_item_users)
+    kept, shares, of = _kept(context, staged, split, name, report), Shares(items=1.0), PROTOCOLS[name]
+    why = lacking(kept, name, shares, of.slices, of.held_by)
+    if why is not None:
+        report.notes.append(f"protocol {name}: not judged. {why}")
+        return {}
+    check_split(kept, name, shares, of.slices, of.held_by)
+    return {name: kept}
+
+
+def _indexed_pairs(context: Context, events: DataFrame) -> DataFrame:
+    config = context.config.events
+    pairs = pair_statistics(events, config.weights, config.half_life_days)
+    for side in SIDES:
+        ids = context.read(features(side)).select(side.key, side.index)
+        pairs = pairs.join(ids, on=side.key, how="inner")
+    return pairs.select("user_index", "item_index", "weight", F.unix_micros("first_ts").alias("since"))
+
+
+DRAWN = {"cold": "cold_fraction", "warm": "warm_holdout"}
+PROTOCOLS: Mapping[str, Protocol] = {
+    "cold_item": Protocol(COLD_ITEMS, "items that nobody has bought yet", by_entities(items=True, users=False), DRAWN),
+    "cold_user": Protocol(
+        {
+            "cold": Slice((COLD,), (WARM,)),
+            "warm": Slice((WARM,), (WARM,)),
+            "all": Slice((WARM, COLD), (WARM,)),
+        },
+        "users of whom nothing is known but their profile",
+        by_entities(items=False, users=True),
+        DRAWN,
+    ),
+    "cold_user_item": Protocol(
+        {
+            "cold": Slice((COLD,), (COLD,)),
+            "warm": Slice((WARM,), (WARM,)),
+            "all": Slice((WARM, COLD), (WARM, COLD)),
+        },
+        "new items for new users",
+        by_entities(items=True, users=True),
+        DRAWN,
+    ),
+    "time": Protocol(
+        {
+            "cold": Slice(ANYBODY, (COLD,)),
+            "cold_user": Slice((COLD,), ANYBODY),
+            "warm": Slice((WARM,), (WARM,)),
+            "all": Slice(ANYBODY, ANYBODY),
+        },
+        "items that came new in the last period",
+        by_time,
+        {"cold": "time_fraction", "warm": "time_fraction"},
+        drawn=False,
+    ),
+}
+"""By the name that `evaluate.protocols` has. In `time`, *cold* are the new items."""
