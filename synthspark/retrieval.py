@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 QUERY_BLOCK = 512
@@ -71,13 +71,17 @@ def top_k(
     packed_targets = _packed(targets, "target_index", TARGET_BLOCK, ["target_index", "vector"], "t")
     pairs = packed_queries.crossJoin(packed_targets)
     candidates = pairs.mapInArrow(partial(_score_blocks, draw=draw, kernel=kernel), _CANDIDATES)
-    own = F.pmod(F.col("query_index").cast("long") * MIXING, F.lit(MIXED))
-    tie = F.pmod(F.col("target_index").cast("long").bitwiseXOR(own) * MIXING, F.lit(MIXED))
-    best = Window.partitionBy("query_index").orderBy(F.col("score").desc(), tie)
+    best = Window.partitionBy("query_index").orderBy(F.col("score").desc(), tie("query_index", "target_index"))
     ranked = candidates.withColumn("rank", F.row_number().over(best))
     wanted = queries.select("query_index", F.col("k").alias("_k"))
     within = ranked.join(wanted, on="query_index", how="inner").where(F.col("rank") <= F.col("_k"))
     return within.select("query_index", "target_index", "score", "rank")
+
+
+def tie(query: str, target: str) -> Column:
+    """The order of targets with equal scores, by the indices' columns."""
+    own = F.pmod(F.col(query).cast("long") * MIXING, F.lit(MIXED))
+    return F.pmod(F.col(target).cast("long").bitwiseXOR(own) * MIXING, F.lit(MIXED))
 
 
 def scored(pairs: DataFrame, users: DataFrame, made: DataFrame) -> DataFrame:

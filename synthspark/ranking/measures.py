@@ -11,11 +11,12 @@ import numpy as np
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from synthspark.frames import local_frame
 from synthspark.ranking.bootstrap import GroupSums, group_sums, interval, resampled_means
 from synthspark.ranking.gate import Difference
 from synthspark.ranking.metrics import covered_items, metric_columns, user_metrics
 from synthspark.ranking.split import ASIDE, Slice, Split, truth
-from synthspark.retrieval import top_k
+from synthspark.retrieval import tie, top_k
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def ranked(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k: in
 
     user_vectors: `user_index`, `vector`; item_vectors: `item_index`, `vector`. Full ranking, training positives left
     out. An item without a vector (ALS never saw it) has the score 0, as Spark's ALS would leave it out; a user without
-    one gets the most bought, as a shop would serve him. Among equal scores the smaller index is first.
+    one gets the most bought, as a shop would serve him. Ties are in an order of the user's own (`retrieval.tie`).
     """
     seen = split.train.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
     popularity = split.train.groupBy("item_index").agg(F.count(F.lit(1)).cast("float").alias("popularity"))
@@ -81,7 +82,7 @@ def best_of(scores: DataFrame, split: Split, k: int) -> DataFrame:
     unseen = scores.join(split.train.select("user_index", "item_index"), on=["user_index", "item_index"],
                          how="left_anti")  # fmt: skip
     of_role = unseen.join(split.items, on="item_index", how="inner")
-    best = Window.partitionBy("user_index", "role").orderBy(F.col("score").desc(), "item_index")
+    best = Window.partitionBy("user_index", "role").orderBy(F.col("score").desc(), tie("user_index", "item_index"))
     return of_role.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= k)
 
 
@@ -110,10 +111,10 @@ def measure(asked: Questions, lists: DataFrame, ks: Sequence[int]) -> dict[str, 
     """
     spark = lists.sparkSession
     roles = [(name, role) for name, question in asked.slices.items() for role in question.items]
-    of_slice = F.broadcast(spark.createDataFrame(roles, "slice string, role string"))
+    of_slice = F.broadcast(local_frame(spark, roles, "slice string, role string"))
     users = asked.truth.select("slice", "user_index").distinct()
     mine = lists.join(of_slice, on="role", how="inner").join(users, on=["slice", "user_index"], how="left_semi")
-    best = Window.partitionBy("slice", "user_index").orderBy(F.col("score").desc(), "item_index")
+    best = Window.partitionBy("slice", "user_index").orderBy(F.col("score").desc(), tie("user_index", "item_index"))
     mine = mine.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= max(ks))
     mine = mine.select("slice", "user_index", "item_index", "rank")
     sums = group_sums(user_metrics(mine, asked.truth, ks, by=["slice"]), metric_columns(ks), "slice")

@@ -15,6 +15,7 @@ from synthspark.coldstart.learn import Learned, load
 from synthspark.coldstart.virtual import DRAWN, audience, baskets_of_new, virtual_events
 from synthspark.errors import ConfigError, ContractError
 from synthspark.features.published import read_encoding
+from synthspark.frames import local_frame
 from synthspark.newrows.rows import imputed_rows, new_rows
 from synthspark.newrows.training import AUTOREGRESSIVE
 from synthspark.runs.context import Context, StageReport
@@ -79,7 +80,7 @@ def _write_entities(context: Context, staged: Publication, side: Side, new: Data
     full = T.StructType([*schemas.entity_schema(side.key, read_encoding(context, side).kinds).fields,
                          *schemas.SYNTHETIC.fields])  # fmt: skip
     table = synthetic(side)
-    rows = context.spark.createDataFrame([], full)
+    rows = local_frame(context.spark, [], full)
     for origin, made in {f"new_{side.one}": new, "imputed": _imputed(context, side)}.items():
         if made is not None:
             seed = F.lit(context.config.synthesize.seed).cast("long")
@@ -122,7 +123,7 @@ def _pairs(
     columns = ("user_index", "item_index", F.col("weight").cast("double").alias("weight"))
     parts = [part.select(*columns, F.lit(origin).alias("origin")) for origin, part in made.items() if part is not None]
     schema = "user_index int, item_index int, weight double, origin string"
-    pairs = reduce(DataFrame.unionByName, parts) if parts else context.spark.createDataFrame([], schema)
+    pairs = reduce(DataFrame.unionByName, parts) if parts else local_frame(context.spark, [], schema)
     for side in SIDES:
         named = context.read(features(side)).select(side.key, side.index)
         new = asking[side].new

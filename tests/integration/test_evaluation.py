@@ -29,6 +29,7 @@ from synthspark.ranking.split import (
     time_split,
     truth,
 )  # fmt: skip
+from synthspark.retrieval import MIXED, MIXING
 
 pytestmark = pytest.mark.spark
 
@@ -184,7 +185,7 @@ def test_ranking_by_roles_and_merging_gives_what_one_ranking_gives(spark: SparkS
             if not relevant:
                 continue
             score = {i: popularity[i] if u == 5 else users[u] @ items[i] for i in candidates if i not in known[u]}
-            best = sorted(score, key=lambda i: (-score[i], i))[:5]
+            best = sorted(score, key=lambda i: (-score[i], (i ^ u * MIXING % MIXED) * MIXING % MIXED))[:5]
             gain = sum(1 / np.log2(n + 2) for n, i in enumerate(best) if i in relevant)
             expected.append(gain / sum(1 / np.log2(n + 2) for n in range(min(5, len(relevant)))))
         assert results[name].sums.means()[0] == pytest.approx(np.mean(expected))
