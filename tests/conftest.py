@@ -14,6 +14,14 @@ from pyspark.sql.types import StructType
 from synthspark.frames import local_frame
 from synthspark.session import build_session
 
+INTERPRETED = {
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:TieredStopAtLevel=1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+"""A third of the CPU seconds went into compiling code for queries that see twenty rows once. Compiled code is what the
+tests on a cluster and those that start the command run."""
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
@@ -26,6 +34,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.sql.shuffle.partitions": "2",
             "spark.default.parallelism": "2",
             "spark.sql.warehouse.dir": str(warehouse),
+            **INTERPRETED,
         },
     )
     yield session
