@@ -10,7 +10,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.spaces import als_blocks
-from synthspark.recommend import EXACT_BLOCKS, AlsSettings, fit_als
+from synthspark.recommend import AlsSettings, fit_als
+from synthspark.recommend.als import EXACT_BLOCKS
 from synthspark.runs.context import Context
 
 pytestmark = pytest.mark.spark
