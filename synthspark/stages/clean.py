@@ -12,13 +12,13 @@ from pyspark.sql import functions as F
 from synthspark import schemas
 from synthspark.clean import (
     EntityRules,
-    attribute_findings,
     classify_entities,
     classify_events,
     item_status,
     kept,
     reason_counts,
     rejected,
+    unreadable_values,
 )
 from synthspark.errors import ContractError, SourceError
 from synthspark.runs.context import Context, StageReport
@@ -67,11 +67,9 @@ def _entities(report: StageReport, staged: Publication, frame: DataFrame, side: 
     schema = schemas.entity_schema(side.key, dict(rules.attributes))
     staged.write(table, schemas.conform(kept(classified, schema.names), schema, table.name))
     _account(report, staged, frame, side.name, table, seen, classified)
-    for attribute, found in attribute_findings(classified, rules.attributes).items():
-        if found["unreadable"]:
-            report.notes.append(
-                f"{side.name}.{attribute}: {found['unreadable']} values cannot be read, and are null now"
-            )
+    for attribute, count in unreadable_values(classified, rules.attributes).items():
+        if count:
+            report.notes.append(f"{side.name}.{attribute}: {count} values cannot be read, and are null now")
     return classified
 
 
