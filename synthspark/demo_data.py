@@ -126,4 +126,5 @@ def shelf_price(transactions: pd.DataFrame) -> pd.Series[float]:
     day = sold["transaction_timestamp"].dt.normalize()
     first = sold[day == day.groupby(sold["product_id"]).transform("min")]
     unit_price = first["sales_value"] / first["quantity"]
-    return unit_price.groupby(first["product_id"]).median().round(2).rename("shelf_price")
+    by_product: pd.Series[float] = unit_price.groupby(first["product_id"]).median().round(2)
+    return by_product.rename("shelf_price")

@@ -1,0 +1,53 @@
+"""The configuration."""
+
+from synthspark.config.base import Bounds, Expression, Kind, Section
+from synthspark.config.learning import (
+    BehaviourNetwork,
+    DifferentialPrivacy,
+    Events,
+    Features,
+    Judge,
+    Network,
+    ProfileNetwork,
+    Recommend,
+    Synthesize,
+    Train,
+)
+from synthspark.config.loading import load, parse, parse_text, public_yaml
+from synthspark.config.proof import ARMS, RANKERS, Ablation, Arm, Evaluate, Protocol
+from synthspark.config.sections import Config, Lake, Tracking
+from synthspark.config.source import EntitySource, EventSource, Source, Sources
+
+__all__ = [
+    "ARMS",
+    "Ablation",
+    "Arm",
+    "BehaviourNetwork",
+    "Bounds",
+    "Config",
+    "DifferentialPrivacy",
+    "EntitySource",
+    "Evaluate",
+    "EventSource",
+    "Events",
+    "Expression",
+    "Features",
+    "Judge",
+    "Kind",
+    "Lake",
+    "Network",
+    "ProfileNetwork",
+    "Protocol",
+    "RANKERS",
+    "Recommend",
+    "Section",
+    "Source",
+    "Sources",
+    "Synthesize",
+    "Tracking",
+    "Train",
+    "load",
+    "parse",
+    "parse_text",
+    "public_yaml",
+]

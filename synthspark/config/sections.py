@@ -1,0 +1,60 @@
+"""The whole configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from synthspark.config.base import Section
+from synthspark.config.learning import Events, Features, Judge, Recommend, Synthesize, Train
+from synthspark.config.proof import Evaluate
+from synthspark.config.source import Sources
+
+
+class Lake(Section):
+    """Where everything is written."""
+
+    root: str = "./lake"
+    """Any Hadoop path: local, hdfs, s3a, abfss, gs."""
+    format: Literal["parquet", "iceberg", "delta"] = "parquet"
+    """Format of the tables that others read (clean, synthetic, recommendations). The job's own feeds are Parquet."""
+
+
+class Tracking(Section):
+    """Where losses and metrics go beside the lake; by the driver, as they come."""
+
+    to: Literal["none", "tensorboard", "mlflow"] = "none"
+    """tensorboard and mlflow are extras of the package: pip install 'synthspark[mlflow]'."""
+    uri: str | None = None
+    """TensorBoard's folder (null: ./tensorboard), or MLflow's tracking server (null: as MLFLOW_TRACKING_URI says)."""
+
+
+class Config(Section):
+    """The whole job."""
+
+    lake: Lake = Lake()
+    source: Sources
+    events: Events = Events()
+    features: Features = Features()
+    train: Train = Train()
+    judge: Judge = Judge()
+    synthesize: Synthesize = Synthesize()
+    recommend: Recommend = Recommend()
+    evaluate: Evaluate = Evaluate()
+    tracking: Tracking = Tracking()
+    spark: Annotated[dict[str, str], BeforeValidator(lambda v: {str(k): _spark_text(x) for k, x in v.items()})] = {}
+    """Spark settings, e.g. {spark.master: "local[2]", spark.driver.memory: 4g}."""
+    seed: int = 0
+    """Seed of every stage but synthesize, which has its own."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 (12 hex digits) of everything that changes results: neither Spark's settings nor tracking."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"spark", "tracking"}), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _spark_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
