@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
@@ -61,6 +63,11 @@ MALFORMED = INTERNAL + "malformed"
 def quoted(name: str) -> str:
     """A column name as Spark's `col` takes it literally: dots, spaces and backticks are part of the name."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def json_path(keys: Iterable[str]) -> str:
+    """The path of `get_json_object` to a key within keys; a key may have dots, but no quote."""
+    return "$" + "".join(f"['{key}']" for key in keys)
 
 
 def entity_schema(key: str, attributes: dict[str, str]) -> T.StructType:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark.errors import SourceError, did_you_mean
-from synthspark.schemas import INTERNAL, quoted
+from synthspark.schemas import INTERNAL, json_path, quoted
 
 MAX_SHOWN = 60
 """Columns that an error lists."""
@@ -129,18 +129,17 @@ def _in_map(column: Column, kind: T.MapType, path: list[str]) -> Column | None:
 
 
 def _in_json(column: Column, path: list[str]) -> Column:
-    return F.coalesce(
-        *[F.get_json_object(column, "$" + "".join(f"['{key}']" for key in keys)) for keys in _splits(path)]
-    )
+    return F.coalesce(*[F.get_json_object(column, json_path(keys)) for keys in _splits(path)])
 
 
 def _splits(path: list[str]) -> list[list[str]]:
     """Every way to read a path as keys, of which some may have dots: as many keys as there are parts first."""
     if len(path) == 1:
         return [path]
-    deeper = [[path[0], *rest] for rest in _splits(path[1:])]
-    joined = [[f"{path[0]}.{rest[0]}", *rest[1:]] for rest in _splits(path[1:])]
-    return [*deeper, *joined] if len(path) <= MOST_PARTS else [path]
+    if len(path) > MOST_PARTS:
+        return [path]
+    further = _splits(path[1:])
+    return [*[[path[0], *rest] for rest in further], *[[f"{path[0]}.{rest[0]}", *rest[1:]] for rest in further]]
 
 
 def _expression(df: DataFrame, sql: str, table: str) -> Column:

@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 
 from synthspark.errors import SourceError
 from synthspark.names import distinct_names
-from synthspark.schemas import MALFORMED, quoted
+from synthspark.schemas import MALFORMED, json_path, quoted
 from synthspark.sources.files import LISTING, option, settings
 
 LINE = "value"
@@ -124,7 +124,7 @@ def _looked_up(path: Sequence[str], kind: T.DataType) -> Column:
 
 
 def _text(path: Sequence[str]) -> Column:
-    return F.get_json_object(LINE, "$" + "".join(f"['{name}']" for name in path))
+    return F.get_json_object(LINE, json_path(path))
 
 
 def _stand_together(lines: DataFrame, variants: Sequence[_Variants]) -> list[bool]:

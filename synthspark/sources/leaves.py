@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from synthspark.schemas import INTERNAL, quoted
+from synthspark.schemas import INTERNAL, json_path, quoted
 
 MAX_DEPTH = 6
 MAX_KEYS = 200
@@ -95,7 +95,8 @@ def _in_json(path: str, sql: str, keys: tuple[str, ...], sample: list[Any]) -> I
 
 
 def _text(sql: str, keys: tuple[str, ...]) -> str:
-    return f"get_json_object({sql}, '$" + "".join(f"[\\'{k}\\']" for k in keys) + "')"
+    path = json_path(keys).replace("'", "\\'")
+    return f"get_json_object({sql}, '{path}')"
 
 
 def _by_letters(keys: Iterable[str]) -> list[list[str]]:
