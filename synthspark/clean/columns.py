@@ -134,9 +134,7 @@ def _in_json(column: Column, path: list[str]) -> Column:
 
 def _splits(path: list[str]) -> list[list[str]]:
     """Every way to read a path as keys, of which some may have dots: as many keys as there are parts first."""
-    if len(path) == 1:
-        return [path]
-    if len(path) > MOST_PARTS:
+    if not 1 < len(path) <= MOST_PARTS:
         return [path]
     further = _splits(path[1:])
     return [*[[path[0], *rest] for rest in further], *[[f"{path[0]}.{rest[0]}", *rest[1:]] for rest in further]]
