@@ -38,7 +38,7 @@ def rows(lake: Lake, *numbers: int) -> DataFrame:
 def publish(lake: Lake, run_id: str, *stages: str) -> None:
     for stage in stages or STAGES:
         with lake.publication(run_id, stage) as staged:
-            staged.write(f"{stage}/table", rows(lake, 1, 2))
+            staged.write(Table(f"{stage}/table"), rows(lake, 1, 2))
             staged.write_json(
                 "reports/metrics.json" if stage == "evaluate" else f"models/{stage}/model.json", {"of": run_id}
             )
