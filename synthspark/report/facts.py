@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MOST_SAID = 200
@@ -87,6 +87,8 @@ class Facts:
     """`source`, `reason`, `rows`, and `raw`, one of them."""
     configuration: str = ""
     """YAML, without secrets."""
+    who: Mapping[str, str] = field(default_factory=dict)
+    """Protocol -> whom its cold slice is about."""
     lacking: Sequence[str] = ()
     """What could not be made, and why, a line each."""
 

@@ -11,8 +11,11 @@ WARM_KEPT = 0.005
 """Relative change of warm accuracy that is called none: less than ALS's own starts differ by."""
 
 
-def headline(metrics: Mapping[str, Any]) -> str:
-    """What the verdict means for a shop, by the cold and warm NDCG of the first protocol judged."""
+def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
+    """What the verdict means for a shop, by the cold and warm NDCG of the first protocol judged.
+
+    who: protocol -> whom its cold slice is about.
+    """
     verdict, rows = metrics["verdict"], metrics["protocols"]
     ask = "Use the synthetic events" if verdict["ship"] else "Do not use the synthetic events"
     if verdict.get("undecided"):
@@ -25,8 +28,8 @@ def headline(metrics: Mapping[str, Any]) -> str:
     before, after = found["real", "cold"], found["real+synthetic", "cold"]
     if before is None or after is None:
         return f"{ask}."
-    who = metrics.get("who", {}).get(protocol.partition("+")[0], "the cold ones")
-    sentence = f"{ask}. Recommendations for {who} become {_times(before, after)}"
+    cold = who.get(protocol.partition("+")[0], "the cold ones")
+    sentence = f"{ask}. Recommendations for {cold} become {_times(before, after)}"
     warm = (found["real", "warm"], found["real+synthetic", "warm"])
     if warm[0] and warm[1] is not None:
         change = warm[1] / warm[0] - 1

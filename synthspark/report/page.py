@@ -50,7 +50,7 @@ def page(facts: Facts) -> str:
     html = environment.get_template("report.html.j2").render(
         facts=facts,
         version=__version__,
-        headline=headline(metrics),
+        headline=headline(metrics, facts.who),
         verdict=metrics["verdict"],
         protocols={name: _protocol(metrics["protocols"], name) for name in _names(metrics["protocols"])},
         distributions=[_figure(d.title, pictures.distribution, d) for d in facts.distributions],

@@ -43,7 +43,6 @@ def evaluate(context: Context) -> StageReport:
         metrics = {
             "run_id": context.run_id,
             "protocols": report.details["protocols"],
-            "who": {name: PROTOCOLS[name].who for name in config.protocols},
             "fidelity": alike,
             "privacy": apart,
             "verdict": report.details["verdict"],

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from synthspark.config import public_yaml
 from synthspark.features.published import read_encoding
+from synthspark.proof.protocols import PROTOCOLS
 from synthspark.report import Curve, Distribution, Example, Facts, Heat, Traversal
 from synthspark.report.codes import traversals
 from synthspark.report.distributions import Parts, by_class, by_reach, by_size, by_value, by_year
@@ -61,6 +62,7 @@ def write_report(context: Context) -> None:
         examples=[e for side in SIDES for e in _made(_examples(context, side), lacking, f"examples of {side.name}")],
         rejects=_made(_rejects(context), lacking, "rejected rows"),
         configuration=public_yaml(context.config),
+        who={name: protocol.who for name, protocol in PROTOCOLS.items()},
         lacking=lacking,
     )
     context.lake.write_text(report_path(context), page(facts))

@@ -110,7 +110,7 @@ def test_a_run_that_only_judged_the_real_rows_has_a_page() -> None:
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (metrics(), "13.0 times as good (NDCG 0.010 to 0.130); those for everybody else stay as good as they are (+0.0%)"),  # noqa: E501
+        (metrics(), "for items that nobody has bought yet become 13.0 times as good (NDCG 0.010 to 0.130); those for everybody else stay as good as they are (+0.0%)"),  # noqa: E501
         (metrics(warm=0.17), "those for everybody else change by -7.6%"),
         ({"protocols": [], "verdict": {"ship": False}}, "Do not use the synthetic events."),
         ({"protocols": [row("real", "cold", 0.0), row("real+synthetic", "cold", 0.2)], "verdict": {"ship": True}},
@@ -122,7 +122,7 @@ def test_a_run_that_only_judged_the_real_rows_has_a_page() -> None:
     ],
 )  # fmt: skip
 def test_the_headline_says_what_was_measured(made: dict[str, object], words: str) -> None:
-    assert words in headline(made)
+    assert words in headline(made, {"cold_item": "items that nobody has bought yet"})
 
 
 def test_a_picture_that_cannot_be_drawn_is_told_in_a_line_and_the_rest_stays() -> None:
