@@ -25,14 +25,6 @@ REQUIRED = {
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **SPIN}
 """Environment of the driver and of the executors, where it says nothing else."""
 
-RARELY_COMPILED = (
-    "-XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=10000 -XX:Tier4CompileThreshold=100000 "
-    "-XX:Tier4BackEdgeThreshold=400000"
-)
-"""The JVM's best compiler begins at ten times the calls. Every query of Spark's is new code, and a job on a laptop is
-many queries: a fifth of its CPU seconds went into compiling what was soon thrown away. What a large table keeps busy
-gets there all the same. (Never to use it, by TieredStopAtLevel, ends the JVM: ALS calls the Vector API.)"""
-
 LOCAL = {  # where the executors are the driver's own process
     "spark.driver.memory": "3g",
     "spark.sql.shuffle.partitions": "8",
@@ -44,7 +36,7 @@ LOCAL = {  # where the executors are the driver's own process
     "spark.sql.lightweightPlanChangeValidation": "false",
     "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
-    "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC {RARELY_COMPILED}",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
 }
 
 
