@@ -1,7 +1,7 @@
 """Clean: declared columns in the contract's types; every row is kept, or rejected with its reason."""
 
 from synthspark.clean.columns import ColumnSource, require_rows
-from synthspark.clean.entities import EntityRules, attribute_findings, classify_entities
+from synthspark.clean.entities import EntityRules, classify_entities, unreadable_values
 from synthspark.clean.events import EventRules, classify_events
 from synthspark.clean.verdicts import kept, reason_counts, rejected
 
@@ -9,11 +9,11 @@ __all__ = [
     "ColumnSource",
     "EntityRules",
     "EventRules",
-    "attribute_findings",
     "classify_entities",
     "classify_events",
     "kept",
     "reason_counts",
     "rejected",
     "require_rows",
+    "unreadable_values",
 ]

@@ -45,4 +45,5 @@ def rejected(classified: DataFrame, source: str) -> DataFrame:
 def reason_counts(classified: DataFrame) -> dict[str, int]:
     """Rows per reason, the most frequent first; kept rows are not among them."""
     counted = classified.where(F.col("reason").isNotNull()).groupBy("reason").count()
-    return {r["reason"]: r["count"] for r in counted.orderBy(F.col("count").desc(), "reason").collect()}
+    found = {row["reason"]: row["count"] for row in counted.collect()}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))

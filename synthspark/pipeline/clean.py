@@ -13,12 +13,12 @@ from pyspark.sql import functions as F
 from synthspark import schemas
 from synthspark.clean import (
     EntityRules,
-    attribute_findings,
     classify_entities,
     classify_events,
     kept,
     reason_counts,
     rejected,
+    unreadable_values,
 )
 from synthspark.errors import ContractError, SourceError
 from synthspark.lake import Publication
@@ -70,9 +70,9 @@ def _entities(report: StageReport, staged: Publication, frame: DataFrame, rules:
     schema = schemas.entity_schema(rules.key, dict(rules.attributes))
     staged.write(f"clean/{name}", schemas.conform(kept(classified, schema.names), schema, f"clean/{name}"))
     _account(report, staged, frame, name, seen, classified)
-    for attribute, found in attribute_findings(classified, rules.attributes).items():
-        if found["unreadable"]:
-            report.notes.append(f"{name}.{attribute}: {found['unreadable']} values cannot be read, and are null now")
+    for attribute, count in unreadable_values(classified, rules.attributes).items():
+        if count:
+            report.notes.append(f"{name}.{attribute}: {count} values cannot be read, and are null now")
     return classified
 
 

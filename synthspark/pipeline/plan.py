@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.clean import attribute_findings, classify_entities, classify_events
+from synthspark.clean import classify_entities, classify_events, unreadable_values
 from synthspark.clean.columns import mapped
 from synthspark.clean.ids import as_text
 from synthspark.clean.verdicts import malformed
@@ -102,9 +102,9 @@ def _rejected(side: str, classified: DataFrame, rows: int) -> Iterator[str]:
 
 
 def _unreadable(classified: DataFrame, attributes: Mapping[str, str]) -> Iterator[str]:
-    for name, found in attribute_findings(classified, attributes).items():
-        if found["unreadable"]:
-            yield f"    {name}: {found['unreadable']:,} values cannot be read as {attributes[name]}, and become null"
+    for name, count in unreadable_values(classified, attributes).items():
+        if count:
+            yield f"    {name}: {count:,} values cannot be read as {attributes[name]}, and become null"
 
 
 def _without(config: Config) -> Iterator[str]:

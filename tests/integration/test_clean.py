@@ -12,13 +12,13 @@ from synthspark.clean import (
     ColumnSource,
     EntityRules,
     EventRules,
-    attribute_findings,
     classify_entities,
     classify_events,
     kept,
     reason_counts,
     rejected,
     require_rows,
+    unreadable_values,
 )
 from synthspark.errors import SourceError
 
@@ -198,7 +198,6 @@ def test_entities_are_read_as_their_kinds(spark: SparkSession) -> None:
     first, second = kept(classified, ["item_id", *attributes]).orderBy("item_id").collect()
     assert tuple(first) == ("1", "red", 3.0, datetime(2024, 1, 1), ["a", "b"])
     assert tuple(second) == ("2", None, None, None, None)
-    findings = attribute_findings(classified, attributes)
-    assert findings["size"] == {"missing": 1, "unreadable": 1, "distinct": 1}
+    assert unreadable_values(classified, attributes)["size"] == 1
     with pytest.raises(SourceError, match="filter 'stat = 1'"):
         classify_entities(df, EntityRules("item_id", columns, attributes, "stat = 1"))
