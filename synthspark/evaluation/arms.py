@@ -15,6 +15,7 @@ from synthspark.evaluation.bootstrap import GroupSums, group_sums, interval, res
 from synthspark.evaluation.gate import Difference
 from synthspark.evaluation.ranking import covered_items, metric_columns, user_metrics
 from synthspark.evaluation.split import ASIDE, Slice, Split, truth
+from synthspark.frames import local_frame
 from synthspark.retrieval import top_k
 
 
@@ -110,7 +111,7 @@ def measure(asked: Questions, lists: DataFrame, ks: Sequence[int]) -> dict[str, 
     """
     spark = lists.sparkSession
     roles = [(name, role) for name, question in asked.slices.items() for role in question.items]
-    of_slice = F.broadcast(spark.createDataFrame(roles, "slice string, role string"))
+    of_slice = F.broadcast(local_frame(spark, roles, "slice string, role string"))
     users = asked.truth.select("slice", "user_index").distinct()
     mine = lists.join(of_slice, on="role", how="inner").join(users, on=["slice", "user_index"], how="left_semi")
     best = Window.partitionBy("slice", "user_index").orderBy(F.col("score").desc(), "item_index")

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from synthspark.frames import local_frame
 from synthspark.schemas import quoted
 
 UNKNOWN, MISSING, RARE, FIRST = 0, 1, 2, 3
@@ -80,7 +81,7 @@ def encode(df: DataFrame, encoder: CategoricalEncoder) -> DataFrame:
     """`df` with the int column `encoder.column`; a broadcast join, since a vocabulary is bounded."""
     rows = [(v, FIRST + i) for i, v in enumerate(encoder.vocabulary)] + [(v, RARE) for v in sorted(encoder.rare)]
     schema = T.StructType([T.StructField("_value", T.StringType()), T.StructField("_code", T.IntegerType())])
-    codes = F.broadcast(df.sparkSession.createDataFrame(rows, schema))
+    codes = F.broadcast(local_frame(df.sparkSession, rows, schema))
     value = F.col(quoted(encoder.name))
     code = F.when(value.isNull(), F.lit(MISSING)).otherwise(F.coalesce("_code", F.lit(UNKNOWN)))
     joined = df.join(codes, value == F.col("_value"), how="left")

@@ -1,0 +1,24 @@
+"""Small frames from the driver's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+from pyspark.sql.pandas.types import to_arrow_schema
+
+
+def local_frame(spark: SparkSession, rows: Sequence[Sequence[Any]], schema: str | T.StructType) -> DataFrame:
+    """`rows` as a part of the plan itself, whose size the planner knows and which no task has to be started for.
+
+    Rows that are given to Spark as Python objects are an RDD: half a second for every query that reads it, be it of
+    three rows. schema: as of `createDataFrame`.
+    """
+    kinds = T._parse_datatype_string(schema) if isinstance(schema, str) else schema
+    assert isinstance(kinds, T.StructType)
+    arrow = to_arrow_schema(kinds, timestamp_utc=True)
+    columns = [pa.array([row[i] for row in rows], field.type) for i, field in enumerate(arrow)]
+    return spark.createDataFrame(pa.Table.from_arrays(columns, schema=arrow), kinds)
