@@ -451,13 +451,14 @@ def test_lists_are_read_however_they_are_written(
 
 
 def test_an_empty_list_is_missing_and_not_unreadable(spark: SparkSession) -> None:
-    from synthspark.clean import attribute_findings
+    from synthspark.clean import unreadable_values
 
     df = spark.createDataFrame([("1", "[]", []), ("2", "a|b", ["a"])], "id string, t string, l array<string>")
     columns = {"item_id": ColumnSource("id"), "t": ColumnSource("t"), "l": ColumnSource("l")}
     rules = EntityRules("item_id", columns, {"t": "multi", "l": "multi"})
-    found = attribute_findings(classify_entities(df, rules), rules.attributes)
-    assert [(f["missing"], f["unreadable"]) for f in found.values()] == [(1, 0), (1, 0)]
+    classified = classify_entities(df, rules)
+    assert classified.where("t is null and l is null").count() == 1
+    assert unreadable_values(classified, rules.attributes) == {"t": 0, "l": 0}
 
 
 # Spark's failures
