@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 
 from synthspark import schemas
 from synthspark.errors import ConfigError, ContractError
+from synthspark.frames import local_frame
 from synthspark.lake import Publication
 from synthspark.pipeline.audience import ALS_SPACE, ChosenJudge, place, published_shop
 from synthspark.pipeline.baskets import baskets, best_form, cold_users, new_baskets
@@ -111,7 +112,7 @@ def _write_entities(context: Context, staged: Publication, side: Side) -> None:
     full = T.StructType([*schema.fields, *schemas.SYNTHETIC.fields])
     table = f"synthetic/{side_name(side.key)}"
     parts = {f"new_{side.key.removesuffix('_id')}": side.new, "imputed": _imputed(context, side.key)}
-    rows = context.spark.createDataFrame([], full)
+    rows = local_frame(context.spark, [], full)
     for origin, made in parts.items():
         if made is not None:
             seed = F.lit(context.config.synthesize.seed).cast("long")
@@ -139,7 +140,7 @@ def _pairs(context: Context, staged: Publication, items: Side, users: Side, repo
     parts = [part.select(*columns) for part in made if part is not None]
     if not parts:
         fields = [T.StructField(c, T.DoubleType() if c == "weight" else T.StringType()) for c in columns]
-        return context.spark.createDataFrame([], T.StructType(fields))
+        return local_frame(context.spark, [], T.StructType(fields))
     return reduce(DataFrame.unionByName, parts)
 
 
