@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -195,6 +196,10 @@ def test_entities_are_read_as_their_kinds(spark: SparkSession) -> None:
     asked = EntityRules("item_id", columns, attributes, "state = 'keep'", "UTC", "|")
     classified = classify_entities(df, asked).cache()
     assert reason_counts(classified) == {"filtered": 2, "duplicate": 1, "duplicate_key": 1, "null_key": 1}
+    assert list(reason_counts(classified)) == ["filtered", "duplicate", "duplicate_key", "null_key"]
+    told = {r["reason"]: json.loads(r["raw"]) for r in rejected(classified, "items").collect()}
+    assert told["null_key"] == {"colour": "x", "size": "1"} and told["duplicate_key"] == {"id": "1"}
+    assert classified.where("reason is null and raw is not null").isEmpty(), "of what is kept nobody asks"
     first, second = kept(classified, ["item_id", *attributes]).orderBy("item_id").collect()
     assert tuple(first) == ("1", "red", 3.0, datetime(2024, 1, 1), ["a", "b"])
     assert tuple(second) == ("2", None, None, None, None)

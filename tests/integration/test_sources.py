@@ -19,7 +19,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from synthspark.clean import ColumnSource, EntityRules, EventRules, classify_entities, classify_events
+from synthspark.clean import (
+    ColumnSource,
+    EntityRules,
+    EventRules,
+    classify_entities,
+    classify_events,
+    unreadable_values,
+)
 from synthspark.clean.columns import mapped
 from synthspark.clean.ids import as_id, is_inexact
 from synthspark.clean.known import known_ids, unknown_examples
@@ -451,8 +458,6 @@ def test_lists_are_read_however_they_are_written(
 
 
 def test_an_empty_list_is_missing_and_not_unreadable(spark: SparkSession) -> None:
-    from synthspark.clean import unreadable_values
-
     df = spark.createDataFrame([("1", "[]", []), ("2", "a|b", ["a"])], "id string, t string, l array<string>")
     columns = {"item_id": ColumnSource("id"), "t": ColumnSource("t"), "l": ColumnSource("l")}
     rules = EntityRules("item_id", columns, {"t": "multi", "l": "multi"})
