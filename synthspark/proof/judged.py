@@ -33,8 +33,10 @@ def judge_protocol(
         for name, split in splits.items():
             if learned is None and _asks_more_than_real(context):
                 learned = _learned(context, staged, split, f"{protocol}-{seed}")
-            known = replace(learned, evidence=of_split(context, split)) if learned is not None else None
             with staged.scope():
+                known = learned
+                if learned is not None and len(splits) > 1:
+                    known = replace(learned, evidence=of_split(context, staged, split, learned.evidence.encodings))
                 judged = Judged.of(context, staged, split, known, seed)
                 results = _results(judged, PROTOCOLS[protocol].slices, name, report)
             yield name, results
@@ -50,7 +52,7 @@ def _learned(context: Context, staged: Publication, split: Split, name: str) -> 
     roles = zip(SIDES, (split.items, split.users), strict=True)
     cold = [side for side, of in roles if of.where(of["role"] != WARM).take(1)]
     ablations = {n: dict(a.hyper) for n, a in context.config.evaluate.ablations.items() if a.hyper}
-    return learn(context, staged, of_split(context, split), name, cold, ablations)
+    return learn(context, staged, of_split(context, staged, split), name, cold, ablations)
 
 
 def _results(judged: Judged, slices: Mapping[str, Slice], name: str, report: StageReport) -> Results:

@@ -6,12 +6,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart import learn
-from synthspark.coldstart.evidence import Evidence, of_run
+from synthspark.coldstart.evidence import Evidence, fit_encoding, least_partners, of_run
 from synthspark.coldstart.shop import open_pairs
 from synthspark.coldstart.spaces import Place, write_feed
 from synthspark.errors import SourceError
 from synthspark.features import encoding
-from synthspark.features.encoding import EncodingLimits, TableEncoding
+from synthspark.features.encoding import TableEncoding
 from synthspark.features.interactions import behaviour_features, category_shares, interactions, pair_statistics
 from synthspark.indexing import with_index
 from synthspark.newrows.feeds import split_off, with_tokens
@@ -45,12 +45,6 @@ def featurize(context: Context) -> StageReport:
     return report
 
 
-def limits(context: Context) -> EncodingLimits:
-    """The bounds of encodings that the configuration sets."""
-    f = context.config.features
-    return EncodingLimits(f.min_category_count, f.max_categories, f.max_multi_values, f.text_buckets, f.text_model)
-
-
 def _features(
     context: Context, staged: Publication, pairs: DataFrame, side: Side, known: dict[Side, TableEncoding],
     report: StageReport,
@@ -59,9 +53,10 @@ def _features(
     kinds, seen = context.config.source.attributes(side), pairs.select(side.key).distinct()
     declared = context.read(clean(side)) if context.has(clean(side)) else seen
     entities = declared.join(seen, on=side.key, how="full") if context.has(clean(side)) else seen
-    fitted = encoding.fit(declared, kinds, limits(context))
+    fitted = fit_encoding(context, _warm(context, staged, declared, pairs, side), side)
     for name, why in fitted.left_out.items():
-        report.notes.append(f"attribute {name!r} of {side.name} is left out: {why}")
+        report.notes.append(f"attribute {name!r} of {side.name} is left out: {why}, among the {side.name} that can be "
+                            "learned from")  # fmt: skip
     if not fitted.encoders:
         report.notes.append(f"{side.name} have no attribute to learn from: no new {side.name}, and none for cold "
                             f"{side.name}")  # fmt: skip
@@ -86,6 +81,13 @@ def _features(
             if part is not None:
                 write_feed(context, staged.write, feed, part.drop(side.key), count)
     return fitted
+
+
+def _warm(context: Context, staged: Publication, declared: DataFrame, pairs: DataFrame, side: Side) -> DataFrame:
+    """Declared rows of those who can be learned from."""
+    met = pairs.groupBy(side.key).agg(F.count(F.lit(1)).alias("breadth"))
+    enough = met.where(F.col("breadth") >= least_partners(context, side))
+    return staged.keep(f"warm_{side.name}", declared.join(enough, on=side.key, how="left_semi"))
 
 
 def _with_category_shares(
