@@ -44,7 +44,7 @@ TWO_CORES = {"spark.cores.max": "2"}
 AT_ONCE = 2
 """Runs that the workers have room for."""
 MIDDLE = {"clean": "clean/events", "featurize": "scratch/*/warm", "synthesize": "scratch/*/judge",
-          "recommend": "recommendations", "evaluate": "scratch/*/added"}  # fmt: skip
+          "recommend": "recommendations", "evaluate": "scratch/**/added"}  # fmt: skip
 """What a stage has begun to write in its middle."""
 TRAINING = ("train", "evaluate")
 CHECKPOINT = "behaviour_items/checkpoint.json"

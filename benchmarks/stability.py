@@ -79,8 +79,10 @@ class Items:
 def shop_items() -> Items:
     """Fitted and encoded by Spark, as in the stage featurize."""
     config = load(ROOT / "conf" / "demo.yaml")
-    source = config.source.items
-    assert source is not None
+    declared = config.source.items
+    assert declared is not None
+    source = declared.model_copy(update={"attributes": {**declared.attributes, NUMBER: "numeric"},
+                                         "columns": {**declared.columns, NUMBER: "shelf_price"}})  # fmt: skip
     spark = build_session("synthspark stability", config.spark)
     try:
         read = spark.read.parquet(str(ROOT / str(source.path)))

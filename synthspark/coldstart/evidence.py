@@ -9,8 +9,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.features import encoding
-from synthspark.features.encoding import EncodingLimits, TableEncoding
-from synthspark.features.published import indexed_interactions, read_encoding
+from synthspark.features.encoding import TableEncoding
+from synthspark.features.published import indexed_interactions, limits, read_encoding
 from synthspark.ranking.split import COLD, SPARSE, WARM, Split
 from synthspark.recommend import rating
 from synthspark.runs.context import Context
@@ -66,12 +66,11 @@ def least_partners(context: Context, side: Side) -> int:
 def fit_encoding(context: Context, warm: DataFrame, side: Side) -> TableEncoding:
     """Of the declared rows of those who can be learned from.
 
-    A value that only others have would be a code of which nothing is learned: as a rare one it has a meaning. (On the
-    demo, where three items of four are hardly ever sold, cold NDCG@20 is .142 so and .131 with the codes of all.)
+    A value that only others have would be a code of which nothing is learned: as an unknown one it has a meaning, since
+    training withholds attributes. (On the demo, where three items of four are hardly ever sold, cold NDCG@20 is .142 so
+    and .131 with the codes of all.)
     """
-    f = context.config.features
-    bounds = EncodingLimits(f.min_category_count, f.max_categories, f.max_multi_values, f.text_buckets, f.text_model)
-    return encoding.fit(warm, context.config.source.attributes(side), bounds)
+    return encoding.fit(warm, context.config.source.attributes(side), limits(context))
 
 
 def of_run(context: Context, read: Read, unit: float, encodings: Mapping[Side, TableEncoding]) -> Evidence:
@@ -104,15 +103,16 @@ def of_split(
     """
     entities, fitted = {}, {}
     for side, roles in zip(SIDES, (split.items, split.users), strict=True):
+        roles = roles.withColumnRenamed("role", "_role")  # an attribute may be called so
         rows = context.read(features(side)).select(side.key, side.index).join(roles, on=side.index, how="inner")
         if context.config.source.attributes(side):
             declared = context.read(clean(side)).withColumn("_declared", F.lit(True))
             rows = staged.keep(f"declared_{side.name}", rows.join(declared, on=side.key, how="left"))
         else:
             rows = rows.withColumn("_declared", F.lit(False))
-        warm = rows.where(F.col("_declared") & (F.col("role") == WARM))
+        warm = rows.where(F.col("_declared") & (F.col("_role") == WARM))
         fitted[side] = encodings[side] if encodings else fit_encoding(context, warm, side)
-        encoded = _encoded(encoding.encode(rows, fitted[side]), side, fitted[side], F.col("role"))
+        encoded = _encoded(encoding.encode(rows, fitted[side]), side, fitted[side], F.col("_role"))
         entities[side] = staged.keep(f"entities_{side.name}", encoded)
     return Evidence(split.train, entities, fitted)
 

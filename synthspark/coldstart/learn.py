@@ -94,7 +94,7 @@ def tasks(
             continue
         settings: dict[str, Hyper] = {side.name: {}, **((ablations or {}) if side == ITEMS else {})}
         for name, hyper in settings.items():
-            output = f"{work}/{name}"
+            output = f"{work}/{BEHAVIOUR}_{name}"
             found[name] = behaviour_task(context, place, evidence.encodings[side], side, rows, output, hyper)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 Kind = Literal["categorical", "numeric", "datetime", "text", "multi"]
 
@@ -30,7 +30,6 @@ def text_items(value: Any) -> Any:
 
 Words = Annotated[list[str], BeforeValidator(text_items)]
 Name = Annotated[str, BeforeValidator(as_text)]
-Weights = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(text_keys)]
 
 
 class Section(BaseModel):

@@ -27,7 +27,7 @@ class Features(Section):
     """Encoders, and who counts as cold."""
 
     min_category_count: int = Field(default=3, ge=1)
-    """Categories seen less often share the rare code, and are never emitted."""
+    """Categories that fewer of those who can be learned from have share the rare code."""
     max_categories: int = Field(default=50_000, ge=1)
     """Categories kept per column; bounds the memory of encoders and embeddings."""
     max_multi_values: int = Field(default=32, ge=1)
@@ -177,8 +177,8 @@ class Synthesize(Section):
     cold_users: bool = True
     """Virtual events for every real cold user."""
     budget: Annotated[float, Field(gt=0, le=10)] | Literal["auto"] = "auto"
-    """Virtual events of cold items per user, as a share of the user's own number of items; auto: chosen on the judge's
-    fold (without a judge 0.1)."""
+    """Virtual events of cold items per user, as a share of his own number of warm items, and of new items as many
+    again; auto: chosen on the judge's fold (without a judge 0.1)."""
     weight: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     """Weight of a virtual event that the judge is sure of, in median real interactions, others in proportion; auto:
     chosen on the judge's fold."""

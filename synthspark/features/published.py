@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pyspark.sql import DataFrame
 
-from synthspark.features.encoding import TableEncoding
+from synthspark.features.encoding import EncodingLimits, TableEncoding
 from synthspark.runs.context import Context
 from synthspark.runs.tables import INTERACTIONS, Table, encoding_folder, features
 from synthspark.sides import SIDES, Side
@@ -21,7 +21,13 @@ def indexed_interactions(read: Callable[[Table], DataFrame]) -> DataFrame:
     return found
 
 
-def read_encoding(context: Context, side: Side) -> TableEncoding:
-    """The encoding that featurize fitted for items or users."""
-    path = f"{context.url(encoding_folder(side))}/encoding.json"
+def limits(context: Context) -> EncodingLimits:
+    """The bounds of encodings that the configuration sets."""
+    f = context.config.features
+    return EncodingLimits(f.min_category_count, f.max_categories, f.max_multi_values, f.text_buckets, f.text_model)
+
+
+def read_encoding(context: Context, side: Side, name: str = "encoding") -> TableEncoding:
+    """The encoding that featurize fitted for items or users; `name` of another one in its folder."""
+    path = f"{context.url(encoding_folder(side))}/{name}.json"
     return TableEncoding.from_json(json.loads(context.lake.read_text(path)))

@@ -8,6 +8,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.config import ProfileNetwork
+from synthspark.features import encoding
+from synthspark.features.encoding import TableEncoding
+from synthspark.features.published import limits, read_encoding
 from synthspark.profiles import TokenEncoding, fitting, hierarchy
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.runs.context import Context, StageReport
@@ -15,6 +18,7 @@ from synthspark.runs.lake import Publication
 from synthspark.runs.tables import encoding_folder
 from synthspark.sides import Side
 
+AUTOREGRESSIVE, ROWS = "autoregressive", "rows"
 VALIDATION_SHARE, VALIDATION_ROWS, LEAST_VALIDATED = 0.1, 10_000, 100
 """Rows that the generator does not learn from, at most; of a table smaller than the last there are none."""
 
@@ -25,11 +29,25 @@ def configured(context: Context, side: Side) -> ProfileNetwork:
     return network
 
 
-def with_tokens(
-    context: Context, staged: Publication, declared: DataFrame, side: Side, kinds: dict[str, str], report: StageReport
-) -> DataFrame:
-    """The key and the token columns of a side's declared rows; stages their encoding, and says what it leaves out."""
-    f, source = context.config.features, context.config.source.of(side)
+def profiles(
+    context: Context, staged: Publication, declared: DataFrame, side: Side, report: StageReport
+) -> DataFrame | None:
+    """The key of a side's declared rows and what its generator of new rows learns from; None if that is nothing.
+
+    A row teaches what rows are like whether or not anybody has met it: other than cold start, this goes by all of them.
+    """
+    tokens = _tokens(context, staged, declared, side, report)
+    if configured(context, side).network == AUTOREGRESSIVE:
+        return tokens if len(tokens.columns) > 1 else None
+    fitted = encoding.fit(declared, context.config.source.attributes(side), limits(context))
+    staged.write_json(f"{encoding_folder(side)}/{ROWS}.json", fitted.to_json())
+    columns = (*fitted.code_columns, *fitted.number_columns)
+    return encoding.encode(declared, fitted).select(side.key, *columns) if columns else None
+
+
+def _tokens(context: Context, staged: Publication, declared: DataFrame, side: Side, report: StageReport) -> DataFrame:
+    """The key and the token columns; stages their encoding, and says what it leaves out."""
+    f, source, kinds = context.config.features, context.config.source.of(side), context.config.source.attributes(side)
     bounds = TokenLimits(configured(context, side).min_category_count, f.max_categories, f.max_multi_values)
     fitted, left_out = fitting.fit(declared, kinds, bounds)
     report.notes += [f"new {side.name} have no {name!r}: {why}" for name, why in left_out.items()]
@@ -53,6 +71,11 @@ def split_off(rows: DataFrame, key: str, count: int, seed: int) -> tuple[DataFra
     place = F.pmod(F.xxhash64(F.lit(seed), key), F.lit(1_000_000))
     held = place < int(share * 1_000_000)
     return rows.where(~held), rows.where(held)
+
+
+def read_rows_encoding(context: Context, side: Side) -> TableEncoding:
+    """The encoding of a generator of new rows that does not take tokens."""
+    return read_encoding(context, side, ROWS)
 
 
 def read_tokens(context: Context, side: Side) -> TokenEncoding:

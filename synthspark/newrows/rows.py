@@ -10,8 +10,7 @@ from synthspark import schemas
 from synthspark.errors import ConfigError
 from synthspark.features import encoding as encodings
 from synthspark.features.published import read_encoding
-from synthspark.newrows.feeds import read_tokens
-from synthspark.newrows.training import AUTOREGRESSIVE
+from synthspark.newrows.feeds import AUTOREGRESSIVE, read_rows_encoding, read_tokens
 from synthspark.profiles.conditions import parse
 from synthspark.profiles.repair import code_rules
 from synthspark.runs.context import Context
@@ -30,10 +29,13 @@ def new_rows(context: Context, side: Side, count: int, url: str, meta: dict[str,
         if given:
             raise ConfigError(f"synthesize.{side.name}_where: {meta['network']!r} cannot keep to conditions; train "
                               f"train.profile_{side.name}.network: {AUTOREGRESSIVE}")  # fmt: skip
-        rules = code_rules(read_tokens(context, side), encoding)
-        return new_entities(context.spark, count, side, encoding, url, meta, first_index, seed, rules)
-    model = ProfileModel.at(url)
-    rows = named(drawn_rows(context.spark, model, count, seed, given), side, model, seed, first_index)
+        own = read_rows_encoding(context, side)
+        rules = code_rules(read_tokens(context, side), own)
+        rows = new_entities(context.spark, count, side, own, url, meta, first_index, seed, rules)
+        rows = rows.drop(*own.code_columns, *own.number_columns)
+    else:
+        model = ProfileModel.at(url)
+        rows = named(drawn_rows(context.spark, model, count, seed, given), side, model, seed, first_index)
     return encodings.encode(rows, encoding)
 
 

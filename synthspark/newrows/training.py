@@ -11,9 +11,8 @@ from pyspark.sql import functions as F
 from synthspark.coldstart.learn import SMALLEST_FEED
 from synthspark.coldstart.tasks import generator_task, require_known_settings
 from synthspark.config import ProfileNetwork
-from synthspark.features.published import read_encoding
 from synthspark.judging import save_judge
-from synthspark.newrows.feeds import configured, read_tokens
+from synthspark.newrows.feeds import AUTOREGRESSIVE, configured, read_rows_encoding, read_tokens
 from synthspark.profiles.judge import Judged, fit_judge
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.tables import profile_feed, validation_feed
@@ -25,7 +24,6 @@ from synthspark.training.private import check
 from synthspark.training.storage import portable
 from synthspark.training.task import Hyper
 
-AUTOREGRESSIVE = "autoregressive"
 LARGE_TABLE = 10_000
 """Rows from which on the network is the larger one: see `suited`."""
 JUDGED_ROWS = 100_000
@@ -59,17 +57,12 @@ def profile_task(context: Context, side: Side, report: StageReport) -> TrainingT
 
     The default one takes tokens, and stops by rows that it does not learn from.
     """
-    name, network, rows = (
-        f"profile_{side.name}",
-        configured(context, side),
-        context.rows("featurize", profile_feed(side)),
-    )
-    encoding, default = read_encoding(context, side), network.network == AUTOREGRESSIVE
-    output = f"{context.checkpoints()}/{name}"
+    name, default = f"profile_{side.name}", configured(context, side).network == AUTOREGRESSIVE
+    rows, output = context.rows("featurize", profile_feed(side)), f"{context.checkpoints()}/{name}"
     why = None
-    if not encoding.encoders:
+    if not context.config.source.attributes(side):
         why = f"{side.name} have no attribute to learn from"
-    elif default and not read_tokens(context, side).tokens:
+    elif not (read_tokens(context, side).tokens if default else read_rows_encoding(context, side).encoders):
         why = f"{side.name} have no attribute that could be generated"
     elif rows < SMALLEST_FEED:
         why = f"its feed has {rows} rows"
@@ -77,6 +70,7 @@ def profile_task(context: Context, side: Side, report: StageReport) -> TrainingT
         report.notes.append(f"{name} is not trained: {why}")
         return None
     if not default:
+        encoding = read_rows_encoding(context, side)
         return generator_task(context, name, encoding, context.url(profile_feed(side)), rows, output)
     return _token_task(context, side, rows, output)
 

@@ -72,7 +72,7 @@ def by_entities(items: bool, users: bool) -> Splits:
                 events_left=left,
             )
             called = f"{name}+{left}" if left else name
-            split = _rated(entity_split(*tables, shares, config.part, seed), staged)
+            split = _rated(entity_split(*tables, shares, config.part, seed))
             found[called] = _kept(context, staged, split, called, report)
             check_split(found[called], called, shares, PROTOCOLS[name].slices, PROTOCOLS[name].held_by)
         return found
@@ -80,11 +80,10 @@ def by_entities(items: bool, users: bool) -> Splits:
     return splits
 
 
-def _rated(split: Split, staged: Publication) -> Split:
+def _rated(split: Split) -> Split:
     """With ratings by the training rows' own median weight, as a run that had only these would have them."""
-    train = staged.keep("train", split.train)
-    unit = median(train, "weight")
-    return split._replace(train=train.withColumn("rating", rating(F.col("weight"), unit or 1.0)).drop("weight"))
+    unit = median(split.train, "weight") or 1.0
+    return split._replace(train=split.train.withColumn("rating", rating(F.col("weight"), unit)).drop("weight"))
 
 
 def _kept(context: Context, staged: Publication, split: Split, name: str, report: StageReport) -> Split:

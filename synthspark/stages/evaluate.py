@@ -61,10 +61,11 @@ def decided(config: Evaluate, protocol: str, results: list[Results]) -> Verdict:
     """The verdict of one protocol over its splits; "do not ship" where an arm or a slice that decides is absent."""
     if not {"real", PRODUCT} <= set(results[0]):
         return Verdict(False, f"do not ship: the arms 'real' and {PRODUCT!r} were not both judged")
+    of = PROTOCOLS[protocol.partition("+")[0]]
     for name in ("cold", "warm"):
         if any(name not in result[arm] for result in results for arm in ("real", PRODUCT)):
             return Verdict(False, f"do not ship: nothing is held out in slice {name!r} of protocol {protocol}; raise "
-                                  "evaluate.warm_holdout or evaluate.time_fraction, or bring more events")  # fmt: skip
+                                  f"evaluate.{of.held_by[name]}, or bring more events")  # fmt: skip
 
     k = depth(config.ks)
 
@@ -72,4 +73,4 @@ def decided(config: Evaluate, protocol: str, results: list[Results]) -> Verdict:
         sums: Mapping[str, list[Any]] = {a: [r[a][name].sums for r in results] for a in ("real", PRODUCT)}
         return paired_difference(sums["real"], sums[PRODUCT], config.ks, f"ndcg_{k}", config.bootstrap, config.seeds[0])
 
-    return verdict(difference("cold"), difference("warm"), f"NDCG@{k}", PROTOCOLS[protocol.partition("+")[0]].drawn)
+    return verdict(difference("cold"), difference("warm"), f"NDCG@{k}", of.drawn)

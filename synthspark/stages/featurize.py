@@ -14,7 +14,7 @@ from synthspark.features import encoding
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.interactions import behaviour_features, category_shares, interactions, pair_statistics
 from synthspark.indexing import with_index
-from synthspark.newrows.feeds import split_off, with_tokens
+from synthspark.newrows.feeds import profiles, split_off
 from synthspark.quantiles import median
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
@@ -58,8 +58,8 @@ def _features(
         report.notes.append(f"attribute {name!r} of {side.name} is left out: {why}, among the {side.name} that can be "
                             "learned from")  # fmt: skip
     if not fitted.encoders:
-        report.notes.append(f"{side.name} have no attribute to learn from: no new {side.name}, and none for cold "
-                            f"{side.name}")  # fmt: skip
+        new = "" if kinds else f"no new {side.name}, and "
+        report.notes.append(f"{side.name} have no attribute to learn from: {new}nothing is known of cold {side.name}")
     behaviour = behaviour_features(pairs, side.key)
     if side == USERS and ITEMS in known:
         behaviour = _with_category_shares(staged, behaviour, pairs, known[ITEMS])
@@ -72,11 +72,9 @@ def _features(
     write_feed(context, staged.write, features(side), table, max(count, seen.count()))
     staged.write_json(f"{encoding_folder(side)}/encoding.json", fitted.to_json())
     report.tables.setdefault("features", {})[side.name] = staged.rows[features(side).name]
-    if fitted.encoders:  # a profile is learned from those who have one, not from ids seen in events only
-        rows = staged.read(features(side)).join(declared.select(side.key), on=side.key, how="left_semi")
-        tokens = with_tokens(context, staged, declared, side, kinds, report)
-        profiles = rows.select(side.key, *columns).join(tokens, on=side.key, how="inner")
-        parts = split_off(profiles, side.key, count, context.config.seed)
+    if kinds:  # a profile is learned from those who have one, not from ids seen in events only
+        rows = profiles(context, staged, declared, side, report)
+        parts = split_off(rows, side.key, count, context.config.seed) if rows is not None else (None, None)
         for feed, part in zip((profile_feed(side), validation_feed(side)), parts, strict=True):
             if part is not None:
                 write_feed(context, staged.write, feed, part.drop(side.key), count)

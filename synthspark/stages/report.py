@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pyspark.sql import functions as F
 
 from synthspark.config import public_yaml
-from synthspark.features.published import read_encoding
+from synthspark.newrows.feeds import read_rows_encoding
 from synthspark.proof.protocols import PROTOCOLS
 from synthspark.report import Curve, Distribution, Example, Facts, Heat, Traversal
 from synthspark.report.codes import traversals
@@ -158,7 +158,7 @@ def _traversals(context: Context, side: Side) -> list[Traversal]:
         return []
     network, _ = load_generator(context.url(model_folder(name)))
     assert isinstance(network, InfoGanGenerator)
-    return traversals(network, read_encoding(context, side), side.name, context.config.synthesize.seed)
+    return traversals(network, read_rows_encoding(context, side), side.name, context.config.synthesize.seed)
 
 
 def _heats(figures: list[dict[str, Any]]) -> list[Heat]:

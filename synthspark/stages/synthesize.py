@@ -16,8 +16,8 @@ from synthspark.coldstart.virtual import DRAWN, audience, baskets_of_new, virtua
 from synthspark.errors import ConfigError, ContractError
 from synthspark.features.published import read_encoding
 from synthspark.frames import local_frame
+from synthspark.newrows.feeds import AUTOREGRESSIVE
 from synthspark.newrows.rows import imputed_rows, new_rows
-from synthspark.newrows.training import AUTOREGRESSIVE
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
 from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, features, model_folder, synthetic

@@ -8,7 +8,8 @@ from synthspark.coldstart.learn import Learned, Model
 from synthspark.coldstart.spaces import Place
 from synthspark.coldstart.tasks import BEHAVIOUR
 from synthspark.errors import TrainingError
-from synthspark.newrows.training import AUTOREGRESSIVE, profile_task, train_profile_judge
+from synthspark.newrows.feeds import AUTOREGRESSIVE
+from synthspark.newrows.training import profile_task, train_profile_judge
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
 from synthspark.runs.tables import JUDGE, behaviour_feed, model_folder
@@ -33,7 +34,7 @@ def train(context: Context) -> StageReport:
         for task in tasks:
             meta = trained[task.output_url]
             write_card(context, task, meta)
-            staged.copy_in(task.output_url, model_folder(task.name))
+            staged.copy_in(f"{work}/{task.name}", model_folder(task.name))  # Hadoop's spelling, not fsspec's
             report.details[task.name] = {k: meta[k] for k in ("sha256", "network")}
             last = meta["history"][-1]
             shown = ", ".join(f"{k.removesuffix('_loss')} {v:.3f}" for k, v in last.items() if k.endswith("_loss"))

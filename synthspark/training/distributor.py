@@ -40,6 +40,8 @@ def train_all(
     where Spark has GPUs). `on_epoch(name, record)` is called after each epoch. Raises TrainingError with the child's
     own words if one fails; one that is killed is launched again, and goes on from the last checkpoint.
     """
+    if not tasks:
+        return {}
     local = is_local(spark)
     launcher = Launcher(spark, processes, local)
     threads = None if local else int(spark.conf.get("spark.task.cpus", "1") or 1)

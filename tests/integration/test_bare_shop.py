@@ -83,3 +83,19 @@ def test_the_job_does_without_and_says_so(spark: SparkSession, tmp_path: Path) -
         few = settings(tmp_path)
         few["evaluate"] |= {"protocols": ["cold_item"], "cold_fraction": 0.001}
         run_stage(Context(spark, context.lake, parse(few), "bare"), "evaluate")
+
+
+def test_items_without_attributes_are_judged_as_they_are(spark: SparkSession, tmp_path: Path) -> None:
+    """Nothing can be learned for cold items: no virtual events, and the product's figures are those of the real rows."""
+    write_shop(tmp_path)
+    words = settings(tmp_path)
+    del words["source"]["items"]
+    words["evaluate"] |= {"protocols": ["cold_item"], "cold_fraction": 0.5}
+    context = Context(spark, Lake(spark, words["lake"]["root"]), parse(words), "bare")
+    reports = {stage: run_stage(context, stage) for stage in ("clean", "featurize", "evaluate")}
+    assert "items have no attribute to learn from" in " ".join(reports["featurize"].notes)
+    figures = {(r["arm"], r["slice"], r["metric"]): r["value"] for r in reports["evaluate"].details["protocols"]}
+    assert {arm for arm, _, _ in figures} == {"real", "real+synthetic", "popular"}
+    for (arm, part, metric), value in figures.items():
+        assert arm != "real" or figures["real+synthetic", part, metric] == value, (part, metric)
+    assert not reports["evaluate"].details["verdict"]["ship"]

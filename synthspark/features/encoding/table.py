@@ -194,12 +194,12 @@ def decode(
 
 
 def _why_not_categorical(
-    partial: categorical.CategoricalFindings, encoder: CategoricalEncoder, min_count: int
+    found: categorical.CategoricalFindings, encoder: CategoricalEncoder, min_count: int
 ) -> str | None:
-    if not partial.counts:
+    if not found.counts:
         return "all null"
-    if len(partial.counts) == 1:
-        return f"a single value ({next(iter(partial.counts))!r})"
+    if len(found.counts) == 1:
+        return f"a single value ({next(iter(found.counts))!r})"
     if not encoder.vocabulary:
         return f"no value occurs {min_count} times (an id by mistake?)"
     return None
