@@ -86,7 +86,7 @@ def test_the_job_does_without_and_says_so(spark: SparkSession, tmp_path: Path) -
 
 
 def test_items_without_attributes_are_judged_as_they_are(spark: SparkSession, tmp_path: Path) -> None:
-    """Nothing can be learned for cold items: no virtual events, and the product's figures are those of the real rows."""
+    """Nothing can be learned for cold items: no virtual events, and the product's figures are those of real rows."""
     write_shop(tmp_path)
     words = settings(tmp_path)
     del words["source"]["items"]
