@@ -36,6 +36,7 @@ LOCAL = {  # where the executors are the driver's own process
     "spark.sql.lightweightPlanChangeValidation": "false",
     "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
+    "spark.sql.ui.explainMode": "simple",  # of every query and every change of its plan, for a UI that is off
     "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
 }
 

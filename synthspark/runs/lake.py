@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
 
 from synthspark.errors import LakeError, did_you_mean
 from synthspark.runs.files import PART, Files
@@ -64,6 +65,8 @@ class Publication:
         self.scratch_folder = "scratch"
         """Where `keep` and `scratch` are to write now."""
         self._places: dict[str, str] = {}
+        self._schemas: dict[str, T.StructType] = {}
+        """Of Parquet tables."""
 
     def write(self, table: Table, df: DataFrame, row_group_bytes: int | None = None) -> int:
         """Stage a table and return its rows, counted on what was written."""
@@ -82,6 +85,8 @@ class Publication:
             writer = writer.option("parquet.block.size", row_group_bytes)
         with self._lake.guarded(f"writing table {table.name}"):
             writer.format(self._lake.format_of(table)).save(where)
+        if self._lake.format_of(table) == "parquet":
+            self._schemas[table.name] = df.schema
 
     def _claim(self, table: Table) -> None:
         """Have a table that cannot be moved written where it will be: nobody goes by it until it is recorded."""
@@ -95,7 +100,9 @@ class Publication:
 
     def read(self, table: Table) -> DataFrame:
         """A table staged by this publication."""
-        return self._lake.spark.read.format(self._lake.format_of(table)).load(self.url(table))
+        reader = self._lake.spark.read.format(self._lake.format_of(table))
+        schema = self._schemas.get(table.name)  # else Spark starts a job to look into the files
+        return (reader if schema is None else reader.schema(schema)).load(self.url(table))
 
     def url(self, table: Table) -> str:
         """Where a table is staged, for what reads files itself."""

@@ -75,9 +75,9 @@ def context_of(spark: SparkSession, folder: Path, run: str) -> Context:
             "profile_items": {"epochs": 1, "hyper": {"hidden": 8, "layers": 1}},
             "profile_users": {"epochs": 1, "hyper": {"hidden": 8, "layers": 1}},
         },
-        "synthesize": {"users": 4, "items": 4},
+        "synthesize": {"users": 4, "items": 4, "weight": 0.5},  # the budget is tried: four fits less
         "judge": {"min_fold_items": 4},
-        "recommend": {"rank": 4, "k": 5, "iterations": 3},
+        "recommend": {"rank": 4, "k": 5, "iterations": 2},
         "evaluate": {"cold_fraction": 0.4, "events_left": [0]},
     }  # fmt: skip
     return Context(spark, Lake(spark, str(folder / "lake")), parse(words), run)
