@@ -31,11 +31,11 @@ def judge_protocol(
     learned: Learned | None = None
     with staged.scope():
         for name, split in splits.items():
+            known = None
             if learned is None and _asks_more_than_real(context):
-                learned = _learned(context, staged, split, f"{protocol}-{seed}")
+                known = learned = _learned(context, staged, split, f"{protocol}-{seed}")
             with staged.scope():
-                known = learned
-                if learned is not None and len(splits) > 1:
+                if learned is not None and known is None:
                     known = replace(learned, evidence=of_split(context, staged, split, learned.evidence.encodings))
                 judged = Judged.of(context, staged, split, known, seed)
                 results = _results(judged, PROTOCOLS[protocol].slices, name, report)

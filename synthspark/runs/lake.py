@@ -119,7 +119,7 @@ class Publication:
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """What is kept in the block is gone when it ends: of many splits, one at a time is on the disk."""
+        """What is kept in the block is gone when it ends."""
         outer = self.scratch_folder
         self.scratch_folder = f"{outer}/{next(self._numbers):03d}"
         try:
