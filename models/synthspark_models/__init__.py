@@ -7,11 +7,12 @@ from synthspark_models.gan import GanDiscriminator, GanGenerator
 from synthspark_models.infogan import Codes, CodeShape, InfoGanDiscriminator, InfoGanGenerator
 from synthspark_models.judge import PairDiscriminator
 from synthspark_models.rows import RowDiscriminator, RowGenerator, Sample
-from synthspark_models.tabular import TableShape, TabularEncoder
+from synthspark_models.tabular import BagShape, TableShape, TabularEncoder
 from synthspark_models.wgan_gp import WganCritic
 
 __all__ = [
     "AutoregressiveGenerator",
+    "BagShape",
     "BehaviourDiscriminator",
     "BehaviourGenerator",
     "CodeShape",

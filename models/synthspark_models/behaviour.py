@@ -1,6 +1,7 @@
 """Behaviour: attributes and noise to a vector in preference space and a level of activity.
 
-Shapes: B batch, C categorical columns, N numeric columns, Z noise, R rank of the preference space, S positives.
+Shapes: B batch, C categorical columns, N numeric columns, T token columns, Z noise, R rank of the preference space,
+S positives.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ class BehaviourGenerator(nn.Module):
         dropout: float = 0.2,
         attribute_dropout: float = 0.15,
         max_history: int = 0,
+        token_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.noise_dim, self.rank, self.max_history = noise_dim, rank, max_history
         self.history_dim = rank + 1 if max_history else 0
-        self.encoder = TabularEncoder(shape, attribute_dropout=attribute_dropout)
+        self.encoder = TabularEncoder(shape, attribute_dropout=attribute_dropout, token_dropout=token_dropout)
         self.trunk = nn.Sequential(
             nn.Linear(self.encoder.width + noise_dim + self.history_dim, hidden),
             nn.LeakyReLU(0.2),
@@ -56,12 +58,14 @@ class BehaviourGenerator(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(3.0)))
         self.popularity_weight = nn.Parameter(torch.tensor(0.5))
 
-    def forward(self, codes: Tensor, numbers: Tensor, noise: Tensor, history: Tensor | None = None) -> Preference:
-        """codes: int64 (B, C); numbers: float (B, N); noise: float (B, Z), standard normal.
+    def forward(
+        self, codes: Tensor, numbers: Tensor, noise: Tensor, history: Tensor | None = None, tokens: Tensor | None = None
+    ) -> Preference:
+        """codes: int64 (B, C); numbers: float (B, N); noise: float (B, Z), standard normal; tokens: int64 (B, T).
 
         history: `summarised` counterparts, (B, R + 1), of a network with `max_history`; None is an empty one.
         """
-        parts = [self.encoder(codes, numbers), noise]
+        parts = [self.encoder(codes, numbers, tokens), noise]
         if self.history_dim:
             parts.append(noise.new_zeros(len(noise), self.history_dim) if history is None else history)
         out = self.trunk(torch.cat(parts, dim=1))
@@ -103,8 +107,8 @@ class BehaviourDiscriminator(nn.Module):
             layers = [spectral_norm(layer) for layer in layers]
         self.trunk = nn.Sequential(layers[0], nn.LeakyReLU(0.2), layers[1], nn.LeakyReLU(0.2), layers[2])
 
-    def forward(self, codes: Tensor, numbers: Tensor, sample: Preference) -> Tensor:
+    def forward(self, codes: Tensor, numbers: Tensor, sample: Preference, tokens: Tensor | None = None) -> Tensor:
         """Logits (or the critic's value under Wasserstein), shape (B,)."""
-        inputs = [self.encoder(codes, numbers), sample.vector, sample.log_activity[:, None]]
+        inputs = [self.encoder(codes, numbers, tokens), sample.vector, sample.log_activity[:, None]]
         logits: Tensor = self.trunk(torch.cat(inputs, dim=1)).squeeze(1)
         return logits

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.shop import folded
 from synthspark.features import encoding
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.published import indexed_interactions, limits, read_encoding
@@ -16,7 +17,7 @@ from synthspark.recommend import rating
 from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
 from synthspark.runs.tables import Table, clean, features
-from synthspark.sides import SIDES, USERS, Side
+from synthspark.sides import ITEMS, SIDES, USERS, Side
 
 Read = Callable[[Table], DataFrame]
 """`Context.read`, or `Publication.read` of a stage that has not published yet."""
@@ -54,7 +55,7 @@ class Evidence:
     def _of(self, side: Side, condition: Column) -> DataFrame:
         fitted = self.encodings[side]
         found = self.entities[side].where(condition)
-        return found.select(side.index, *fitted.code_columns, *fitted.number_columns)
+        return found.select(side.index, *fitted.columns)
 
 
 def least_partners(context: Context, side: Side) -> int:
@@ -64,11 +65,14 @@ def least_partners(context: Context, side: Side) -> int:
 
 
 def fit_encoding(context: Context, warm: DataFrame, side: Side) -> TableEncoding:
-    """Of the declared rows of those who can be learned from.
+    """Of the declared rows of those who can be learned from; `warm` has the side's index.
 
     A value that only others have would be a code of which nothing is learned: as an unknown one it has a meaning, since
-    training withholds attributes.
+    training withholds attributes. The items of the judge's fold are others, too: they stand for cold items, and only so
+    they have unknown values as often as these.
     """
+    if side == ITEMS and context.config.judge.enabled:
+        warm = warm.where(~folded(context))
     return encoding.fit(warm, context.config.source.attributes(side), limits(context))
 
 
@@ -117,5 +121,4 @@ def of_split(
 
 
 def _encoded(table: DataFrame, side: Side, fitted: TableEncoding, role: Column) -> DataFrame:
-    columns = (*fitted.code_columns, *fitted.number_columns)
-    return table.select(side.key, side.index, role.alias("role"), *columns)
+    return table.select(side.key, side.index, role.alias("role"), *fitted.columns)

@@ -17,7 +17,7 @@ from synthspark.runs.tables import behaviour_feed, factors
 from synthspark.sides import Side
 from synthspark.training import TrainingTask
 from synthspark.training.storage import portable
-from synthspark.training.task import DEFAULTS
+from synthspark.training.task import DEFAULTS, Bag
 
 BEHAVIOUR = "behaviour"
 
@@ -44,6 +44,7 @@ def generator_task(
         code_columns=encoding.code_columns,
         cardinalities=encoding.cardinalities,
         number_columns=encoding.number_columns,
+        bags=[Bag(list(b.columns), b.id_weights, b.hashed_weight) for b in encoding.bags],
         output_url=portable(output),
         epochs=network.epochs or config.epochs,
         batch_size=network.batch_size or config.batch_size,

@@ -31,11 +31,13 @@ class Features(Section):
     max_categories: int = Field(default=50_000, ge=1)
     """Categories kept per column; bounds the memory of encoders and embeddings."""
     max_multi_values: int = Field(default=32, ge=1)
-    """Values of a multi attribute that get a column of their own."""
-    text_buckets: int = Field(default=32, ge=1)
-    """Hashed n-gram buckets per text attribute."""
+    """Values of a multi attribute that new rows can have."""
+    max_vocabulary: int = Field(default=100_000, ge=1)
+    """Words of a text, or values of a multi attribute, that are told apart; rarer ones are hashed."""
+    max_tokens: int = Field(default=32, ge=1)
+    """Words of a text, or values of a multi attribute, that a row shows: those that tell most."""
     text_model: str | None = None
-    """A sentence encoder instead of hashed n-grams: a folder that every executor sees, or a name on the hub."""
+    """A sentence encoder beside the words: a folder that every executor sees, or a name on the hub."""
     min_item_users: int = Field(default=5, ge=1)
     """An item with fewer distinct users is cold: no factor of its own is trusted."""
     min_user_items: int = Field(default=5, ge=1)

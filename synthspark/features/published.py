@@ -24,7 +24,7 @@ def indexed_interactions(read: Callable[[Table], DataFrame]) -> DataFrame:
 def limits(context: Context) -> EncodingLimits:
     """The bounds of encodings that the configuration sets."""
     f = context.config.features
-    return EncodingLimits(f.min_category_count, f.max_categories, f.max_multi_values, f.text_buckets, f.text_model)
+    return EncodingLimits(f.min_category_count, f.max_categories, f.max_vocabulary, f.max_tokens, f.text_model)
 
 
 def read_encoding(context: Context, side: Side, name: str = "encoding") -> TableEncoding:

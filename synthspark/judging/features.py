@@ -4,22 +4,27 @@ Two families. By attribute: how much of the user's own history, and of the value
 By item: how alike the candidate and the single items of the history are (content neighbours, seen from the user),
 which keeps what an average over the history loses. And the generator's own opinion.
 
-Shapes: C candidates of one user, H items of the user's history, J code columns, N number columns, F features.
+Shapes: C candidates of one user, H items of the user's history, J code columns, N number columns, T token columns,
+F features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from synthspark.features.encoding import FIRST, TableEncoding
+from synthspark.features.encoding.bag import HASHED
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
+Sparse = Any
+"""A scipy.sparse.csr_matrix, which has no types."""
 
 NEAREST = 5
 """Items of the history that "the nearest" averages."""
@@ -32,6 +37,28 @@ PRIOR_ITEMS = 5.0
 
 
 @dataclass(frozen=True)
+class Bag:
+    """The token columns of a text or a set, and what each token tells."""
+
+    columns: list[str]
+    weights: Floats
+    """Of ids 0 to V; what is above is hashed."""
+    hashed_weight: float
+
+    def matrix(self, ids: Ints) -> Sparse:
+        """Rows of token ids (n, columns), 0 for none, as weights by id, shape (n, ids): of length 1, or empty."""
+        known = ids > 0
+        found = ids[known]
+        inside = found < len(self.weights)
+        values = np.where(inside, self.weights[np.where(inside, found, 0)], np.float32(self.hashed_weight))
+        starts = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
+        rows = np.repeat(np.arange(len(ids)), np.diff(starts))
+        length = np.sqrt(np.bincount(rows, values.astype(np.float64) ** 2, minlength=len(ids)))
+        scaled = (values / np.maximum(length, 1e-9)[rows]).astype(np.float32)
+        return csr_matrix((scaled, found, starts), shape=(len(ids), len(self.weights) + HASHED + 1))
+
+
+@dataclass(frozen=True)
 class PairTable:
     """Which encoded columns of the items there are, and which numbers belong together."""
 
@@ -40,12 +67,20 @@ class PairTable:
     scalars: list[str]
     """Number columns that mean something alone."""
     groups: list[list[str]]
-    """Number columns that only mean something together: the buckets of a text, the members of a set."""
+    """Number columns that only mean something together: what a sentence encoder says of a text."""
+    bags: list[Bag] = field(default_factory=list)
+    """Texts and sets."""
 
     @classmethod
     def of(cls, encoding: TableEncoding) -> PairTable:
         """The columns of an encoding."""
-        return cls(encoding.code_columns, encoding.cardinalities, encoding.scalar_columns, encoding.column_groups)
+        bags = [Bag(list(b.columns), np.asarray(b.id_weights, np.float32), b.hashed_weight) for b in encoding.bags]
+        return cls(encoding.code_columns, encoding.cardinalities, encoding.scalar_columns, encoding.column_groups, bags)
+
+    @property
+    def tokens(self) -> list[str]:
+        """The token columns of all bags in the order in which they travel."""
+        return [column for bag in self.bags for column in bag.columns]
 
     @property
     def numbers(self) -> list[str]:
@@ -55,8 +90,12 @@ class PairTable:
     @property
     def spans(self) -> list[slice]:
         """Where each group stands among `numbers`."""
-        starts = np.cumsum([len(self.scalars), *map(len, self.groups)]).tolist()
-        return [slice(a, b) for a, b in zip(starts, starts[1:], strict=False)]
+        return _spans(len(self.scalars), self.groups)
+
+    @property
+    def token_spans(self) -> list[slice]:
+        """Where each bag stands among `tokens`."""
+        return _spans(0, [bag.columns for bag in self.bags])
 
     @property
     def feature_names(self) -> list[str]:
@@ -66,12 +105,14 @@ class PairTable:
             names += [f"{what}_{column}" for what in ("matches", "share", "lift", "coverage", "audience", "items")]
         for column in self.scalars:
             names += [f"{what}_{column}" for what in ("value", "distance", "distance_to_nearest")]
-        names += [f"{what}_{group[0]}" for group in self.groups for what in ("nearest", "profile")]
+        texts = [*self.groups, *(bag.columns for bag in self.bags)]
+        names += [f"{what}_{columns[0]}" for columns in texts for what in ("nearest", "profile", "squared")]
         return [*names, "max_similarity", "nearest_similarity", "sum_cubed_similarity", "near_items", "same_items"]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; the inverse is the constructor."""
-        return asdict(self)
+        """Plain data: the columns, without the weights of words."""
+        columns = {"codes": self.codes, "cardinalities": self.cardinalities, "scalars": self.scalars}
+        return {**columns, "groups": self.groups, "bags": [bag.columns for bag in self.bags]}
 
 
 @dataclass(frozen=True)
@@ -104,10 +145,11 @@ class ItemStatistics:
 
 @dataclass(frozen=True)
 class Items:
-    """Encoded items: codes (n, J) and numbers (n, N)."""
+    """Encoded items: codes (n, J), numbers (n, N) and tokens (n, T)."""
 
     codes: Ints
     numbers: Floats
+    tokens: Ints
 
 
 @dataclass(frozen=True)
@@ -163,14 +205,15 @@ def similarity(
     table: PairTable, stats: ItemStatistics, history: Items, candidates: Items
 ) -> tuple[Floats, list[list[Floats]]]:
     """How alike each candidate and each item of the history are, in [0, 1], shape (C, max(H, 1)); and per group of
-    numbers the best and the mean cosine with the history.
+    numbers and bag the best, the mean and the sum of squares of the cosines with the history.
 
-    The information of the shared codes over that of all the candidate's codes; a group counts as one more attribute
-    that is shared to the extent of its cosine, and weighs as much as a value that sqrt(items) items have.
+    The information of the shared codes over that of all the candidate's codes; a group or bag counts as one more
+    attribute that is shared to the extent of its cosine, and weighs as much as a value that sqrt(items) items have.
     """
     size, owned = len(candidates.codes), len(history.codes)
     if owned == 0:
-        return np.zeros((size, 1), np.float32), [[np.zeros(size, np.float32)] * 2 for _ in table.groups]
+        nothing = [np.zeros(size, np.float32)] * 3
+        return np.zeros((size, 1), np.float32), [nothing for _ in (*table.groups, *table.bags)]
     shared = np.zeros((size, owned), np.float32)
     total = np.full(size, 1e-9, np.float32)
     for place in range(len(table.codes)):
@@ -178,19 +221,43 @@ def similarity(
         shared += (candidates.codes[:, place, None] == history.codes[None, :, place]) * weight[:, None]
         total += weight
     groups = []
-    for span in table.spans:
-        own, other = _unit(candidates.numbers[:, span]), _unit(history.numbers[:, span])
-        cosine = np.maximum(own @ other.T, 0.0)
-        weight = np.float32(0.5 * np.log(max(stats.num_items, 2))) * (np.abs(own).max(axis=1) > 0)
+    for cosine, known in _cosines(table, history, candidates):
+        weight = np.float32(0.5 * np.log(max(stats.num_items, 2))) * known
         shared += cosine * weight[:, None]
         total += weight
-        groups.append([cosine.max(axis=1), cosine.mean(axis=1)])
+        groups.append([cosine.max(axis=1), cosine.mean(axis=1), np.square(cosine).sum(axis=1)])
     return shared / total[:, None], groups
 
 
+def _cosines(table: PairTable, history: Items, candidates: Items) -> Iterator[tuple[Floats, npt.NDArray[np.bool_]]]:
+    """Per group and bag: cosines in [0, 1], shape (C, H), and of which candidates anything is known, shape (C,)."""
+    for span in table.spans:
+        own, other = _unit(candidates.numbers[:, span]), _unit(history.numbers[:, span])
+        yield np.maximum(own @ other.T, 0.0), np.abs(own).max(axis=1) > 0
+    for bag, span in zip(table.bags, table.token_spans, strict=True):
+        ids = candidates.tokens[:, span]
+        yield sparse_products(bag.matrix(ids), bag.matrix(history.tokens[:, span])), (ids > 0).any(axis=1)
+
+
+def sparse_products(left: Sparse, right: Sparse) -> Floats:
+    """Inner products (n, m) of the rows of two sparse matrices, whose columns are far more than their values."""
+    columns, place = np.unique(right.indices, return_inverse=True)
+    if not len(columns):
+        return np.zeros((left.shape[0], right.shape[0]), np.float32)
+    narrow = csr_matrix((right.data, place, right.indptr), shape=(right.shape[0], len(columns)))
+    own = np.minimum(np.searchsorted(columns, left.indices), len(columns) - 1)
+    values = np.where(columns[own] == left.indices, left.data, np.float32(0))
+    found: Floats = (csr_matrix((values, own, left.indptr), shape=(left.shape[0], len(columns))) @ narrow.T).toarray()
+    return found
+
+
+def _spans(first: int, groups: Sequence[Sequence[str]]) -> list[slice]:
+    starts = np.cumsum([first, *map(len, groups)]).tolist()
+    return [slice(a, b) for a, b in zip(starts, starts[1:], strict=False)]
+
+
 def _unit(rows: Floats) -> Floats:
-    """Rows of length 1; a set's absent members (-1) count as nothing, an empty row stays empty."""
-    positive = np.maximum(rows, 0.0)
-    length = np.linalg.norm(positive, axis=1, keepdims=True)
-    unit: Floats = positive / np.maximum(length, 1e-9)
+    """Rows of length 1; an empty one stays empty."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Floats = rows / np.maximum(length, 1e-9)
     return unit

@@ -84,15 +84,16 @@ def pair_rows(
     """
     codes = F.array(*table.codes).cast("array<int>").alias("codes")
     numbers = F.array(*table.numbers).cast("array<float>").alias("numbers")
-    items = encoded.select("item_index", codes, numbers)
+    tokens = F.array(*table.tokens).cast("array<int>").alias("tokens")
+    items = encoded.select("item_index", codes, numbers, tokens)
     squares = F.aggregate("vector", F.lit(0.0), lambda total, x: total + x * x)
     said = made.select("item_index", F.sqrt(squares).cast("float").alias("norm"), "log_activity")
     label = [c for c in ("label",) if c in pairs.columns]
     asked = pairs.join(said, on="item_index", how="inner").join(items, on="item_index", how="inner")
-    fields = ("item_index", "score", "norm", "log_activity", "codes", "numbers", *label)
+    fields = ("item_index", "score", "norm", "log_activity", "codes", "numbers", "tokens", *label)
     candidates = asked.groupBy("user_index").agg(F.sort_array(F.collect_list(F.struct(*fields))).alias("candidates"))
     order = F.xxhash64("item_index")
-    shown = F.struct(order.alias("order"), "item_index", "codes", "numbers")
+    shown = F.struct(order.alias("order"), "item_index", "codes", "numbers", "tokens")
     known = _thinned(history, order, max_history).join(items, on="item_index", how="inner")
     owned = known.groupBy("user_index").agg(
         F.slice(F.sort_array(F.collect_list(shown)), 1, max_history).alias("history")
@@ -175,11 +176,16 @@ def _over_users(
 
 def _items(rows: Any, table: PairTable) -> Items:
     size = 0 if rows is None else len(rows)
-    if size == 0:
-        return Items(np.zeros((0, len(table.codes)), np.int32), np.zeros((0, len(table.numbers)), np.float32))
-    codes = _numpy(rows.field("codes").flatten()).astype(np.int32, copy=False)
-    numbers = _numpy(rows.field("numbers").flatten()).astype(np.float32, copy=False)
-    return Items(codes.reshape(size, -1), numbers.reshape(size, -1))
+
+    def matrix(name: str, width: int, kind: npt.DTypeLike) -> npt.NDArray[Any]:
+        flat = _numpy(rows.field(name).flatten()) if size else np.zeros(0)
+        return flat.astype(kind, copy=False).reshape(size, width)
+
+    return Items(
+        matrix("codes", len(table.codes), np.int32),
+        matrix("numbers", len(table.numbers), np.float32),
+        matrix("tokens", len(table.tokens), np.int32),
+    )
 
 
 def _numpy(column: Any) -> npt.NDArray[Any]:

@@ -39,10 +39,10 @@ def profiles(
     tokens = _tokens(context, staged, declared, side, report)
     if configured(context, side).network == AUTOREGRESSIVE:
         return tokens if len(tokens.columns) > 1 else None
-    fitted = encoding.fit(declared, context.config.source.attributes(side), limits(context))
+    members = context.config.features.max_multi_values
+    fitted = encoding.fit_rows(declared, context.config.source.attributes(side), limits(context), members)
     staged.write_json(f"{encoding_folder(side)}/{ROWS}.json", fitted.to_json())
-    columns = (*fitted.code_columns, *fitted.number_columns)
-    return encoding.encode(declared, fitted).select(side.key, *columns) if columns else None
+    return encoding.encode(declared, fitted).select(side.key, *fitted.columns) if fitted.columns else None
 
 
 def _tokens(context: Context, staged: Publication, declared: DataFrame, side: Side, report: StageReport) -> DataFrame:

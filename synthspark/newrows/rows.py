@@ -32,7 +32,7 @@ def new_rows(context: Context, side: Side, count: int, url: str, meta: dict[str,
         own = read_rows_encoding(context, side)
         rules = code_rules(read_tokens(context, side), own)
         rows = new_entities(context.spark, count, side, own, url, meta, first_index, seed, rules)
-        rows = rows.drop(*own.code_columns, *own.number_columns)
+        rows = rows.drop(*own.columns)
     else:
         model = ProfileModel.at(url)
         rows = named(drawn_rows(context.spark, model, count, seed, given), side, model, seed, first_index)

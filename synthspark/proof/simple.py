@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,8 @@ def neighbours(
     cold: DataFrame, warm: DataFrame, key: str, table: PairTable, stats: ItemStatistics, count: int = NEIGHBOURS
 ) -> DataFrame:
     """The `count` warm entities most alike each cold one by declared attributes: `key`, `neighbour`, `similarity`."""
-    columns = F.array(*[F.col(c).cast("float") for c in (*table.codes, *table.numbers)]).alias("vector")
+    every = (*table.codes, *table.numbers, *table.tokens)  # ids, too, are below 2^24, and so exact
+    columns = F.array(*[F.col(c).cast("float") for c in every]).alias("vector")
     nobody = F.lit(None).cast("array<int>").alias("exclude")
     queries = cold.select(F.col(key).alias("query_index"), columns, F.lit(count).alias("k"), nobody)
     targets = warm.select(F.col(key).alias("target_index"), columns)
@@ -56,7 +58,7 @@ def knn_vectors(near: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
 
 
 def ridge_vectors(cold: DataFrame, warm: DataFrame, vectors: DataFrame, key: str, table: PairTable) -> DataFrame:
-    """`key`, `vector` by linear ridge regression of the warm vectors on codes (hashed) and numbers.
+    """`key`, `vector` by linear ridge regression of the warm vectors on codes and tokens (hashed) and numbers.
 
     The normal equations are summed on the executors; what comes to the driver does not grow with the rows.
     """
@@ -74,7 +76,8 @@ def ridge_vectors(cold: DataFrame, warm: DataFrame, vectors: DataFrame, key: str
         offsets = pa.array([0, len(flat)], pa.int32())
         yield pa.RecordBatch.from_arrays([pa.ListArray.from_arrays(offsets, flat)], names=["sums"])
 
-    inputs = known.select(*table.codes, *table.numbers, "vector").coalesce(4)
+    columns = (*table.codes, *table.numbers, *table.tokens)
+    inputs = known.select(*columns, "vector").coalesce(4)
     parts = [np.asarray(r["sums"]).reshape(size, size + width) for r in inputs.mapInArrow(sums, "sums array<double>")
              .collect()]  # fmt: skip
     total = np.sum(parts, axis=0)
@@ -89,21 +92,30 @@ def ridge_vectors(cold: DataFrame, warm: DataFrame, vectors: DataFrame, key: str
             lists = pa.ListArray.from_arrays(offsets, pa.array(made.ravel(), pa.float32()))
             yield pa.RecordBatch.from_arrays([batch.column(key), lists], names=[key, "vector"])
 
-    asked = cold.select(key, *table.codes, *table.numbers)
+    asked = cold.select(key, *columns)
     return asked.mapInArrow(predict, f"{key} int, vector array<float>")
 
 
 def _design(batch: pa.RecordBatch, table: PairTable, size: int) -> npt.NDArray[np.float64]:
-    """Hashed one-hot codes, numbers, and a constant: shape (B, size)."""
+    """Hashed one-hot codes and weights of tokens, numbers, and a constant: shape (B, size)."""
     x = np.zeros((batch.num_rows, size))
     x[:, -1] = 1.0
     for place, column in enumerate(table.codes):
-        code = batch.column(column).to_numpy(zero_copy_only=False).astype(np.uint64)
-        bucket = (code * np.uint64(0x9E3779B97F4A7C15) + np.uint64(place * 0x85EBCA6B)) >> np.uint64(32)
-        x[np.arange(len(x)), (bucket % np.uint64(BUCKETS)).astype(int)] += 1.0
+        code = batch.column(column).to_numpy(zero_copy_only=False)
+        x[np.arange(len(x)), _bucket(code, place)] += 1.0
     for place, column in enumerate(table.numbers):
         x[:, BUCKETS + place] = batch.column(column).to_numpy(zero_copy_only=False)
+    for place, bag in enumerate(table.bags, len(table.codes)):
+        ids = np.column_stack([batch.column(c).to_numpy(zero_copy_only=False) for c in bag.columns])
+        tokens = bag.matrix(ids.astype(np.int32)).tocoo()
+        np.add.at(x, (tokens.row, _bucket(tokens.col, place)), tokens.data)
     return x
+
+
+def _bucket(code: npt.NDArray[Any], place: int) -> npt.NDArray[np.int64]:
+    """The bucket of each code of column number `place`."""
+    mixed = (code.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(place * 0x85EBCA6B)) >> np.uint64(32)
+    return (mixed % np.uint64(BUCKETS)).astype(np.int64)
 
 
 def _alike(table: PairTable, stats: ItemStatistics, queries: Floats, targets: Floats) -> Floats:
@@ -111,5 +123,5 @@ def _alike(table: PairTable, stats: ItemStatistics, queries: Floats, targets: Fl
 
 
 def _split(rows: Floats, table: PairTable) -> Items:
-    codes = len(table.codes)
-    return Items(rows[:, :codes].astype(np.int32), rows[:, codes:])
+    codes, numbers, tokens = np.split(rows, np.cumsum([len(table.codes), len(table.numbers)]), axis=1)
+    return Items(codes.astype(np.int32), numbers, tokens.astype(np.int32))

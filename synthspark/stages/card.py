@@ -40,7 +40,8 @@ def write_card(context: Context, task: TrainingTask, meta: dict[str, Any]) -> No
         "data": {
             "rows": task.num_rows,
             "schema": dict(zip(task.code_columns, task.cardinalities, strict=True))
-            | dict.fromkeys(task.number_columns, "number"),
+            | dict.fromkeys(task.number_columns, "number")
+            | dict.fromkeys(task.token_columns, "token"),
             "fingerprint": _fingerprint(context, task.name.partition("_")[2]),
         },
         "losses": last,

@@ -53,7 +53,8 @@ def _features(
     kinds, seen = context.config.source.attributes(side), pairs.select(side.key).distinct()
     declared = context.read(clean(side)) if context.has(clean(side)) else seen
     entities = declared.join(seen, on=side.key, how="full") if context.has(clean(side)) else seen
-    fitted = fit_encoding(context, _warm(context, staged, declared, pairs, side), side)
+    indexed = staged.keep(f"indexed_{side.name}", with_index(entities.select(side.key), side.key, side.index))
+    fitted = fit_encoding(context, _warm(context, staged, declared.join(indexed, on=side.key), pairs, side), side)
     for name, why in fitted.left_out.items():
         report.notes.append(f"attribute {name!r} of {side.name} is left out: {why}, among the {side.name} that can be "
                             "learned from")  # fmt: skip
@@ -65,9 +66,8 @@ def _features(
         behaviour = _with_category_shares(staged, behaviour, pairs, known[ITEMS])
     filled = [F.coalesce(c, F.lit(0)).alias(c) if t == "int" else F.coalesce(c, F.lit(0.0).cast(t)).alias(c)
               for c, t in behaviour.dtypes if c != side.key]  # fmt: skip
-    encoded = encoding.encode(with_index(entities, side.key, side.index), fitted)
-    columns = (*fitted.code_columns, *fitted.number_columns)
-    table = encoded.join(behaviour, on=side.key, how="left").select(side.key, side.index, *columns, *filled)
+    encoded = encoding.encode(entities.join(indexed, on=side.key), fitted)
+    table = encoded.join(behaviour, on=side.key, how="left").select(side.key, side.index, *fitted.columns, *filled)
     count = context.rows("clean", clean(side))
     write_feed(context, staged.write, features(side), table, max(count, seen.count()))
     staged.write_json(f"{encoding_folder(side)}/encoding.json", fitted.to_json())

@@ -48,7 +48,7 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
     draw, and `history` (of `histories`; null for none) where the network takes one. Returns `index`, `vector`
     array<float> (a factor in the space of the real ones) and `log_activity` float.
     """
-    codes, numbers, sha256 = meta["code_columns"], meta["number_columns"], meta["sha256"]
+    codes, numbers, tokens, sha256 = (meta[n] for n in ("code_columns", "number_columns", "token_columns", "sha256"))
 
     def handle(block: int, rows: pa.Table) -> pa.Table:
         network, about = _loaded(model_url, sha256)
@@ -61,6 +61,7 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
             _tensor(rows, numbers, np.float32),
             torch.from_numpy(noise[place] * scale),
             _history(rows, network.history_dim),
+            _tensor(rows, tokens, np.int64),
         )
         vector = made.vector * about["factor_scale"]
         columns = [
@@ -75,7 +76,7 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
             yield from map_blocks(batches, handle)
 
     known = [HISTORY] if HISTORY in entities.columns else []
-    blocks = in_blocks(entities.select(index, "noise", *codes, *numbers, *known), index)
+    blocks = in_blocks(entities.select(index, "noise", *codes, *numbers, *tokens, *known), index)
     return blocks.mapInArrow(apply, f"{index} int, vector array<float>, log_activity float")
 
 

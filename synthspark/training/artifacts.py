@@ -18,13 +18,13 @@ from synthspark.errors import LakeError
 from synthspark.profiles.tokens import TokenEncoding
 from synthspark.training import classics, storage
 from synthspark.training.task import TrainingTask
-from synthspark_models import AutoregressiveGenerator, BehaviourGenerator, TableShape
+from synthspark_models import AutoregressiveGenerator, BagShape, BehaviourGenerator, TableShape
 
 TOKENS = "tokens.json"
 SIZES: dict[str, tuple[str, ...]] = {
     **classics.SIZES,
     "autoregressive": ("hidden", "layers", "dropout", "max_embedding"),
-    "behaviour": ("noise_dim", "hidden", "dropout", "attribute_dropout", "max_history"),
+    "behaviour": ("noise_dim", "hidden", "dropout", "attribute_dropout", "max_history", "token_dropout"),
 }
 """Settings that a generator is built from, by network; they are kept in model.json."""
 
@@ -49,7 +49,14 @@ def build_generator(network: str, table: TableShape, rank: int, settings: Mappin
         float(settings["dropout"]),
         float(settings["attribute_dropout"]),
         int(settings["max_history"]),
+        float(settings["token_dropout"]),
     )
+
+
+def table_of(task: TrainingTask) -> TableShape:
+    """The shape of the rows that a task's generator takes."""
+    bags = tuple(BagShape(len(bag.columns), len(bag.weights) - 1) for bag in task.bags)
+    return TableShape(tuple(task.cardinalities), len(task.number_columns), bags)
 
 
 def save_checkpoint(
@@ -103,11 +110,12 @@ def save_generator(
     meta = {
         "name": task.name,
         "network": task.network,
-        "table": asdict(TableShape(tuple(task.cardinalities), len(task.number_columns))),
+        "table": asdict(table_of(task)),
         "rank": len(task.factor_columns),
         "settings": settings,
         "code_columns": task.code_columns,
         "number_columns": task.number_columns,
+        "token_columns": task.token_columns,
         "factor_scale": task.factor_scale,
         "seed": task.seed,
         "task": task.fingerprint(),
@@ -138,7 +146,9 @@ def load_generator(url: str) -> tuple[nn.Module, dict[str, Any]]:
     data = storage.read(f"{url}/model.safetensors")
     if hashlib.sha256(data).hexdigest() != meta["sha256"]:
         raise LakeError(f"model {url}: model.safetensors is damaged (its sha256 is not the recorded one); train again")
-    table = TableShape(tuple(meta["table"]["cardinalities"]), meta["table"]["num_numeric"])
+    shape = meta["table"]
+    bags = tuple(BagShape(**bag) for bag in shape["bags"])
+    table = TableShape(tuple(shape["cardinalities"]), shape["num_numeric"], bags)
     generator = build_generator(meta["network"], table, meta["rank"], meta["settings"])
     generator.load_state_dict(load_tensors(data))
     return generator.eval(), meta

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthspark.errors import ConfigError
-from synthspark.training.artifacts import build_generator
+from synthspark.training.artifacts import SIZES, build_generator, table_of
 from synthspark.training.counterpart import Counterpart
 from synthspark.training.loader import stacked
 from synthspark.training.optimise import adam, apply
 from synthspark.training.task import TrainingTask
-from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, TableShape, summarised
+from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, summarised
 from synthspark_models.losses import (
     critic_generator_loss,
     gradient_penalty,
@@ -35,10 +35,10 @@ class BehaviourTrainer:
             raise ConfigError(f"train.{task.name}.hyper.adversarial_loss: {task.setting('adversarial_loss')!r} is "
                               "neither 'wgan_gp' nor 'hinge'")  # fmt: skip
         self.task, self.device, rank = task, device, len(task.factor_columns)
-        table = TableShape(tuple(task.cardinalities), len(task.number_columns))
-        names = ("noise_dim", "hidden", "dropout", "attribute_dropout", "max_history")
-        generator = build_generator(task.network, table, rank, {n: task.setting(n) for n in names})
+        table = table_of(task)
+        generator = build_generator(task.network, table, rank, {n: task.setting(n) for n in SIZES[task.network]})
         assert isinstance(generator, BehaviourGenerator)
+        generator.encoder.weigh(_weights(task))
         self.generator = generator.to(device)
         self.modules: dict[str, nn.Module] = {"generator": self.generator}
         rate = float(task.setting("learning_rate"))
@@ -47,7 +47,9 @@ class BehaviourTrainer:
         if self.adversarial_weight > 0:
             self.discriminator = BehaviourDiscriminator(
                 table, rank, int(task.setting("hidden")), bool(task.setting("spectral_norm"))
-            ).to(device)
+            )
+            self.discriminator.encoder.weigh(_weights(task))
+            self.discriminator.to(device)
             self.modules["discriminator"] = self.discriminator
             rate = float(task.setting("discriminator_learning_rate"))
             self.optimizers["discriminator"] = adam(self.discriminator, rate)
@@ -66,6 +68,7 @@ class BehaviourTrainer:
         task = self.task
         codes = stacked(batch, task.code_columns, torch.long, self.device)
         numbers = stacked(batch, task.number_columns, torch.float32, self.device)
+        tokens = stacked(batch, task.token_columns, torch.long, self.device) if task.bags else None
         vector = stacked(batch, task.factor_columns, torch.float32, self.device) / task.factor_scale
         real = Preference(vector, batch[str(task.activity_column)].to(self.device).float())
         clip = float(task.setting("gradient_clip"))
@@ -74,12 +77,12 @@ class BehaviourTrainer:
         adversarial = self.adversarial_weight > 0 and self._steps % int(task.setting("adversarial_every")) == 0
         if adversarial:
             for _ in range(int(task.setting("discriminator_steps"))):
-                loss = self._discriminator_loss(codes, numbers, real)
+                loss = self._discriminator_loss(codes, numbers, tokens, real)
                 apply(loss, self.discriminator, self.optimizers["discriminator"], clip)
             report["discriminator_loss"] = loss.detach()
         index = stacked(batch, task.positive_columns, torch.long, torch.device("cpu"))
         history = self._history(index)
-        made = self.generator(codes, numbers, self._noise(len(codes)), history)
+        made = self.generator(codes, numbers, self._noise(len(codes)), history, tokens)
         parts = {
             "reconstruction": F.mse_loss(made.vector, real.vector),
             "ranking": self._ranking(made.vector, index),
@@ -87,7 +90,7 @@ class BehaviourTrainer:
         }
         total: Tensor = torch.stack([float(task.setting(f"{n}_weight")) * p for n, p in parts.items()]).sum()
         if adversarial:
-            fooled = critic_generator_loss(self.discriminator(codes, numbers, made))
+            fooled = critic_generator_loss(self.discriminator(codes, numbers, made, tokens))
             # Lazily regularised: every n-th step, n times as strongly (Karras et al. 2020, arXiv:1912.04958).
             total = total + self.adversarial_weight * int(task.setting("adversarial_every")) * fooled
             parts["adversarial"] = fooled
@@ -95,15 +98,15 @@ class BehaviourTrainer:
         report["generator_loss"] = total.detach()
         return report | {f"{name}_loss": part.detach() for name, part in parts.items()}
 
-    def _discriminator_loss(self, codes: Tensor, numbers: Tensor, real: Preference) -> Tensor:
+    def _discriminator_loss(self, codes: Tensor, numbers: Tensor, tokens: Tensor | None, real: Preference) -> Tensor:
         with torch.no_grad():
-            fake = self.generator(codes, numbers, self._noise(len(codes)))
-        judged = self.discriminator(codes, numbers, real), self.discriminator(codes, numbers, fake)
+            fake = self.generator(codes, numbers, self._noise(len(codes)), tokens=tokens)
+        judged = tuple(self.discriminator(codes, numbers, sample, tokens) for sample in (real, fake))
         if self.task.setting("adversarial_loss") == "hinge":
             return hinge_discriminator_loss(*judged)
 
         def critic(joined: Tensor) -> Tensor:
-            value: Tensor = self.discriminator(codes, numbers, Preference(joined[:, :-1], joined[:, -1]))
+            value: Tensor = self.discriminator(codes, numbers, Preference(joined[:, :-1], joined[:, -1]), tokens)
             return value
 
         penalty = gradient_penalty(critic, _joined(real), _joined(fake))
@@ -131,6 +134,10 @@ class BehaviourTrainer:
 
     def _noise(self, rows: int) -> Tensor:
         return torch.randn(rows, self.generator.noise_dim, device=self.device)
+
+
+def _weights(task: TrainingTask) -> list[tuple[Tensor, float]]:
+    return [(torch.tensor(bag.weights), bag.hashed_weight) for bag in task.bags]
 
 
 def _joined(sample: Preference) -> Tensor:

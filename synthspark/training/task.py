@@ -60,6 +60,7 @@ DEFAULTS: dict[str, Hyper] = {
         "activity_weight": 0.1,
         "negatives": 1024,
         "attribute_dropout": 0.05,
+        "token_dropout": 0.2,
         "max_history": 0,
         "dropout": 0.2,
         "hidden": 256,
@@ -73,6 +74,17 @@ ROLE_DEFAULTS: dict[str, Hyper] = {
     "behaviour_users": {"max_history": 8},  # some of their events may be known
 }
 """Settings in which a generator differs from its network's defaults."""
+
+
+@dataclass(frozen=True)
+class Bag:
+    """A text or a set as the feed has it."""
+
+    columns: list[str]
+    """Token columns."""
+    weights: list[float]
+    """Of the ids from 0 on; what is above is hashed."""
+    hashed_weight: float
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,7 @@ class TrainingTask:
     batch_size: int
     seed: int = 0
     device: str = "auto"
+    bags: list[Bag] = field(default_factory=list)
     factor_columns: list[str] = field(default_factory=list)
     """Behaviour: the row's own factor."""
     factor_scale: float = 1.0
@@ -126,15 +139,22 @@ class TrainingTask:
     def columns(self) -> list[str]:
         """Everything that is read from the feed."""
         activity = [self.activity_column] if self.activity_column else []
-        return [*self.code_columns, *self.number_columns, *self.factor_columns, *activity, *self.positive_columns]
+        own = [*self.code_columns, *self.number_columns, *self.token_columns]
+        return [*own, *self.factor_columns, *activity, *self.positive_columns]
+
+    @property
+    def token_columns(self) -> list[str]:
+        """Those of all bags."""
+        return [column for bag in self.bags for column in bag.columns]
 
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of everything that decides the weights; places do not."""
         data = asdict(self)
         for place in ("feed_url", "output_url", "counterpart_url", "validation_url"):
             data.pop(place)
-        if self.dp is None:
-            data.pop("dp")
+        for unused in ("dp", "bags"):  # what was trained before there were such settings is still itself
+            if not data[unused]:
+                data.pop(unused)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
@@ -144,4 +164,5 @@ class TrainingTask:
     @classmethod
     def from_json(cls, text: str) -> TrainingTask:
         """The inverse of `to_json`."""
-        return cls(**json.loads(text))
+        data = json.loads(text)
+        return cls(**data | {"bags": [Bag(**bag) for bag in data["bags"]]})

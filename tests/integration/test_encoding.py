@@ -51,8 +51,9 @@ def table(count: int = 40) -> list[tuple[object, ...]]:
 
 def test_a_table_goes_through_and_comes_back(spark: SparkSession) -> None:
     df = spark.createDataFrame(table(), SCHEMA).repartition(3)
-    fitted = encoding.fit(df, KINDS, EncodingLimits(text_buckets=8))
+    fitted = encoding.fit_rows(df, KINDS, EncodingLimits(), 8)
     assert fitted.left_out == {
+        "title": "the network does not write texts",
         "same": "a single value ('s')",
         "none": "all null",
         "id": "no value occurs 3 times (an id by mistake?)",
@@ -79,8 +80,44 @@ def test_a_table_goes_through_and_comes_back(spark: SparkSession) -> None:
     assert np.asarray(back["born"]).dtype == "datetime64[us]"
     assert back["tags"] == [sorted(t) for t in encoded["tags"]]
     assert back["title"] == [None] * len(encoded)
-    similar = encoded[[c for c in fitted.number_columns if "title" in c]].to_numpy()
-    assert np.allclose((similar**2).sum(1)[encoded["title"].notna()], 1, atol=1e-5)
+
+
+def test_texts_and_sets_are_bags_of_tokens(spark: SparkSession) -> None:
+    titles = ["Red MUG", "red bowl, blue", "RED mug mug", "red bowl", None, "", "red gnu", "red mug bowl"]
+    tags = [["A "], ["a", "b"], ["b"], None, [], ["a", "b"], ["C"], [" "]]
+    rows = list(zip(range(8), titles, tags, strict=True))
+    df = spark.createDataFrame(rows, "id int, `ti tle` string, tags array<string>").repartition(3)
+    fitted = encoding.fit(df, {"ti tle": "text", "tags": "multi"}, EncodingLimits(min_category_count=2, max_tokens=2))
+    assert TableEncoding.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
+    title, sets = fitted.bags
+    assert title.vocabulary == ("red", "bowl", "mug")  # most frequent first, then in order
+    assert title.weights == pytest.approx(np.log([8 / 6, 8 / 3, 8 / 3]), abs=1e-3)
+    assert title.hashed_weight == pytest.approx(np.log(8), abs=1e-3)  # blue and gnu, once each
+    assert title.columns == ("word_000_ti_tle_00", "word_001_ti_tle_01")
+    assert sets.vocabulary == ("a", "b")
+    assert "gnu" not in str(fitted.to_json())
+    assert fitted.number_columns == [] and fitted.columns == list(title.columns + sets.columns)
+    found = encoding.encode(df, fitted).orderBy("id").select(*fitted.columns).collect()
+    ids = [list(row) for row in found]
+    assert ids[0] == [3, 1, 1, 0]  # mug tells more than red
+    assert ids[1][:2] == [2, 1]  # what is in the vocabulary comes before a hash: blue has no room
+    assert ids[2][:2] == [3, 1] and ids[3][:2] == [2, 1]
+    assert ids[4][:2] == ids[5][:2] == [0, 0]
+    assert ids[6][0] == 1 and 3 < ids[6][1] < 1 << 24
+    assert [row[2:] for row in ids] == [[1, 0], [1, 2], [2, 0], [0, 0], [0, 0], [1, 2], [ids[6][2], 0], [0, 0]]
+
+
+def test_texts_that_tell_no_rows_apart_are_left_out(spark: SparkSession) -> None:
+    rows = [(f"item{i}", "same words", None, "!!", "x" * 100_000 if i else "y " * 50_000) for i in range(20)]
+    df = spark.createDataFrame(rows, "unique string, same string, none string, signs string, huge string")
+    fitted = encoding.fit(df, dict.fromkeys(df.columns, "text"), EncodingLimits())
+    assert fitted.left_out == {
+        "unique": "no word or member is in 3 rows (an id by mistake?)",
+        "same": "every row has the same",
+        "none": "all null, or without a word",
+        "signs": "all null, or without a word",
+    }
+    assert [b.name for b in fitted.bags] == ["huge"] and len(fitted.bags[0].vocabulary[0]) == 64
 
 
 def test_values_never_seen_are_unknown(spark: SparkSession) -> None:
@@ -123,6 +160,7 @@ def test_texts_by_a_sentence_encoder(spark: SparkSession, sentence_model: str) -
     fitted = encoding.fit(df, {"title": "text"}, EncodingLimits(text_model=sentence_model))
     assert TableEncoding.from_json(fitted.to_json()) == fitted
     assert fitted.column_groups == [fitted.number_columns]
+    assert fitted.bags == []  # no word is in three of so few
     encoded = encoding.encode(df, fitted).toPandas().sort_values("id")[fitted.number_columns].to_numpy()
     assert encoded.shape == (7, 4)
     assert np.allclose((encoded**2).sum(1), [1, 1, 1, 0, 0, 1, 1], atol=1e-5)

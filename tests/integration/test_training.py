@@ -25,6 +25,7 @@ from synthspark.training import TrainingTask, load_generator, loader, train_all
 from synthspark.training.artifacts import save_tokens
 from synthspark.training.counterpart import Counterpart
 from synthspark.training.loader import Shard, check_feed, steps_per_epoch
+from synthspark.training.task import Bag
 from synthspark_models import BehaviourGenerator, RowGenerator
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -86,9 +87,11 @@ def task(tmp_path: Path) -> TrainingTask:
 def planted_correlation(task: TrainingTask) -> float:
     network, meta = load_generator(task.output_url)
     assert isinstance(network, BehaviourGenerator)
-    codes = torch.arange(3, 3 + GROUPS)[:, None]
+    groups, nothing = torch.arange(3, 3 + GROUPS)[:, None], torch.zeros(GROUPS, 0, dtype=torch.long)
+    codes, tokens = (nothing, groups) if task.bags else (groups, None)
     with torch.no_grad():
-        made = network(codes, torch.zeros(GROUPS, 0), torch.zeros(GROUPS, network.noise_dim)).vector.numpy()
+        noise = torch.zeros(GROUPS, network.noise_dim)
+        made = network(codes, torch.zeros(GROUPS, 0), noise, tokens=tokens).vector.numpy()
     return float(np.corrcoef(made.ravel() * meta["factor_scale"], CENTRES.ravel())[0, 1])
 
 
@@ -100,6 +103,16 @@ def test_the_planted_structure_is_learned(spark: SparkSession, task: TrainingTas
     assert meta["history"][-1]["generator_loss"] < meta["history"][0]["generator_loss"]
     assert planted_correlation(task) > 0.9
     assert all(0 < record["waiting_share"] < 1 for record in meta["history"])
+
+
+def test_a_generator_learns_from_the_words_alone(spark: SparkSession, task: TrainingTask) -> None:
+    """The group is told by a word; the feed's `code` column serves as its only token column."""
+    words = Bag(["code"], [0.0, *[1.0] * (2 + GROUPS)], 1.0)
+    told = TrainingTask(**vars(task) | {"code_columns": [], "cardinalities": [], "bags": [words]})
+    assert TrainingTask.from_json(told.to_json()) == told and told.fingerprint() != task.fingerprint()
+    meta = train_all(spark, [told], 1, lambda *_: None)[told.output_url]
+    assert meta["token_columns"] == ["code"] and meta["table"]["bags"] == [{"num_columns": 1, "vocabulary": 2 + GROUPS}]
+    assert planted_correlation(told) > 0.9
 
 
 def test_the_classics_train_through_the_same_feed(spark: SparkSession, task: TrainingTask) -> None:

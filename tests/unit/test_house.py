@@ -52,8 +52,8 @@ def test_every_protocol_and_arm_of_the_configuration_is_in_its_table() -> None:
 
 def test_what_bounds_encodings_is_what_the_configuration_says() -> None:
     features, network = Features(), ProfileNetwork()
-    shared = (features.max_categories, features.max_multi_values)
-    assert TokenLimits() == TokenLimits(network.min_category_count, *shared)
+    assert TokenLimits() == TokenLimits(network.min_category_count, features.max_categories, features.max_multi_values)
     assert EncodingLimits() == EncodingLimits(
-        features.min_category_count, *shared, features.text_buckets, features.text_model
-    )
+        features.min_category_count, features.max_categories, features.max_vocabulary, features.max_tokens,
+        features.text_model,
+    )  # fmt: skip

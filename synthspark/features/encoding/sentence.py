@@ -1,7 +1,7 @@
-"""Text by a sentence encoder (Reimers & Gurevych 2019, arXiv:1908.10084) instead of hashed n-grams: an option.
+"""Text by a sentence encoder (Reimers & Gurevych 2019, arXiv:1908.10084) beside its words: an option.
 
 What a pretrained model knows of words tells apart texts that share none. It needs `sentence-transformers` (the extra
-`text`) on the driver and on every executor, and Python there: the only encoder that Spark SQL does not do alone.
+`text`) on the driver and on every executor.
 """
 
 from __future__ import annotations

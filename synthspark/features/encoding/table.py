@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy.typing as npt
 from pyspark.sql import DataFrame
 
-from synthspark.features.encoding import categorical, datetime, multi, numeric, sentence, text
+from synthspark.features.encoding import bag, categorical, datetime, multi, numeric, sentence
+from synthspark.features.encoding.bag import BagEncoder
 from synthspark.features.encoding.categorical import CategoricalEncoder
 from synthspark.features.encoding.columns import encoded_name
 from synthspark.features.encoding.multi import MultiEncoder
 from synthspark.features.encoding.numeric import NumericEncoder
 from synthspark.features.encoding.sentence import SentenceEncoder
-from synthspark.features.encoding.text import TextEncoder
 
-GroupEncoder = TextEncoder | SentenceEncoder | MultiEncoder
-"""Those whose columns mean something only together."""
-Encoder = CategoricalEncoder | NumericEncoder | GroupEncoder
+GroupEncoder = SentenceEncoder | MultiEncoder
+"""Those whose float columns mean something only together."""
+Encoder = CategoricalEncoder | NumericEncoder | BagEncoder | GroupEncoder
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ class EncodingLimits:
 
     min_category_count: int = 3
     max_categories: int = 50_000
-    max_multi_values: int = 32
-    text_buckets: int = 32
+    max_vocabulary: int = 100_000
+    """Words or members that a text or a set has an id for."""
+    max_tokens: int = 32
+    """Words or members of a row."""
     text_model: str | None = None
-    """A sentence encoder instead of hashed n-grams."""
+    """A sentence encoder beside the words."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,21 @@ class TableEncoding:
         return [e.cardinality for e in self.categorical]
 
     @property
+    def bags(self) -> list[BagEncoder]:
+        """The encoders that make token columns."""
+        return [e for e in self.encoders if isinstance(e, BagEncoder)]
+
+    @property
+    def token_columns(self) -> list[str]:
+        """Names of the int columns of texts and sets."""
+        return [column for bag in self.bags for column in bag.columns]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all encoded columns."""
+        return [*self.code_columns, *self.number_columns, *self.token_columns]
+
+    @property
     def number_columns(self) -> list[str]:
         """Names of the float columns."""
         columns: list[str] = []
@@ -71,7 +88,7 @@ class TableEncoding:
 
     @property
     def column_groups(self) -> list[list[str]]:
-        """The float columns that mean something only together: one group per text and per set."""
+        """The float columns that mean something only together: one group per sentence encoder and per set."""
         return [list(e.columns) for e in self.encoders if isinstance(e, GroupEncoder)]
 
     @property
@@ -92,7 +109,7 @@ class TableEncoding:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TableEncoding:
         """The inverse of `to_json`."""
-        known = (CategoricalEncoder, NumericEncoder, TextEncoder, SentenceEncoder, MultiEncoder)
+        known = (CategoricalEncoder, NumericEncoder, BagEncoder, SentenceEncoder, MultiEncoder)
         types: dict[str, Any] = {t.__name__: t for t in known}
         encoders = []
         for entry in json.loads(json.dumps(data["encoders"])):
@@ -102,54 +119,38 @@ class TableEncoding:
 
 
 def fit(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits) -> TableEncoding:
-    """Fit every attribute of `df` (`kinds`: attribute -> kind) on its rows: a few passes per kind and multi column.
+    """Fit every attribute of `df` (`kinds`: attribute -> kind) on its rows: a few passes per kind, text and set.
 
     An attribute that cannot tell rows apart (one value, no value, every value rare) is left out, with the reason.
     """
-    of = {kind: [a for a, k in kinds.items() if k == kind] for kind in ("categorical", "numeric", "datetime", "multi")}
+    found = _Found(kinds)
+    of = {kind: [a for a, k in kinds.items() if k == kind] for kind in ("categorical", "numeric", "datetime")}
     # A margin above the vocabulary, so that what is just outside is known to be rare rather than unknown.
     categories = categorical.analyze(df, of["categorical"], 2 * limits.max_categories)
     numbers = numeric.analyze(df, of["numeric"]) | datetime.analyze(df, of["datetime"])
-    sets = multi.analyze(df, of["multi"], limits.max_multi_values)
-    by_model = limits.text_model if "text" in kinds.values() else None
-    text_columns = sentence.dimensions(by_model) if by_model else limits.text_buckets
-    encoders: list[Encoder] = []
-    left_out: dict[str, str] = {}
-    codes = floats = 0
     for name, kind in kinds.items():
-        encoder: Encoder
-        reason = None
         if kind == "categorical":
-            encoder = vocabulary = categorical.fitted(
-                name,
-                encoded_name("code", codes, name),
-                categories[name],
-                limits.min_category_count,
-                limits.max_categories,
-            )
-            reason = _why_not_categorical(categories[name], vocabulary, limits.min_category_count)
-            codes += reason is None
+            found.category(name, categories[name], limits)
         elif kind in ("numeric", "datetime"):
-            column = encoded_name("number", floats, name)
-            missing = encoded_name("number", floats + 1, name, "missing") if numbers[name].missing else None
-            encoder = quantiles = numeric.fitted(name, column, missing, numbers[name])
-            reason = _why_not_number(quantiles)
-            floats += 0 if reason else 1 + (missing is not None)
-        elif kind == "multi":
-            encoder = members = multi.fitted(
-                name, floats, sets[name], limits.min_category_count, limits.max_multi_values
-            )
-            reason = None if members.columns else "no value is frequent enough"
-            floats += len(members.columns)
+            found.number(name, numbers[name])
         else:
-            names = tuple(encoded_name("number", floats + i, name, f"{i:02d}") for i in range(text_columns))
-            encoder = SentenceEncoder(name, names, limits.text_model) if limits.text_model else TextEncoder(name, names)
-            floats += text_columns
-        if reason is None:
-            encoders.append(encoder)
-        else:
-            left_out[name] = reason
-    return TableEncoding(dict(kinds), tuple(encoders), left_out)
+            counts = bag.analyze(df, name, kind, limits.max_vocabulary)
+            found.bag(name, kind, counts, limits)
+            if kind == "text" and limits.text_model:
+                found.sentence(name, limits.text_model)
+    return found.encoding()
+
+
+def fit_rows(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits, max_members: int) -> TableEncoding:
+    """`fit` for networks that make rows: sets have a column for each of `max_members` values, texts are left out."""
+    plain = {name: kind for name, kind in kinds.items() if kind not in ("text", "multi")}
+    fitted = fit(df, plain, limits)
+    found = _Found(kinds, list(fitted.encoders), dict(fitted.left_out), 0, len(fitted.number_columns))
+    sets = [name for name, kind in kinds.items() if kind == "multi"]
+    for name, counts in multi.analyze(df, sets, max_members).items():
+        found.members(name, multi.fitted(name, found.floats, counts, limits.min_category_count, max_members))
+    left_out = {name: "the network does not write texts" for name, kind in kinds.items() if kind == "text"}
+    return found.encoding(left_out)
 
 
 def encode(df: DataFrame, encoding: TableEncoding) -> DataFrame:
@@ -157,8 +158,8 @@ def encode(df: DataFrame, encoding: TableEncoding) -> DataFrame:
     for encoder in encoding.encoders:
         if isinstance(encoder, CategoricalEncoder):
             df = categorical.encode(df, encoder)
-        elif isinstance(encoder, TextEncoder):
-            df = text.encode(df, encoder)
+        elif isinstance(encoder, BagEncoder):
+            df = bag.encode(df, encoder)
         elif isinstance(encoder, SentenceEncoder):
             df = sentence.encode(df, encoder)
         elif isinstance(encoder, MultiEncoder):
@@ -191,6 +192,64 @@ def decode(
         else:
             decoded[name] = [None] * len(codes)
     return decoded
+
+
+@dataclass
+class _Found:
+    """The encoders of a table as they are found, each with columns of its own."""
+
+    kinds: Mapping[str, str]
+    encoders: list[Encoder] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    codes: int = 0
+    floats: int = 0
+    tokens: int = 0
+
+    def encoding(self, left_out: Mapping[str, str] | None = None) -> TableEncoding:
+        """What was found, in the order of the attributes."""
+        return TableEncoding(dict(self.kinds), tuple(self.encoders), self.left_out | dict(left_out or {}))
+
+    def category(self, name: str, counts: categorical.CategoricalFindings, limits: EncodingLimits) -> None:
+        """A column of codes."""
+        column = encoded_name("code", self.codes, name)
+        encoder = categorical.fitted(name, column, counts, limits.min_category_count, limits.max_categories)
+        if self._kept(encoder, _why_not_categorical(counts, encoder, limits.min_category_count)):
+            self.codes += 1
+
+    def number(self, name: str, counts: numeric.NumericFindings) -> None:
+        """A column of numbers, and one that says where they are missing."""
+        column = encoded_name("number", self.floats, name)
+        missing = encoded_name("number", self.floats + 1, name, "missing") if counts.missing else None
+        encoder = numeric.fitted(name, column, missing, counts)
+        if self._kept(encoder, _why_not_number(encoder)):
+            self.floats += 1 + (missing is not None)
+
+    def bag(self, name: str, kind: str, counts: bag.BagFindings, limits: EncodingLimits) -> None:
+        """Columns of tokens."""
+        least = limits.min_category_count
+        encoder = bag.fitted(name, kind, self.tokens, counts, least, limits.max_vocabulary, limits.max_tokens)
+        if self._kept(encoder, bag.why_not(encoder, counts, least)):
+            self.tokens += len(encoder.columns)
+
+    def sentence(self, name: str, model: str) -> None:
+        """Columns of a sentence encoder, beside the words of the same text."""
+        size = sentence.dimensions(model)
+        columns = tuple(encoded_name("number", self.floats + i, name, f"{i:02d}") for i in range(size))
+        self.encoders.append(SentenceEncoder(name, columns, model))
+        self.left_out.pop(name, None)
+        self.floats += size
+
+    def members(self, name: str, encoder: MultiEncoder) -> None:
+        """A column per member of a set."""
+        if self._kept(encoder, None if encoder.columns else "no value is frequent enough"):
+            self.floats += len(encoder.columns)
+
+    def _kept(self, encoder: Encoder, reason: str | None) -> bool:
+        if reason is None:
+            self.encoders.append(encoder)
+        else:
+            self.left_out[encoder.name] = reason
+        return reason is None
 
 
 def _why_not_categorical(

@@ -6,17 +6,28 @@ import numpy as np
 import pytest
 
 from synthspark.features.encoding import FIRST
-from synthspark.judging.features import Floats, Items, ItemStatistics, PairTable, Proposal, pair_features
+from synthspark.features.encoding.bag import HASHED
+from synthspark.judging.features import (
+    Bag,
+    Floats,
+    Items,
+    ItemStatistics,
+    PairTable,
+    Proposal,
+    pair_features,
+    sparse_products,
+)
 
 A, B = FIRST, FIRST + 1
-TABLE = PairTable(["brand", "kind"], [FIRST + 2, FIRST + 2], ["price"], [["tag_0", "tag_1"]])
+TITLE = Bag(["word_0", "word_1"], np.array([0, 1, 2], np.float32), 3.0)
+TABLE = PairTable(["brand", "kind"], [FIRST + 2, FIRST + 2], ["price"], [["tag_0", "tag_1"]], [TITLE])
 # Ten warm items: brand A has 2 of them (bought by 8 users in all), B the other 8; kind A has 5, B has 5.
 STATS = ItemStatistics.of(TABLE, [(0, A, 2, 8), (0, B, 8, 12), (1, A, 5, 10), (1, B, 5, 10)])
 
 
 def items(*rows: tuple[int, int, float, float, float]) -> Items:
     table = np.array(rows, dtype=np.float64).reshape(len(rows), 5)
-    return Items(table[:, :2].astype(np.int32), table[:, 2:].astype(np.float32))
+    return Items(table[:, :2].astype(np.int32), table[:, 2:].astype(np.float32), np.zeros((len(rows), 2), np.int32))
 
 
 def seen(history: Items, candidates: Items) -> dict[str, Floats]:
@@ -27,11 +38,11 @@ def seen(history: Items, candidates: Items) -> dict[str, Floats]:
     return dict(zip(TABLE.feature_names, found.T, strict=True))
 
 
-HISTORY = items((A, A, 1.0, 1, -1), (A, B, 3.0, -1, 1), (B, B, 5.0, -1, -1))
+HISTORY = items((A, A, 1.0, 1, 0), (A, B, 3.0, 0, 1), (B, B, 5.0, -1, 0))
 
 
 def test_attribute_features_by_hand() -> None:
-    f = seen(HISTORY, items((A, B, 4.0, -1, 1), (0, B, 1.0, -1, -1)))
+    f = seen(HISTORY, items((A, B, 4.0, 0, 1), (0, B, 1.0, -1, 0)))
     assert f["cosine"].tolist() == [0.5, 0.5]
     assert f["user_activity"] == pytest.approx(np.log(4.0))
     assert f["matches_brand"].tolist() == [2, 0]  # an unknown brand matches nothing, itself included
@@ -43,7 +54,7 @@ def test_attribute_features_by_hand() -> None:
 
 
 def test_similarity_is_the_information_of_what_is_shared() -> None:
-    f = seen(HISTORY, items((A, B, 4.0, -1, 1)))
+    f = seen(HISTORY, items((A, B, 4.0, 0, 1)))
     brand, kind, tags = np.log(10 / 2), np.log(10 / 5), 0.5 * np.log(10)
     # The second item shares brand, kind and tags; the first the brand, the third the kind.
     similar = np.array([brand, brand + kind + tags, kind]) / (brand + kind + tags)
@@ -58,11 +69,40 @@ def test_similarity_is_the_information_of_what_is_shared() -> None:
 
 def test_without_history_or_attributes_everything_is_finite() -> None:
     for history in (items(), HISTORY):
-        for candidates in (items(), items((0, 1, 0.0, -1, -1))):
+        for candidates in (items(), items((0, 1, 0.0, -1, 0))):
             assert all(np.isfinite(column).all() for column in seen(history, candidates).values())
     bare = PairTable([], [], [], [])
-    nothing = Items(np.zeros((2, 0), np.int32), np.zeros((2, 0), np.float32))
+    nothing = Items(np.zeros((2, 0), np.int32), np.zeros((2, 0), np.float32), np.zeros((2, 0), np.int32))
     ones = np.ones(2, np.float32)
     found = pair_features(bare, ItemStatistics([], [], 0), nothing, nothing, Proposal(ones, ones, ones))
     assert found.shape == (2, len(bare.feature_names))
     assert np.isfinite(found).all()
+
+
+def words(*rows: tuple[int, int]) -> Items:
+    ids = np.array(rows, np.int32).reshape(len(rows), 2)
+    return Items(np.zeros((len(rows), 2), np.int32), np.zeros((len(rows), 3), np.float32), ids)
+
+
+def test_texts_are_alike_by_the_words_they_share() -> None:
+    """Words 1 and 2 of weights 1 and 2, any other of weight 3."""
+    unseen = 3 + 17
+    f = seen(words((1, 2), (1, 0), (0, 0)), words((1, 2), (2, unseen), (unseen, 0), (0, 0)))
+    one, two = [1, 1 / 5**0.5, 0], [4 / (5**0.5 * 13**0.5), 0, 0]
+    for row, cosines in enumerate((one, two, [0, 0, 0], [0, 0, 0])):
+        assert f["nearest_word_0"][row] == pytest.approx(max(cosines), abs=1e-6)
+        assert f["profile_word_0"][row] == pytest.approx(np.mean(cosines), abs=1e-6)
+        assert f["squared_word_0"][row] == pytest.approx(np.sum(np.square(cosines)), abs=1e-6)
+    assert f["max_similarity"][0] == pytest.approx(1.0)  # nothing else is known of these
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sparse_products_are_those_of_dense_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bag = Bag([], rng.random(50, np.float32), 2.0)
+    ids = [rng.choice(np.r_[np.zeros(9, int), 1:80], (n, 6)).astype(np.int32) for n in (7, 11)]
+    left, right = (bag.matrix(np.array([[*set(row), *[0] * (6 - len(set(row)))] for row in part])) for part in ids)
+    assert left.shape == (7, 50 + HASHED + 1)
+    assert np.allclose(sparse_products(left, right), (left @ right.T).toarray(), atol=1e-6)
+    assert np.allclose(left.multiply(left).sum(axis=1), 1)
+    assert not sparse_products(left, bag.matrix(np.zeros((2, 6), np.int32))).any()
