@@ -185,8 +185,9 @@ def _learn_classic(
     spark: SparkSession, declared: DataFrame, of: dict[str, str], settings: Model, url: str
 ) -> tuple[Any, dict[str, Any]]:
     table = "users" if len(of) > 10 else "items"
-    fitted = encodings.fit(declared, of, EncodingLimits(min_category_count=settings.min_count))
-    encoded = encodings.encode(declared, fitted).select(*fitted.code_columns, *fitted.number_columns)
+    bounds = EncodingLimits(min_category_count=settings.min_count)
+    fitted = encodings.fit_rows(declared, of, bounds, TokenLimits().max_multi_values)
+    encoded = encodings.encode(declared, fitted).select(*fitted.columns)
     rows = _feed(encoded, f"{url}/feed")
     task = TrainingTask("profile_items", settings.network, f"{url}/feed", rows, fitted.code_columns,
                         fitted.cardinalities, fitted.number_columns, f"{url}/model", EPOCHS[table],

@@ -9,6 +9,7 @@ from synthspark_models.judge import PairDiscriminator
 from synthspark_models.rows import RowDiscriminator, RowGenerator, Sample
 from synthspark_models.tabular import BagShape, TableShape, TabularEncoder
 from synthspark_models.wgan_gp import WganCritic
+from synthspark_models.writer import Writer
 
 __all__ = [
     "AutoregressiveGenerator",
@@ -31,5 +32,6 @@ __all__ = [
     "TableShape",
     "TabularEncoder",
     "WganCritic",
+    "Writer",
     "summarised",
 ]

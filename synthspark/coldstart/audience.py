@@ -10,9 +10,11 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.placing import place_items, propose
+from synthspark.coldstart.placing import num_candidates, place_items, propose
 from synthspark.coldstart.shop import Shop
 from synthspark.judging import MERIT, item_statistics, judged, load_judge, pair_rows
+from synthspark.judging.neighbours import alike_pairs, neighbours
+from synthspark.retrieval import scored
 from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
 from synthspark.training import storage
@@ -54,20 +56,29 @@ def merits(
 ) -> DataFrame:  # fmt: skip
     """`user_index`, `item_index`, `merit` of the pairs that are proposed for a `budget`.
 
+    The generator proposes, and where there is a judge and items have texts or sets, content neighbours do.
+
     made: `item_index`, `vector`, `log_activity`; judge: URL and sha256 of a trained one, None to trust the generator;
     known: pairs that need no virtual event, since there is a real one.
     """
-    config = context.config.judge
+    config, table = context.config.judge, shop.table()
     per_event, least = (config.candidates_per_event, config.min_candidates) if judge else (1.0, 1)
-    proposed = propose(shop.users, made, budget, per_event, least, context.config.synthesize.min_events)
+    users = shop.users.withColumn("k", num_candidates(budget, per_event, least))
+    proposed = propose(users, made, context.config.synthesize.min_events)
+    stats = item_statistics(shop.warm(), shop.pairs, table) if judge else None
+    if stats is not None and table.bags:
+        # What a text says of an item the generator knows from few others; who has its like is a proposal of its own.
+        asked = shop.items.join(made.select("item_index"), on="item_index", how="left_semi")
+        near = staged.keep("judge/near", neighbours(asked, shop.warm(), "item_index", table, stats))
+        alike = alike_pairs(near, shop.pairs, users.select("user_index", "k"), context.config.seed)
+        both = proposed.unionByName(scored(alike, users, made))
+        proposed = both.groupBy("user_index", "item_index").agg(F.max("score").alias("score"))
     if known is not None:
         proposed = proposed.join(known.select("user_index", "item_index"), on=["user_index", "item_index"],
                                  how="left_anti")  # fmt: skip
     proposed = staged.keep("judge/proposed", proposed)
-    if judge is None:
+    if judge is None or stats is None:
         return proposed.withColumnRenamed("score", MERIT)
-    table = shop.table()
-    stats = item_statistics(shop.warm(), shop.pairs, table)
     history = shop.pairs.join(shop.users.select("user_index"), on="user_index", how="left_semi")
     rows = pair_rows(proposed, made, shop.items, history, table, config.max_history)
     return staged.keep("judge/merits", judged(rows, table, stats, partial(load_judge, *judge, storage.read)))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.shop import folded
 from synthspark.features import encoding
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.published import indexed_interactions, limits, read_encoding
@@ -17,7 +16,7 @@ from synthspark.recommend import rating
 from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
 from synthspark.runs.tables import Table, clean, features
-from synthspark.sides import ITEMS, SIDES, USERS, Side
+from synthspark.sides import SIDES, USERS, Side
 
 Read = Callable[[Table], DataFrame]
 """`Context.read`, or `Publication.read` of a stage that has not published yet."""
@@ -65,14 +64,11 @@ def least_partners(context: Context, side: Side) -> int:
 
 
 def fit_encoding(context: Context, warm: DataFrame, side: Side) -> TableEncoding:
-    """Of the declared rows of those who can be learned from; `warm` has the side's index.
+    """Of the declared rows of those who can be learned from.
 
     A value that only others have would be a code of which nothing is learned: as an unknown one it has a meaning, since
-    training withholds attributes. The items of the judge's fold are others, too: they stand for cold items, and only so
-    they have unknown values as often as these.
+    training withholds attributes.
     """
-    if side == ITEMS and context.config.judge.enabled:
-        warm = warm.where(~folded(context))
     return encoding.fit(warm, context.config.source.attributes(side), limits(context))
 
 

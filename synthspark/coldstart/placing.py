@@ -6,7 +6,7 @@ while designing: cold NDCG@20 .075 by item against .121 by user at the same volu
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from synthspark.indexing import uniform
@@ -15,20 +15,21 @@ from synthspark.retrieval import Draw, scored, top_k
 PAIR = ("user_index", "item_index")
 
 
-def propose(
-    users: DataFrame, items: DataFrame, budget: float, per_event: float, least: int, min_users: int
-) -> DataFrame:
+def num_candidates(budget: float, per_event: float, least: int) -> Column:
+    """Of a user with `breadth` items: they grow with activity, from `least` on."""
+    return F.greatest(F.ceil(F.col("breadth") * (budget * per_event)), F.lit(least)).cast("int")
+
+
+def propose(users: DataFrame, items: DataFrame, min_users: int) -> DataFrame:
     """The generator's candidates: `user_index`, `item_index`, `score`, each pair once.
 
-    users: `user_index`, `vector`, `breadth` (items the user has); items: `item_index`, `vector`. Per user the
-    `per_event` x `budget` x breadth items (at least `least`) that score highest, so that candidates grow with activity;
-    and per item the `min_users` users whose taste (the direction of their factor, not its length) is nearest, so that
-    every item can have somebody.
+    users: `user_index`, `vector`, `k`; items: `item_index`, `vector`. Per user the `k` items that score highest; and
+    per item the `min_users` users whose taste (the direction of their factor, not its length) is nearest, so that every
+    item can have somebody.
     """
-    k = F.greatest(F.ceil(F.col("breadth") * (budget * per_event)), F.lit(least)).cast("int")
-    by_user = _matched(users.withColumn("k", k), items, "user_index", "item_index")
+    by_user = _matched(users, items, "user_index", "item_index")
     asked = items.withColumn("k", F.lit(min_users))
-    by_item = _matched(asked, _unit_length(users), "item_index", "user_index").select(*PAIR)
+    by_item = _matched(asked, _unit_length(users.drop("k")), "item_index", "user_index").select(*PAIR)
     both = by_user.unionByName(scored(by_item, users, items))
     return both.groupBy(*PAIR).agg(F.max("score").alias("score"))
 

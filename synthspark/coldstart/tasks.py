@@ -35,7 +35,7 @@ def generator_task(
     kind = name.partition("_")[0]
     if (kind == BEHAVIOUR) != (network.network == BEHAVIOUR):
         raise ConfigError(f"train.{name}.network: {network.network!r} is not a network for {kind}s")
-    require_known_settings(name, network)
+    require_known_settings(name, network.network, network.hyper)
     return TrainingTask(
         name=name,
         network=network.network,
@@ -72,10 +72,10 @@ def behaviour_task(
     )
 
 
-def require_known_settings(name: str, network: Network) -> None:
-    """Raises ConfigError for a setting that the network does not have."""
-    known = DEFAULTS[network.network]
-    for key in network.hyper:
+def require_known_settings(name: str, network: str, hyper: Mapping[str, object]) -> None:
+    """Raises ConfigError for a setting of train.`name` that the network does not have."""
+    known = DEFAULTS[network]
+    for key in hyper:
         if key not in known:
             raise ConfigError(f"train.{name}.hyper: key {key!r} does not exist.{did_you_mean(key, known)} "
                               f"Known: {', '.join(sorted(known))}.")  # fmt: skip

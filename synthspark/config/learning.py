@@ -114,8 +114,21 @@ class BehaviourNetwork(Network):
     """The only one of its kind."""
 
 
+class Texts(Section):
+    """The writers of new rows' texts, and of sets with more values than features.max_multi_values."""
+
+    enabled: bool = True
+    """False: new rows have neither."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over the rows, fewer where rows to stop by gain nothing from more; null for what suits their number."""
+    batch_size: int = Field(default=64, ge=2)
+    """Rows per step and process."""
+    hyper: dict[str, float | int | str | bool] = {}
+    """Settings of network writer and its optimiser, named in docs/networks.md."""
+
+
 class Train(Section):
-    """Training of the four generators."""
+    """Training of the generators."""
 
     epochs: int = Field(default=30, ge=1)
     """Passes over the feed."""
@@ -130,6 +143,7 @@ class Train(Section):
     """What fewer than five people have could tell who they are."""
     behaviour_items: BehaviourNetwork = BehaviourNetwork()
     behaviour_users: BehaviourNetwork = BehaviourNetwork()
+    texts: Texts = Texts()
 
 
 class Judge(Section):

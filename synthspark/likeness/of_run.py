@@ -10,11 +10,13 @@ from pyspark.sql import functions as F
 from synthspark import schemas
 from synthspark.likeness.fidelity import fidelity
 from synthspark.likeness.privacy import privacy
+from synthspark.likeness.texts import text_likeness
 from synthspark.newrows.feeds import read_tokens, split_off
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
-from synthspark.runs.tables import clean, synthetic, validation_feed
+from synthspark.runs.tables import clean, model_folder, synthetic, validation_feed
 from synthspark.sides import SIDES, Side
+from synthspark.training.artifacts import load_texts
 
 COMPARED = ("categorical", "numeric", "datetime")
 Figures = list[dict[str, Any]]
@@ -29,9 +31,12 @@ def likeness(context: Context, staged: Publication, report: StageReport) -> tupl
     alike: Figures = []
     apart: Figures = []
     for side in SIDES:
-        if not context.has(synthetic(side)) or not context.has(validation_feed(side)):
+        if not context.has(synthetic(side)):
             continue
         new = context.read(synthetic(side)).where("origin like 'new_%'")
+        alike += _of_texts(context, side, new, report)
+        if not context.has(validation_feed(side)):
+            continue
         names = _generated(context, side)
         real = context.read(clean(side))
         train, holdout = split_off(real, side.key, context.rows("clean", clean(side)), context.config.seed)
@@ -55,6 +60,24 @@ SHOWN = {
     "nearer to train than to the holdout": "dcr_train_share",
     "membership AUC": "membership_auc",
 }
+
+
+def _of_texts(context: Context, side: Side, new: DataFrame, report: StageReport) -> Figures:
+    """Figures of the texts and sets that new rows have from a writer, each named `figure of attribute`."""
+    url = context.url(model_folder(f"texts_{side.name}"))
+    if context.model_meta(f"texts_{side.name}") is None:
+        return []
+    real, seed, least = context.read(clean(side)), context.config.seed, context.config.features.min_category_count
+    figures: dict[str, float] = {}
+    for text in load_texts(url).texts:
+        found = text_likeness(real, new, text.name, text.kind, least, seed)
+        if found is None:
+            continue
+        figures |= {f"{name} of {text.name}": value for name, value in found.to_json().items()}
+        report.notes.append(f"{text.name} of new {side.name}: detection AUC {found.detection_auc:.3f}, distinct pairs "
+                            f"of words {found.distinct_pairs:.3f} (real {found.real_distinct_pairs:.3f}), copies of "
+                            f"rare ones {found.copies_of_rare:.3f}")  # fmt: skip
+    return _rows(side.name, figures)
 
 
 def _generated(context: Context, side: Side) -> list[str]:

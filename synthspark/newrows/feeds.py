@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.config import ProfileNetwork
 from synthspark.features import encoding
-from synthspark.features.encoding import TableEncoding
+from synthspark.features.encoding import TableEncoding, multi
 from synthspark.features.published import limits, read_encoding
 from synthspark.profiles import TokenEncoding, fitting, hierarchy
 from synthspark.profiles.fitting import TokenLimits
@@ -29,14 +30,27 @@ def configured(context: Context, side: Side) -> ProfileNetwork:
     return network
 
 
+def written_kinds(context: Context, declared: DataFrame, side: Side) -> dict[str, str]:
+    """The attributes that a writer makes: texts, and sets with more values than tokens may have."""
+    if not context.config.train.texts.enabled:
+        return {}
+    kinds, most = context.config.source.attributes(side), context.config.features.max_multi_values
+    least = configured(context, side).min_category_count
+    sets = multi.analyze(declared, [name for name, kind in kinds.items() if kind == "multi"], most + 1)
+    many = {name for name, found in sets.items() if sum(n >= least for n in found.counts.values()) > most}
+    return {name: kind for name, kind in kinds.items() if kind == "text" or name in many}
+
+
 def profiles(
-    context: Context, staged: Publication, declared: DataFrame, side: Side, report: StageReport
-) -> DataFrame | None:
+    context: Context, staged: Publication, declared: DataFrame, side: Side, written: Mapping[str, str],
+    report: StageReport,
+) -> DataFrame | None:  # fmt: skip
     """The key of a side's declared rows and what its generator of new rows learns from; None if that is nothing.
 
     A row teaches what rows are like whether or not anybody has met it: other than cold start, this goes by all of them.
+    written: attributes that another one makes.
     """
-    tokens = _tokens(context, staged, declared, side, report)
+    tokens = _tokens(context, staged, declared, side, written, report)
     if configured(context, side).network == AUTOREGRESSIVE:
         return tokens if len(tokens.columns) > 1 else None
     members = context.config.features.max_multi_values
@@ -45,11 +59,14 @@ def profiles(
     return encoding.encode(declared, fitted).select(side.key, *fitted.columns) if fitted.columns else None
 
 
-def _tokens(context: Context, staged: Publication, declared: DataFrame, side: Side, report: StageReport) -> DataFrame:
+def _tokens(
+    context: Context, staged: Publication, declared: DataFrame, side: Side, written: Mapping[str, str],
+    report: StageReport,
+) -> DataFrame:  # fmt: skip
     """The key and the token columns; stages their encoding, and says what it leaves out."""
     f, source, kinds = context.config.features, context.config.source.of(side), context.config.source.attributes(side)
     bounds = TokenLimits(configured(context, side).min_category_count, f.max_categories, f.max_multi_values)
-    fitted, left_out = fitting.fit(declared, kinds, bounds)
+    fitted, left_out = fitting.fit(declared, kinds, bounds, written)
     report.notes += [f"new {side.name} have no {name!r}: {why}" for name, why in left_out.items()]
     tokens = staged.keep(f"tokens_{side.name}", fitting.encode(declared, fitted).select(side.key, *fitted.columns))
     fitted = fitting.counted(tokens, fitted)

@@ -11,10 +11,11 @@ from synthspark.errors import ConfigError
 from synthspark.features import encoding as encodings
 from synthspark.features.published import read_encoding
 from synthspark.newrows.feeds import AUTOREGRESSIVE, read_rows_encoding, read_tokens
+from synthspark.newrows.texts import with_texts
 from synthspark.profiles.conditions import parse
 from synthspark.profiles.repair import code_rules
 from synthspark.runs.context import Context
-from synthspark.runs.tables import clean, features
+from synthspark.runs.tables import clean, features, model_folder
 from synthspark.sides import Side
 from synthspark.synthesis.generate import new_entities
 from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_rows, named
@@ -36,7 +37,12 @@ def new_rows(context: Context, side: Side, count: int, url: str, meta: dict[str,
     else:
         model = ProfileModel.at(url)
         rows = named(drawn_rows(context.spark, model, count, seed, given), side, model, seed, first_index)
-    return encodings.encode(rows, encoding)
+    encoded, writer = encodings.encode(rows, encoding), f"texts_{side.name}"
+    told = context.model_meta(writer)
+    if told is None:
+        return encoded
+    written = with_texts(context, encoded, side, context.url(model_folder(writer)), told)
+    return encodings.encode(written.drop(*encoding.columns), encoding)
 
 
 def imputed_rows(context: Context, side: Side, url: str) -> DataFrame:

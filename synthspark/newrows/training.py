@@ -77,7 +77,7 @@ def profile_task(context: Context, side: Side, report: StageReport) -> TrainingT
 
 def _token_task(context: Context, side: Side, rows: int, output: str) -> TrainingTask:
     name, network, tokens = f"profile_{side.name}", configured(context, side), read_tokens(context, side)
-    require_known_settings(name, network)
+    require_known_settings(name, network.network, network.hyper)
     size, validation = suited(network, rows), validation_feed(side)
     # Which epoch is best, private rows must not tell.
     validated = context.rows("featurize", validation) if network.dp is None else 0

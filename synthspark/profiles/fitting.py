@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -47,10 +47,12 @@ class TokenLimits:
     max_multi_values: int = 32
 
 
-def fit(df: DataFrame, kinds: Mapping[str, str], limits: TokenLimits) -> tuple[TokenEncoding, dict[str, str]]:
+def fit(
+    df: DataFrame, kinds: Mapping[str, str], limits: TokenLimits, written: Collection[str] = ()
+) -> tuple[TokenEncoding, dict[str, str]]:
     """The tokens of every attribute of `df` (without hierarchies and counts), and why an attribute has none.
 
-    Text is not generated: nobody's sentence is put together from buckets of n-grams.
+    written: attributes that a writer makes, piece by piece; they have no tokens here.
     """
     of = {kind: [a for a, k in kinds.items() if k == kind] for kind in ("categorical", "numeric", "datetime", "multi")}
     categories = categorical.analyze(df, of["categorical"], limits.max_categories)
@@ -61,6 +63,8 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: TokenLimits) -> tuple[T
     left_out: dict[str, str] = {}
     for name, kind in kinds.items():
         column = encoded_name("token", len(tokens), name)
+        if name in written:
+            continue
         if kind == "categorical":
             counts = categories[name].counts
             kept = sorted((v for v, n in counts.items() if n >= limits.min_category_count),
@@ -88,7 +92,7 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: TokenLimits) -> tuple[T
             if not values:
                 left_out[name] = "no value is frequent enough"
         else:
-            left_out[name] = "text is not generated"
+            left_out[name] = "train.texts.enabled is false"
     return TokenEncoding(dict(kinds), tuple(tokens), constants), left_out
 
 

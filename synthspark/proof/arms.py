@@ -14,8 +14,9 @@ from synthspark.coldstart.learn import Learned
 from synthspark.coldstart.virtual import VirtualEvents, asked_users, audience, audience_of, virtual_events
 from synthspark.config import Arm
 from synthspark.judging import ItemStatistics, PairTable, item_statistics
+from synthspark.judging.neighbours import neighbours
 from synthspark.proof.controls import blind_pairs, duplicated_pairs, permuted
-from synthspark.proof.simple import knn_vectors, neighbours, ridge_vectors
+from synthspark.proof.simple import knn_vectors, ridge_vectors
 from synthspark.ranking.split import Split
 from synthspark.recommend import with_virtual
 from synthspark.runs.context import Context

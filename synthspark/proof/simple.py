@@ -6,7 +6,6 @@ Both sides alike: `encoded` are items or users with their index and encoded colu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,31 +14,13 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.judging import ItemStatistics, PairTable
-from synthspark.judging.features import Items, similarity
-from synthspark.retrieval import top_k
+from synthspark.judging import PairTable
 
-NEIGHBOURS = 20
 BUCKETS = 1024
 """Buckets that codes are hashed into for the ridge: its normal equations are this wide, whatever the vocabulary."""
 PENALTY = 10.0
 
 Floats = npt.NDArray[np.float32]
-
-
-def neighbours(
-    cold: DataFrame, warm: DataFrame, key: str, table: PairTable, stats: ItemStatistics, count: int = NEIGHBOURS
-) -> DataFrame:
-    """The `count` warm entities most alike each cold one by declared attributes: `key`, `neighbour`, `similarity`."""
-    every = (*table.codes, *table.numbers, *table.tokens)  # ids, too, are below 2^24, and so exact
-    columns = F.array(*[F.col(c).cast("float") for c in every]).alias("vector")
-    nobody = F.lit(None).cast("array<int>").alias("exclude")
-    queries = cold.select(F.col(key).alias("query_index"), columns, F.lit(count).alias("k"), nobody)
-    targets = warm.select(F.col(key).alias("target_index"), columns)
-    found = top_k(queries, targets, kernel=partial(_alike, table, stats)).where(F.col("score") > 0)
-    return found.select(
-        F.col("query_index").alias(key), F.col("target_index").alias("neighbour"), F.col("score").alias("similarity")
-    )
 
 
 def knn_vectors(near: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
@@ -116,12 +97,3 @@ def _bucket(code: npt.NDArray[Any], place: int) -> npt.NDArray[np.int64]:
     """The bucket of each code of column number `place`."""
     mixed = (code.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(place * 0x85EBCA6B)) >> np.uint64(32)
     return (mixed % np.uint64(BUCKETS)).astype(np.int64)
-
-
-def _alike(table: PairTable, stats: ItemStatistics, queries: Floats, targets: Floats) -> Floats:
-    return similarity(table, stats, _split(targets, table), _split(queries, table))[0]
-
-
-def _split(rows: Floats, table: PairTable) -> Items:
-    codes, numbers, tokens = np.split(rows, np.cumsum([len(table.codes), len(table.numbers)]), axis=1)
-    return Items(codes.astype(np.int32), numbers, tokens.astype(np.int32))

@@ -24,7 +24,7 @@ RECOMMENDATIONS = Table("recommendations")
 ALS_SPACE, ITEM_SPACE = "factors", "item_factors"
 """Preference spaces. That of ALS as it recommends: what baskets must make ALS give back. And a longer one, which tells
 more items apart, for the audience of items; without the judge's fold."""
-GENERATORS = ("profile_items", "profile_users", "behaviour_items", "behaviour_users")
+GENERATORS = ("profile_items", "profile_users", "behaviour_items", "behaviour_users", "texts_items", "texts_users")
 JUDGE = "judge_items"
 """Names of models."""
 
@@ -59,13 +59,23 @@ def validation_feed(side: Side) -> Table:
     return Table(f"feeds/profile_{side.name}_validation", feed=True)
 
 
+def text_feed(side: Side) -> Table:
+    """What the writer of a side's texts and sets learns from."""
+    return Table(f"feeds/texts_{side.name}", feed=True)
+
+
+def text_validation_feed(side: Side) -> Table:
+    """Rows that the writer stops by, and does not learn from; of large tables only."""
+    return Table(f"feeds/texts_{side.name}_validation", feed=True)
+
+
 def behaviour_feed(side: Side) -> Table:
     """What the behaviour generator of a side learns from."""
     return Table(f"feeds/behaviour_{side.name}", feed=True)
 
 
 def encoding_folder(side: Side) -> str:
-    """Folder of a side's encoding.json and tokens.json."""
+    """Folder of a side's encoding.json, tokens.json and texts.json."""
     return f"features/encoding_{side.name}"
 
 

@@ -14,11 +14,23 @@ from synthspark.features import encoding
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.interactions import behaviour_features, category_shares, interactions, pair_statistics
 from synthspark.indexing import with_index
-from synthspark.newrows.feeds import profiles, split_off
+from synthspark.newrows.feeds import profiles, split_off, written_kinds
+from synthspark.newrows.texts import texts_feed
 from synthspark.quantiles import median
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
-from synthspark.runs.tables import EVENTS, INTERACTIONS, clean, encoding_folder, features, profile_feed, validation_feed
+from synthspark.runs.tables import (
+    EVENTS,
+    INTERACTIONS,
+    Table,
+    clean,
+    encoding_folder,
+    features,
+    profile_feed,
+    text_feed,
+    text_validation_feed,
+    validation_feed,
+)
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 
 CATEGORY_SHARES = 8
@@ -53,8 +65,7 @@ def _features(
     kinds, seen = context.config.source.attributes(side), pairs.select(side.key).distinct()
     declared = context.read(clean(side)) if context.has(clean(side)) else seen
     entities = declared.join(seen, on=side.key, how="full") if context.has(clean(side)) else seen
-    indexed = staged.keep(f"indexed_{side.name}", with_index(entities.select(side.key), side.key, side.index))
-    fitted = fit_encoding(context, _warm(context, staged, declared.join(indexed, on=side.key), pairs, side), side)
+    fitted = fit_encoding(context, _warm(context, staged, declared, pairs, side), side)
     for name, why in fitted.left_out.items():
         report.notes.append(f"attribute {name!r} of {side.name} is left out: {why}, among the {side.name} that can be "
                             "learned from")  # fmt: skip
@@ -66,19 +77,29 @@ def _features(
         behaviour = _with_category_shares(staged, behaviour, pairs, known[ITEMS])
     filled = [F.coalesce(c, F.lit(0)).alias(c) if t == "int" else F.coalesce(c, F.lit(0.0).cast(t)).alias(c)
               for c, t in behaviour.dtypes if c != side.key]  # fmt: skip
-    encoded = encoding.encode(entities.join(indexed, on=side.key), fitted)
+    encoded = encoding.encode(with_index(entities, side.key, side.index), fitted)
     table = encoded.join(behaviour, on=side.key, how="left").select(side.key, side.index, *fitted.columns, *filled)
     count = context.rows("clean", clean(side))
     write_feed(context, staged.write, features(side), table, max(count, seen.count()))
     staged.write_json(f"{encoding_folder(side)}/encoding.json", fitted.to_json())
     report.tables.setdefault("features", {})[side.name] = staged.rows[features(side).name]
     if kinds:  # a profile is learned from those who have one, not from ids seen in events only
-        rows = profiles(context, staged, declared, side, report)
-        parts = split_off(rows, side.key, count, context.config.seed) if rows is not None else (None, None)
-        for feed, part in zip((profile_feed(side), validation_feed(side)), parts, strict=True):
-            if part is not None:
-                write_feed(context, staged.write, feed, part.drop(side.key), count)
+        written = written_kinds(context, declared, side)
+        rows = profiles(context, staged, declared, side, written, report)
+        _learned_and_held(context, staged, rows, side, (profile_feed(side), validation_feed(side)), count)
+        rows = texts_feed(context, staged, declared, side, written, fitted, report)
+        _learned_and_held(context, staged, rows, side, (text_feed(side), text_validation_feed(side)), count)
     return fitted
+
+
+def _learned_and_held(
+    context: Context, staged: Publication, rows: DataFrame | None, side: Side, feeds: tuple[Table, Table], count: int
+) -> None:
+    """Stage what a generator of new rows learns from, and what it stops by."""
+    parts = split_off(rows, side.key, count, context.config.seed) if rows is not None else (None, None)
+    for feed, part in zip(feeds, parts, strict=True):
+        if part is not None:
+            write_feed(context, staged.write, feed, part.drop(side.key), count)
 
 
 def _warm(context: Context, staged: Publication, declared: DataFrame, pairs: DataFrame, side: Side) -> DataFrame:

@@ -9,6 +9,7 @@ from synthspark.coldstart.spaces import Place
 from synthspark.coldstart.tasks import BEHAVIOUR
 from synthspark.errors import TrainingError
 from synthspark.newrows.feeds import AUTOREGRESSIVE
+from synthspark.newrows.texts import text_task
 from synthspark.newrows.training import profile_task, train_profile_judge
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
@@ -24,7 +25,8 @@ def train(context: Context) -> StageReport:
     with context.publication("train") as staged:
         evidence = published(context)
         profiles, behaviours = make_tasks(context, evidence, report)
-        tasks = [*profiles.values(), *behaviours.values()]
+        writers = [task for side in profiles if (task := text_task(context, side, report)) is not None]
+        tasks = [*profiles.values(), *behaviours.values(), *writers]
         if not tasks:
             raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
         trained = train_all(context.spark, tasks, context.config.train.processes, context.on_epoch)

@@ -28,7 +28,7 @@ from synthspark_models.behaviour import PRIOR_COUNTERPARTS
 HISTORY = "history"
 MOST_HISTORY = 50
 """Counterparts of a history at most: those who did more are not cold."""
-PROFILE, BEHAVIOUR, IMPUTED = 1, 2, 3
+PROFILE, BEHAVIOUR, IMPUTED, WRITTEN = 1, 2, 3, 4
 """Salts: what a block draws is not what it draws for something else."""
 
 
@@ -57,11 +57,11 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
         place = rows.column(index).to_numpy() % ROWS
         scale = rows.column("noise").to_numpy().astype(np.float32)[:, None]
         made = network(
-            _tensor(rows, codes, np.int64),
-            _tensor(rows, numbers, np.float32),
+            tensor_of(rows, codes, np.int64),
+            tensor_of(rows, numbers, np.float32),
             torch.from_numpy(noise[place] * scale),
             _history(rows, network.history_dim),
-            _tensor(rows, tokens, np.int64),
+            tensor_of(rows, tokens, np.int64),
         )
         vector = made.vector * about["factor_scale"]
         columns = [
@@ -144,7 +144,8 @@ def id_prefix(side: Side, sha256: str, seed: int) -> str:
     return f"{schemas.SYNTHETIC_ID_PREFIX}{side.one}:{short}:"
 
 
-def _tensor(rows: pa.Table, columns: list[str], dtype: npt.DTypeLike) -> torch.Tensor:
+def tensor_of(rows: pa.Table, columns: list[str], dtype: npt.DTypeLike) -> torch.Tensor:
+    """The named columns as one tensor, shape (B, columns)."""
     if not columns:
         return torch.zeros(len(rows), 0, dtype=torch.long if dtype == np.int64 else torch.float32)
     return torch.from_numpy(np.column_stack([rows.column(c).to_numpy() for c in columns]).astype(dtype))

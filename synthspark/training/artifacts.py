@@ -16,14 +16,16 @@ from torch.optim import Optimizer
 
 from synthspark.errors import LakeError
 from synthspark.profiles.tokens import TokenEncoding
+from synthspark.texts.pieces import TextEncoding
 from synthspark.training import classics, storage
 from synthspark.training.task import TrainingTask
-from synthspark_models import AutoregressiveGenerator, BagShape, BehaviourGenerator, TableShape
+from synthspark_models import AutoregressiveGenerator, BagShape, BehaviourGenerator, TableShape, Writer
 
-TOKENS = "tokens.json"
+TOKENS, TEXTS = "tokens.json", "texts.json"
 SIZES: dict[str, tuple[str, ...]] = {
     **classics.SIZES,
     "autoregressive": ("hidden", "layers", "dropout", "max_embedding"),
+    "writer": ("hidden", "embedding", "dropout"),
     "behaviour": ("noise_dim", "hidden", "dropout", "attribute_dropout", "max_history", "token_dropout"),
 }
 """Settings that a generator is built from, by network; they are kept in model.json."""
@@ -39,6 +41,9 @@ def build_generator(network: str, table: TableShape, rank: int, settings: Mappin
             float(settings["dropout"]),
             int(settings["max_embedding"]),
         )
+    if network == "writer":
+        sizes = (int(settings["hidden"]), int(settings["embedding"]), float(settings["dropout"]))
+        return Writer(table, int(settings["pieces"]), *sizes)
     if network in classics.SIZES:
         return classics.build_generator(network, table, settings)
     return BehaviourGenerator(
@@ -51,6 +56,12 @@ def build_generator(network: str, table: TableShape, rank: int, settings: Mappin
         int(settings["max_history"]),
         float(settings["token_dropout"]),
     )
+
+
+def settings_of(task: TrainingTask) -> dict[str, Any]:
+    """What a task's generator is built from beside its table."""
+    pieces = {"pieces": task.num_pieces} if task.num_pieces else {}
+    return {name: task.setting(name) for name in SIZES[task.network]} | pieces
 
 
 def table_of(task: TrainingTask) -> TableShape:
@@ -106,16 +117,16 @@ def save_generator(
     """Write model.safetensors and model.json; returns the latter's content. privacy: what training guarantees."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
     data = save_tensors(tensors)
-    settings = {name: task.setting(name) for name in SIZES[task.network]}
     meta = {
         "name": task.name,
         "network": task.network,
         "table": asdict(table_of(task)),
         "rank": len(task.factor_columns),
-        "settings": settings,
+        "settings": settings_of(task),
         "code_columns": task.code_columns,
         "number_columns": task.number_columns,
         "token_columns": task.token_columns,
+        "piece_columns": task.piece_columns,
         "factor_scale": task.factor_scale,
         "seed": task.seed,
         "task": task.fingerprint(),
@@ -133,6 +144,16 @@ def save_generator(
 def save_tokens(url: str, encoding: TokenEncoding) -> None:
     """Put the tokens that a generator is trained on beside it, before it is trained."""
     storage.write(f"{url}/{TOKENS}", json.dumps(encoding.to_json()).encode())
+
+
+def save_texts(url: str, encoding: TextEncoding) -> None:
+    """Put the pieces that a writer is trained on beside it, before it is trained."""
+    storage.write(f"{url}/{TEXTS}", json.dumps(encoding.to_json()).encode())
+
+
+def load_texts(url: str) -> TextEncoding:
+    """The inverse of `save_texts`."""
+    return TextEncoding.from_json(json.loads(storage.read(f"{url}/{TEXTS}")))
 
 
 def load_tokens(url: str) -> TokenEncoding:

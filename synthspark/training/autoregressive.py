@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from synthspark.training.adversary import Adversary
-from synthspark.training.artifacts import SIZES, build_generator, load_tokens
+from synthspark.training.artifacts import build_generator, load_tokens, settings_of
 from synthspark.training.loader import stacked
-from synthspark.training.optimise import apply
+from synthspark.training.optimise import apply, one_cycle, set_rate
 from synthspark.training.private import PrivateSteps
 from synthspark.training.task import TrainingTask
 from synthspark.training.transfer import start_from
 from synthspark_models import TableShape
 from synthspark_models.autoregressive import AutoregressiveGenerator, any_order_loss
 
-WARM_UP = 0.3
-"""Share of the steps in which the rate rises, as in Smith, Topin 2018 (arXiv:1708.07120)."""
 VALIDATION_MASKS = 4
 """Masks per validation row: the same ones in every epoch."""
 
@@ -31,7 +28,7 @@ class AutoregressiveTrainer:
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
         self.task, self.device = task, device
         table = TableShape(tuple(task.cardinalities), 0)
-        network = build_generator(task.network, table, 0, {k: task.setting(k) for k in SIZES[task.network]})
+        network = build_generator(task.network, table, 0, settings_of(task))
         assert isinstance(network, AutoregressiveGenerator)
         encoding = load_tokens(task.output_url)
         network.start_from_shares([torch.tensor(c) for c in encoding.counts])
@@ -60,8 +57,8 @@ class AutoregressiveTrainer:
         tokens = stacked(batch, self.task.code_columns, torch.long, self.device)
         number = self.step_number
         self.step_number += 1
-        for group in self.optimizers["network"].param_groups:
-            group["lr"] = one_cycle(number / max(self.steps, 1), float(self.task.setting("learning_rate")))
+        peak = float(self.task.setting("learning_rate"))
+        set_rate(self.optimizers["network"], one_cycle(number / max(self.steps, 1), peak))
         if self.private is not None:
             return {"generator_loss": self.private.step(tokens)}
         loss = any_order_loss(self.network, tokens)
@@ -90,14 +87,3 @@ class AutoregressiveTrainer:
     def keep(self) -> None:
         """What the network is now is the best so far."""
         self.generator.load_state_dict(self.network.state_dict())
-
-
-def one_cycle(share: float, peak: float) -> float:
-    """The learning rate after `share` of all steps: from peak / 25 up to it, then down to nearly nothing."""
-    if share < WARM_UP:
-        return _between(peak / 25, peak, share / WARM_UP)
-    return _between(peak, peak / 1e4, (share - WARM_UP) / (1 - WARM_UP))
-
-
-def _between(start: float, end: float, share: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2

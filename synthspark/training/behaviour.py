@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthspark.errors import ConfigError
-from synthspark.training.artifacts import SIZES, build_generator, table_of
+from synthspark.training.artifacts import build_generator, settings_of, table_of
 from synthspark.training.counterpart import Counterpart
 from synthspark.training.loader import stacked
-from synthspark.training.optimise import adam, apply
+from synthspark.training.optimise import adam, apply, set_rate, settling
 from synthspark.training.task import TrainingTask
 from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, summarised
 from synthspark_models.losses import (
@@ -36,7 +36,7 @@ class BehaviourTrainer:
                               "neither 'wgan_gp' nor 'hinge'")  # fmt: skip
         self.task, self.device, rank = task, device, len(task.factor_columns)
         table = table_of(task)
-        generator = build_generator(task.network, table, rank, {n: task.setting(n) for n in SIZES[task.network]})
+        generator = build_generator(task.network, table, rank, settings_of(task))
         assert isinstance(generator, BehaviourGenerator)
         generator.encoder.weigh(_weights(task))
         self.generator = generator.to(device)
@@ -53,15 +53,16 @@ class BehaviourTrainer:
             self.modules["discriminator"] = self.discriminator
             rate = float(task.setting("discriminator_learning_rate"))
             self.optimizers["discriminator"] = adam(self.discriminator, rate)
-        self._steps = 0
+        self._steps = self._all_steps = 0
         self.counterpart = Counterpart(task.counterpart_url, rank, device)
         unit = torch.full((rank + 1,), task.factor_scale, device=self.counterpart.table.device)
         unit[-1] = 1.0  # log popularity is no factor
         self.unit = unit
 
     def start(self, epochs_done: int, steps_per_epoch: int) -> None:
-        """Where training goes on, so that the same steps are the adversarial ones."""
+        """Where training goes on: in the schedule of the learning rate, and so that the same steps are adversarial."""
         self._steps = epochs_done * steps_per_epoch
+        self._all_steps = self.task.epochs * steps_per_epoch
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The discriminator's steps, then one of the generator."""
@@ -73,6 +74,10 @@ class BehaviourTrainer:
         real = Preference(vector, batch[str(task.activity_column)].to(self.device).float())
         clip = float(task.setting("gradient_clip"))
         report = {}
+        if self._all_steps:
+            # A rate that falls in the end: at a constant one, the last steps decide which items seem popular.
+            peak = float(task.setting("learning_rate"))
+            set_rate(self.optimizers["generator"], settling(self._steps / self._all_steps, peak))
         self._steps += 1
         adversarial = self.adversarial_weight > 0 and self._steps % int(task.setting("adversarial_every")) == 0
         if adversarial:

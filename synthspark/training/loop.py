@@ -26,8 +26,11 @@ from synthspark.training.loader import Shard, batch_rows, check_feed, steps_per_
 from synthspark.training.optimise import averaged, broadcast, processes
 from synthspark.training.private import poisson_batches, spent
 from synthspark.training.task import TrainingTask
+from synthspark.training.writing import WriterTrainer
 
-Trainer = GanTrainer | BehaviourTrainer | AutoregressiveTrainer
+Validated = AutoregressiveTrainer | WriterTrainer
+"""Those that keep the network of the best epoch."""
+Trainer = GanTrainer | BehaviourTrainer | Validated
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -73,7 +76,7 @@ def train(task: TrainingTask) -> None:
         record = _epoch(task, trainer, shard, epoch)
         watch.check(record)
         history.append(record)
-        if isinstance(trainer, AutoregressiveTrainer):
+        if isinstance(trainer, Validated):
             _validate(task, trainer, validation, history)
         if rank == 0:
             # The history first: what decides when to stop must not lack an epoch that the checkpoint has.
@@ -88,6 +91,8 @@ def train(task: TrainingTask) -> None:
 def _trainer(task: TrainingTask, device: torch.device) -> Trainer:
     if task.network == "autoregressive":
         return AutoregressiveTrainer(task, device)
+    if task.network == "writer":
+        return WriterTrainer(task, device)
     return GanTrainer(task, device) if task.network in SIZES else BehaviourTrainer(task, device)
 
 
@@ -98,9 +103,7 @@ def _validation(task: TrainingTask) -> Shard | None:
     return Shard(task.validation_url, task.columns, task.validation_rows)
 
 
-def _validate(
-    task: TrainingTask, trainer: AutoregressiveTrainer, shard: Shard | None, history: list[dict[str, Any]]
-) -> None:
+def _validate(task: TrainingTask, trainer: Validated, shard: Shard | None, history: list[dict[str, Any]]) -> None:
     """Add the validation loss to the last record; keep the network if none before was better."""
     if shard is None:
         trainer.keep()

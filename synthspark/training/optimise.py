@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+
+WARM_UP = 0.3
+"""Share of the steps in which the rate rises, as in Smith, Topin 2018 (arXiv:1708.07120)."""
+STEADY = 0.5
+"""Share of the steps before the rate falls, as in Hu et al. 2024 (arXiv:2404.06395)."""
 
 
 def processes() -> int:
@@ -53,3 +60,25 @@ def _averaged(gradients: list[Tensor]) -> list[Tensor]:
     flat = averaged(torch.cat([g.reshape(-1) for g in gradients]))
     pieces = torch.split(flat, [g.numel() for g in gradients])
     return [p.view_as(g) for p, g in zip(pieces, gradients, strict=True)]
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """From here on the optimizer steps with this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def one_cycle(share: float, peak: float) -> float:
+    """The learning rate after `share` of all steps: from peak / 25 up to it, then down to nearly nothing."""
+    if share < WARM_UP:
+        return _between(peak / 25, peak, share / WARM_UP)
+    return _between(peak, peak / 1e4, (share - WARM_UP) / (1 - WARM_UP))
+
+
+def settling(share: float, peak: float) -> float:
+    """The learning rate after `share` of all steps: `peak` for the first half of them, then down to nearly nothing."""
+    return _between(peak, peak / 1e4, max(0.0, share - STEADY) / (1 - STEADY))
+
+
+def _between(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2

@@ -45,6 +45,16 @@ DEFAULTS: dict[str, Hyper] = {
         "spectral_norm": True,
         "temperature": 1.0,
     },
+    "writer": {
+        "learning_rate": 4e-3,
+        "gradient_clip": 1.0,
+        "weight_decay": 1e-4,
+        "steps_per_epoch": 0,
+        "dropout": 0.4,
+        "hidden": 256,
+        "embedding": 128,
+        "patience": 4,
+    },
     "behaviour": {
         "learning_rate": 2e-3,
         "discriminator_learning_rate": 1e-3,
@@ -92,7 +102,7 @@ class TrainingTask:
     """One generator to train."""
 
     name: str
-    """profile_items, profile_users, behaviour_items or behaviour_users."""
+    """profile_items, behaviour_items, texts_items, or the same of users."""
     network: str
     """A key of DEFAULTS."""
     feed_url: str
@@ -108,6 +118,10 @@ class TrainingTask:
     seed: int = 0
     device: str = "auto"
     bags: list[Bag] = field(default_factory=list)
+    piece_columns: list[str] = field(default_factory=list)
+    """Writer: the columns of a row of pieces."""
+    num_pieces: int = 0
+    """Writer: pieces that there are."""
     factor_columns: list[str] = field(default_factory=list)
     """Behaviour: the row's own factor."""
     factor_scale: float = 1.0
@@ -139,7 +153,7 @@ class TrainingTask:
     def columns(self) -> list[str]:
         """Everything that is read from the feed."""
         activity = [self.activity_column] if self.activity_column else []
-        own = [*self.code_columns, *self.number_columns, *self.token_columns]
+        own = [*self.code_columns, *self.number_columns, *self.token_columns, *self.piece_columns]
         return [*own, *self.factor_columns, *activity, *self.positive_columns]
 
     @property
@@ -152,7 +166,12 @@ class TrainingTask:
         data = asdict(self)
         for place in ("feed_url", "output_url", "counterpart_url", "validation_url"):
             data.pop(place)
-        for unused in ("dp", "bags"):  # what was trained before there were such settings is still itself
+        for unused in (
+            "dp",
+            "bags",
+            "piece_columns",
+            "num_pieces",
+        ):  # what was trained before there were such settings is still itself
             if not data[unused]:
                 data.pop(unused)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

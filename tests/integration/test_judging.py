@@ -29,6 +29,8 @@ from synthspark.judging import (
     save_judge,
     training_rows,
 )
+from synthspark.judging.features import Bag
+from synthspark.judging.neighbours import alike_pairs, neighbours
 from synthspark.training import storage
 
 pytestmark = pytest.mark.spark
@@ -55,6 +57,31 @@ def world(spark: SparkSession) -> dict[str, DataFrame]:
         "open": pairs.where("item_index < 60"),
         "made": spark.createDataFrame(made, "item_index int, vector array<float>, log_activity float"),
     }
+
+
+def test_users_get_what_is_most_like_what_they_have(spark: SparkSession) -> None:
+    near = spark.createDataFrame(
+        [(100, 1, 0.9), (100, 2, 0.5), (101, 2, 0.6), (102, 3, 1.0)],
+        "item_index int, neighbour int, similarity float",
+    )
+    pairs = spark.createDataFrame([(7, 1), (7, 2), (8, 2), (9, 3), (5, 3)], "user_index int, item_index int")
+    users = spark.createDataFrame([(7, 1), (8, 5), (9, 0), (6, 5)], "user_index int, k int")
+    found = {tuple(row) for row in alike_pairs(near, pairs, users, 0).collect()}
+    assert found == {(7, 100), (8, 100), (8, 101)}  # .81 + .25 beats .36; of nobody more than asked, and none of user 5
+
+
+def test_neighbours_by_words_are_those_that_share_them(spark: SparkSession) -> None:
+    title = Bag(["w0", "w1"], np.array([0, 1, 2], np.float32), 3.0)
+    table = PairTable([], [], [], [], [title])
+    rows = [(0, 1, 2), (1, 1, 0), (2, 2, 0), (3, 0, 0), (4, 3 + 999_999, 0)]
+    items = spark.createDataFrame(rows, "item_index int, w0 int, w1 int")
+    cold = spark.createDataFrame([(10, 2, 1), (11, 3 + 999_999, 0), (12, 0, 0)], "item_index int, w0 int, w1 int")
+    found = neighbours(cold, items, "item_index", table, item_statistics(items, items.limit(0), table)).collect()
+    assert {(row["item_index"], row["neighbour"]) for row in found} == {(10, 0), (10, 1), (10, 2), (11, 4)}
+    near = {(row["item_index"], row["neighbour"]): row["similarity"] for row in found}
+    assert (
+        near[10, 0] == pytest.approx(1) and near[10, 2] == pytest.approx(2 / 5**0.5) and near[11, 4] == pytest.approx(1)
+    )
 
 
 def test_labelled_pairs_are_the_folds_own_and_bounded(world: dict[str, DataFrame]) -> None:

@@ -100,7 +100,7 @@ def test_what_a_table_is_made_of_is_found(
     assert left_out == {
         "code": "nearly every value is unique (an id by mistake?)",
         "none": "all null",
-        "title": "text is not generated",
+        "title": "train.texts.enabled is false",
     }
     by_name = {t.name: t for t in fitted.tokens}
     stock, price = by_name["stock"], by_name["price"]

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import synthspark.retrieval as retrieval
-from synthspark.coldstart.placing import place_items, propose
+from synthspark.coldstart.placing import num_candidates, place_items, propose
 from synthspark.indexing import with_index
 from synthspark.retrieval import Draw, top_k
 
@@ -104,7 +104,7 @@ def test_placing_follows_activity_and_leaves_no_item_alone(spark: SparkSession) 
         [(10, [1.0, 0.0]), (11, [0.9, 0.1]), (12, [0.8, 0.0]), (13, [0.0, 1.0]), (14, [-1.0, -0.1])],
         "item_index int, vector array<float>",
     )
-    proposed = propose(users, items, budget=0.1, per_event=1.0, least=1, min_users=1)
+    proposed = propose(users.withColumn("k", num_candidates(0.1, per_event=1.0, least=1)), items, min_users=1)
     placed = place_items(proposed.withColumnRenamed("score", "merit"), users, 0.1, 1, 0)
     pairs = {(r.user_index, r.item_index) for r in placed.collect()}
     assert {(0, 10), (0, 11), (0, 12), (1, 13)} <= pairs
@@ -122,7 +122,7 @@ def test_a_part_of_an_event_is_drawn_and_items_that_are_alike_share_the_users(sp
     items = spark.range(50).select(F.col("id").cast("int").alias("item_index"), same)
     sizes = {}
     for budget in (0.02, 0.1):
-        proposed = propose(users, items, budget, per_event=1.0, least=1, min_users=2)
+        proposed = propose(users.withColumn("k", num_candidates(budget, per_event=1.0, least=1)), items, min_users=2)
         placed = place_items(proposed.withColumnRenamed("score", "merit"), users, budget, 2, 0).toPandas()
         sizes[budget] = len(placed)
         by_item = placed.groupby("item_index").size()

@@ -32,6 +32,7 @@ FORMS: dict[str, tuple[str, Hyper]] = {
     ),
     "autoregressive": ("autoregressive", TOKENS),
     "autoregressive, adversarial": ("autoregressive", TOKENS | {"adversarial_weight": 0.01, "adversarial_every": 3}),
+    "writer": ("writer", {"embedding": 4}),
     "gan": ("gan", {"noise_dim": 2}),
     "dcgan": ("dcgan", {"noise_dim": 2}),
     "infogan": ("infogan", {"noise_dim": 2}),
@@ -58,6 +59,10 @@ def made(folder: Path, form: str, device: str = "cpu") -> TrainingTask:
                             counterpart_url=f"file://{folder}/other", **common)  # fmt: skip
     if network == "autoregressive":
         return TrainingTask(name="profile_items", validation_url=common["feed_url"], validation_rows=ROWS, **common)
+    if network == "writer":
+        alone = common | {"code_columns": [], "cardinalities": []}
+        return TrainingTask(name="texts_items", validation_url=common["feed_url"], validation_rows=ROWS,
+                            piece_columns=["code"], num_pieces=3 + GROUPS, **alone)  # fmt: skip
     return TrainingTask(name="profile_items", **common | {"number_columns": ["factor_00"]})
 
 

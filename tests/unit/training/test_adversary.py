@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from synthspark.errors import ConfigError
 from synthspark.profiles.tokens import CategoryTokens, TokenEncoding
 from synthspark.training.artifacts import restore_checkpoint, save_checkpoint, save_tokens
-from synthspark.training.autoregressive import AutoregressiveTrainer, one_cycle
+from synthspark.training.autoregressive import AutoregressiveTrainer
+from synthspark.training.optimise import one_cycle
 from synthspark.training.task import TrainingTask
 from synthspark_models import AutoregressiveGenerator
 from synthspark_models.autoregressive import any_order_loss

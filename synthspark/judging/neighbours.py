@@ -1,0 +1,63 @@
+"""Content neighbours: the items that are most alike by what is declared of them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from synthspark.indexing import uniform
+from synthspark.judging.features import Items, ItemStatistics, PairTable, similarity
+from synthspark.retrieval import tie, top_k
+
+NEIGHBOURS = 20
+MOST_ROWS = 2000
+"""Pairs of an item and a buyer of one of its neighbours that are looked at, per user; of more some are drawn."""
+
+Floats = npt.NDArray[np.float32]
+
+
+def neighbours(
+    cold: DataFrame, warm: DataFrame, key: str, table: PairTable, stats: ItemStatistics, count: int = NEIGHBOURS
+) -> DataFrame:
+    """The `count` warm entities most alike each cold one by declared attributes: `key`, `neighbour`, `similarity`."""
+    every = (*table.codes, *table.numbers, *table.tokens)  # ids, too, are below 2^24, and so exact
+    columns = F.array(*[F.col(c).cast("float") for c in every]).alias("vector")
+    nobody = F.lit(None).cast("array<int>").alias("exclude")
+    queries = cold.select(F.col(key).alias("query_index"), columns, F.lit(count).alias("k"), nobody)
+    targets = warm.select(F.col(key).alias("target_index"), columns)
+    found = top_k(queries, targets, kernel=partial(_alike, table, stats)).where(F.col("score") > 0)
+    return found.select(
+        F.col("query_index").alias(key), F.col("target_index").alias("neighbour"), F.col("score").alias("similarity")
+    )
+
+
+def alike_pairs(near: DataFrame, pairs: DataFrame, users: DataFrame, seed: int) -> DataFrame:
+    """`user_index`, `item_index`: of each user the `k` items that are most like what they have.
+
+    near: of `neighbours`; pairs: `user_index`, `item_index` of what users have; users: `user_index`, `k`. What counts
+    is the sum of the squared similarities of the item's neighbours that the user has.
+    """
+    buyers = pairs.join(users.select("user_index"), on="user_index", how="left_semi")
+    breadth = buyers.groupBy(F.col("item_index").alias("neighbour")).agg(F.count(F.lit(1)).alias("_buyers"))
+    rows = near.join(breadth, on="neighbour", how="inner").agg(F.sum("_buyers")).collect()[0][0]
+    share = min(1.0, MOST_ROWS * users.count() / max(rows or 0, 1))
+    bought = buyers.select("user_index", F.col("item_index").alias("neighbour"))
+    bought = bought.where(uniform(F.lit("alike"), F.lit(seed), "user_index", "neighbour") < share)
+    met = near.join(bought, on="neighbour", how="inner")
+    alike = met.groupBy("user_index", "item_index").agg(F.sum(F.round(F.col("similarity") ** 2, 6)).alias("_alike"))
+    best = Window.partitionBy("user_index").orderBy(F.col("_alike").desc(), tie("user_index", "item_index"))
+    ranked = alike.withColumn("_place", F.row_number().over(best)).join(users, on="user_index", how="inner")
+    return ranked.where(F.col("_place") <= F.col("k")).select("user_index", "item_index")
+
+
+def _alike(table: PairTable, stats: ItemStatistics, queries: Floats, targets: Floats) -> Floats:
+    return similarity(table, stats, _split(targets, table), _split(queries, table))[0]
+
+
+def _split(rows: Floats, table: PairTable) -> Items:
+    codes, numbers, tokens = np.split(rows, np.cumsum([len(table.codes), len(table.numbers)]), axis=1)
+    return Items(codes.astype(np.int32), numbers, tokens.astype(np.int32))

@@ -1,0 +1,74 @@
+"""The writer on the executors: texts of whole blocks of rows, several drawn for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+from synthspark import schemas
+from synthspark.synthesis.arrow import column_of
+from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
+from synthspark.synthesis.generate import WRITTEN, tensor_of
+from synthspark.texts import TextEncoding
+from synthspark.training.artifacts import load_generator
+from synthspark_models import Writer
+
+TRIES = 4
+"""Texts that are drawn for a row, so that there is another one where the first cannot be used."""
+
+
+def order_of(place: int) -> str:
+    """Name of the column that says which of the texts of a row is best, for the text number `place`: the least."""
+    return f"_order_{place}"
+
+
+def drawn_texts(
+    rows: DataFrame, index: str, texts: TextEncoding, url: str, meta: Mapping[str, Any], seed: int
+) -> DataFrame:
+    """TRIES rows for each of `rows`: `index`, and per text its column and that of `order_of` it.
+
+    The order is by the pieces that the writer had no word for, and then as drawn.
+    """
+    codes, numbers, sha256 = meta["code_columns"], meta["number_columns"], meta["sha256"]
+    length, allowed = len(texts.columns), texts.allowed()
+    fields = [T.StructField(t.name, schemas.ATTRIBUTE_TYPES[t.kind]) for t in texts.texts]
+    orders = [T.StructField(order_of(place), T.IntegerType()) for place in range(len(fields))]
+    schema = T.StructType([T.StructField(index, T.IntegerType()), *fields, *orders])
+
+    def handle(block: int, table: pa.Table) -> pa.Table:
+        network = _loaded(url, sha256)
+        place = table.column(index).to_numpy() % ROWS
+        code, number = tensor_of(table, codes, np.int64), tensor_of(table, numbers, np.float32)
+        parts = []
+        for attempt in range(TRIES):
+            uniform = generator(seed, WRITTEN, block, attempt).random((ROWS, length), dtype=np.float32)[place]
+            pieces = network.write(code, number, torch.from_numpy(uniform), torch.from_numpy(allowed)).numpy()
+            decoded, missed = texts.decode(pieces), texts.unknown(pieces)
+            columns = [
+                table.column(index).combine_chunks().cast(pa.int32()),
+                *[column_of(decoded[f.name], f.dataType) for f in fields],
+                *[pa.array(TRIES * np.asarray(missed[f.name]) + attempt, pa.int32()) for f in fields],
+            ]
+            parts.append(pa.Table.from_arrays(columns, names=[f.name for f in schema.fields]))
+        return pa.concat_tables(parts)
+
+    def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with torch.inference_mode():
+            yield from map_blocks(batches, handle)
+
+    return in_blocks(rows.select(index, *codes, *numbers), index).mapInArrow(apply, schema)
+
+
+@lru_cache(maxsize=4)
+def _loaded(url: str, sha256: str) -> Writer:
+    torch.set_num_threads(1)  # the workers are the parallelism
+    network, meta = load_generator(url)
+    assert isinstance(network, Writer) and meta["sha256"] == sha256, f"model {url} changed while it was being used"
+    return network
