@@ -1,13 +1,15 @@
-"""Small frames from the driver's own rows."""
+"""Small frames from the driver's own rows, and plain functions over columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import types as T
+from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.pandas.types import to_arrow_schema
 
 
@@ -22,3 +24,14 @@ def local_frame(spark: SparkSession, rows: Sequence[Sequence[Any]], schema: str 
     arrow = to_arrow_schema(kinds, timestamp_utc=True)
     columns = [pa.array([row[i] for row in rows], field.type) for i, field in enumerate(arrow)]
     return spark.createDataFrame(pa.Table.from_arrays(columns, schema=arrow), kinds)
+
+
+def of_each(function: Callable[[Any], Any], column: Column, returns: str) -> Column:
+    """`function` of each value of a column (None for a missing one), in the executors' Python workers."""
+
+    def all_of(values: pd.Series) -> pd.Series:
+        return values.map(function, na_action=None)
+
+    as_udf: Any = pandas_udf  # its stubs ask for annotations at run time, which are strings here
+    found: Column = as_udf(all_of, returns)(column)
+    return found

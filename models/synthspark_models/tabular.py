@@ -36,11 +36,6 @@ class TableShape:
     bags: tuple[BagShape, ...] = ()
     """Texts and sets, whose token columns stand in this order."""
 
-    @property
-    def num_tokens(self) -> int:
-        """Token columns of all bags."""
-        return sum(bag.num_columns for bag in self.bags)
-
 
 def embedding_width(cardinality: int, most: int) -> int:
     """round(1.6 x cardinality^0.56), between 4 and `most`: grows with the vocabulary, never as wide."""

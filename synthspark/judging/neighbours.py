@@ -17,6 +17,9 @@ NEIGHBOURS = 20
 MOST_ROWS = 2000
 """Pairs of an item and a buyer of one of its neighbours that are looked at, per user; of more some are drawn."""
 
+SCALE = 1_000_000
+"""Squared similarities are told apart down to one part of this."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -48,7 +51,8 @@ def alike_pairs(near: DataFrame, pairs: DataFrame, users: DataFrame, seed: int) 
     bought = buyers.select("user_index", F.col("item_index").alias("neighbour"))
     bought = bought.where(uniform(F.lit("alike"), F.lit(seed), "user_index", "neighbour") < share)
     met = near.join(bought, on="neighbour", how="inner")
-    alike = met.groupBy("user_index", "item_index").agg(F.sum(F.round(F.col("similarity") ** 2, 6)).alias("_alike"))
+    squared = (F.col("similarity") ** 2 * SCALE).cast("long")  # whole numbers: their sum knows no order
+    alike = met.groupBy("user_index", "item_index").agg(F.sum(squared).alias("_alike"))
     best = Window.partitionBy("user_index").orderBy(F.col("_alike").desc(), tie("user_index", "item_index"))
     ranked = alike.withColumn("_place", F.row_number().over(best)).join(users, on="user_index", how="inner")
     return ranked.where(F.col("_place") <= F.col("k")).select("user_index", "item_index")

@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from synthspark.features.encoding.bag import tokens_of
+from synthspark.features.encoding.words import MAX_CHARACTERS
 from synthspark.judging.judge import roc_auc
 from synthspark.schemas import quoted
 from synthspark.texts.fitting import comparably, rare
@@ -89,7 +90,10 @@ def detection_auc(real: Sequence[list[str]], written: Sequence[list[str]], seed:
 
 
 def _drawn(df: DataFrame, name: str, seed: int) -> list[Any]:
-    known = df.select(F.col(quoted(name)).alias("value")).where(F.col("value").isNotNull())
+    value = F.col(quoted(name))
+    if dict(df.dtypes)[name] == "string":
+        value = F.substring(value, 1, MAX_CHARACTERS)  # no more is read of it
+    known = df.select(value.alias("value")).where(F.col("value").isNotNull())
     drawn = known.orderBy(F.xxhash64(F.lit(seed), "value"), "value").limit(SAMPLE).collect()
     values = [row["value"] for row in drawn]
     np.random.default_rng(seed).shuffle(values)

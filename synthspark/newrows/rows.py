@@ -15,13 +15,16 @@ from synthspark.newrows.texts import with_texts
 from synthspark.profiles.conditions import parse
 from synthspark.profiles.repair import code_rules
 from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
 from synthspark.runs.tables import clean, features, model_folder
 from synthspark.sides import Side
 from synthspark.synthesis.generate import new_entities
 from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_rows, named
 
 
-def new_rows(context: Context, side: Side, count: int, url: str, meta: dict[str, Any], first_index: int) -> DataFrame:
+def new_rows(
+    context: Context, staged: Publication, side: Side, count: int, url: str, meta: dict[str, Any], first_index: int
+) -> DataFrame:
     """`count` new rows: the key, the attributes, the index from `first_index` on, and the encoded columns."""
     seed = context.config.synthesize.seed
     encoding = read_encoding(context, side)
@@ -41,7 +44,8 @@ def new_rows(context: Context, side: Side, count: int, url: str, meta: dict[str,
     told = context.model_meta(writer)
     if told is None:
         return encoded
-    written = with_texts(context, encoded, side, context.url(model_folder(writer)), told)
+    made = staged.keep(f"new_{side.name}", encoded)  # once, and not for each text again
+    written = with_texts(context, staged, made, side, context.url(model_folder(writer)), told)
     return encodings.encode(written.drop(*encoding.columns), encoding)
 
 

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from synthspark import schemas
 from synthspark.coldstart.learn import SMALLEST_FEED
 from synthspark.coldstart.tasks import require_known_settings
 from synthspark.features import encoding as encodings
@@ -93,21 +91,18 @@ def text_task(context: Context, side: Side, report: StageReport) -> TrainingTask
     return task
 
 
-def with_texts(context: Context, rows: DataFrame, side: Side, url: str, meta: Mapping[str, Any]) -> DataFrame:
+def with_texts(
+    context: Context, staged: Publication, rows: DataFrame, side: Side, url: str, meta: Mapping[str, Any]
+) -> DataFrame:
     """`rows` with the attributes that the writer at `url` makes; meta: its model.json.
 
     rows: the side's index, its attributes and their encoded columns. A text that fewer than
     features.min_category_count real rows have is not copied: another one is drawn, and at last none.
     """
     texts, seed, least = load_texts(url), context.config.synthesize.seed, context.config.features.min_category_count
-    drawn = drawn_texts(rows, side.index, texts, url, meta, seed)
+    drawn = staged.keep("drawn_texts", drawn_texts(rows, side.index, texts, url, meta, seed))
     written = rows.drop(*[text.name for text in texts.texts])
     for place, text in enumerate(texts.texts):
-        order = F.col(order_of(place)).alias("order")
-        own = drawn.select(side.index, order, F.col(schemas.quoted(text.name)).alias("value"))
-        own = own.withColumn("text", fitting.comparably("value"))
-        known = fitting.rare(context.read(clean(side)), text.name, least)
-        free = own.join(known, on="text", how="left_anti")
-        first = free.groupBy(side.index).agg(F.min_by("value", "order").alias(text.name))
+        first = fitting.nobodys(drawn, context.read(clean(side)), side.index, text.name, order_of(place), least)
         written = written.join(first, on=side.index, how="left")
     return written

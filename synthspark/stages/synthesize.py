@@ -65,7 +65,7 @@ def _asking(context: Context, staged: Publication, learned: Learned, side: Side,
     profile, new = context.model_meta(name), None
     if profile is not None and count > 0:
         first = context.rows("featurize", features(side))
-        rows = new_rows(context, side, count, context.url(model_folder(name)), profile, first)
+        rows = new_rows(context, staged, side, count, context.url(model_folder(name)), profile, first)
         new = staged.keep(f"new_{side.name}", rows)
     elif count > 0:
         report.notes.append(f"no new {side.name}: there is no profile generator for them")

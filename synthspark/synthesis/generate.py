@@ -33,7 +33,7 @@ PROFILE, BEHAVIOUR, IMPUTED, WRITTEN = 1, 2, 3, 4
 
 
 @lru_cache(maxsize=8)
-def _loaded(url: str, sha256: str) -> tuple[torch.nn.Module, dict[str, Any]]:
+def loaded(url: str, sha256: str) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Once per worker and set of weights: a model trained anew under the same URL is another one."""
     torch.set_num_threads(1)  # the workers are the parallelism
     module, meta = load_generator(url)
@@ -51,7 +51,7 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
     codes, numbers, tokens, sha256 = (meta[n] for n in ("code_columns", "number_columns", "token_columns", "sha256"))
 
     def handle(block: int, rows: pa.Table) -> pa.Table:
-        network, about = _loaded(model_url, sha256)
+        network, about = loaded(model_url, sha256)
         assert isinstance(network, BehaviourGenerator)
         noise = generator(seed, BEHAVIOUR, block).standard_normal((ROWS, network.noise_dim), dtype=np.float32)
         place = rows.column(index).to_numpy() % ROWS
@@ -115,7 +115,7 @@ def new_entities(
     saved = encoding.to_json()
 
     def handle(block: int, rows: pa.Table) -> pa.Table:
-        network, _ = _loaded(model_url, sha256)
+        network, _ = loaded(model_url, sha256)
         assert isinstance(network, RowGenerator)
         torch.manual_seed(int(generator(seed, PROFILE, block).integers(1 << 62)))
         sample = network(network.latent(ROWS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,8 @@ from pyspark.sql import types as T
 from synthspark import schemas
 from synthspark.synthesis.arrow import column_of
 from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
-from synthspark.synthesis.generate import WRITTEN, tensor_of
+from synthspark.synthesis.generate import WRITTEN, loaded, tensor_of
 from synthspark.texts import TextEncoding
-from synthspark.training.artifacts import load_generator
 from synthspark_models import Writer
 
 TRIES = 4
@@ -43,7 +41,8 @@ def drawn_texts(
     schema = T.StructType([T.StructField(index, T.IntegerType()), *fields, *orders])
 
     def handle(block: int, table: pa.Table) -> pa.Table:
-        network = _loaded(url, sha256)
+        network, _ = loaded(url, sha256)
+        assert isinstance(network, Writer)
         place = table.column(index).to_numpy() % ROWS
         code, number = tensor_of(table, codes, np.int64), tensor_of(table, numbers, np.float32)
         parts = []
@@ -64,11 +63,3 @@ def drawn_texts(
             yield from map_blocks(batches, handle)
 
     return in_blocks(rows.select(index, *codes, *numbers), index).mapInArrow(apply, schema)
-
-
-@lru_cache(maxsize=4)
-def _loaded(url: str, sha256: str) -> Writer:
-    torch.set_num_threads(1)  # the workers are the parallelism
-    network, meta = load_generator(url)
-    assert isinstance(network, Writer) and meta["sha256"] == sha256, f"model {url} changed while it was being used"
-    return network

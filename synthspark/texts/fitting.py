@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
+from synthspark.frames import of_each
 from synthspark.schemas import quoted
 from synthspark.texts.pieces import TextEncoding, WrittenText, comparable, pieces_of
 
@@ -28,7 +30,9 @@ def fit(df: DataFrame, kinds: Mapping[str, str], min_count: int) -> tuple[TextEn
     """
     texts, left_out = [], {}
     for name, kind in kinds.items():
-        taken = df.select(_udf(kind)(F.col(quoted(name))).alias("pieces")).where(F.size("pieces") > 0)
+        taken = df.select(
+            of_each(partial(pieces_of, kind), F.col(quoted(name)), "array<string>").alias("pieces")
+        ).where(F.size("pieces") > 0)
         counted = taken.select(F.explode(F.array_distinct("pieces")).alias("piece")).groupBy("piece").count()
         frequent = counted.where(F.col("count") >= min_count).orderBy(F.col("count").desc(), "piece").limit(MAX_PIECES)
         vocabulary = tuple(row["piece"] for row in frequent.collect())
@@ -59,19 +63,16 @@ def rare(df: DataFrame, name: str, min_count: int) -> DataFrame:
     return known.groupBy("text").count().where(F.col("count") < min_count).select("text")
 
 
-def comparably(name: str) -> Any:
+def nobodys(drawn: DataFrame, real: DataFrame, index: str, name: str, order: str, min_count: int) -> DataFrame:
+    """`index` and `name`: of what is drawn for a row the first that is not `rare` among the `real` ones; or no row.
+
+    drawn: `index`, `name` and the int column `order`, several rows for each index.
+    """
+    own = drawn.select(index, F.col(quoted(name)).alias("value"), F.col(order).alias("order"))
+    free = own.withColumn("text", comparably("value")).join(rare(real, name, min_count), on="text", how="left_anti")
+    return free.groupBy(index).agg(F.min_by("value", "order").alias(name))
+
+
+def comparably(name: str) -> Column:
     """The column `name` as `comparable` sees it."""
-
-    def all_of(values: pd.Series) -> pd.Series:
-        return values.map(comparable, na_action=None)
-
-    as_udf: Any = pandas_udf
-    return as_udf(all_of, "string")(F.col(quoted(name)))
-
-
-def _udf(kind: str) -> Any:
-    def all_of(values: pd.Series) -> pd.Series:
-        return values.map(lambda value: pieces_of(kind, value), na_action=None)
-
-    as_udf: Any = pandas_udf
-    return as_udf(all_of, "array<string>")
+    return of_each(comparable, F.col(quoted(name)), "string")

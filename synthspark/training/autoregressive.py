@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from synthspark.training.adversary import Adversary
 from synthspark.training.artifacts import build_generator, load_tokens, settings_of
+from synthspark.training.best import BestEpoch
 from synthspark.training.loader import stacked
-from synthspark.training.optimise import apply, one_cycle, set_rate
+from synthspark.training.optimise import apply
 from synthspark.training.private import PrivateSteps
 from synthspark.training.task import TrainingTask
 from synthspark.training.transfer import start_from
@@ -22,11 +22,10 @@ VALIDATION_MASKS = 4
 """Masks per validation row: the same ones in every epoch."""
 
 
-class AutoregressiveTrainer:
-    """Steps of `autoregressive`; what is saved is the network of the best epoch."""
+class AutoregressiveTrainer(BestEpoch[AutoregressiveGenerator]):
+    """Steps of `autoregressive`."""
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
-        self.task, self.device = task, device
         table = TableShape(tuple(task.cardinalities), 0)
         network = build_generator(task.network, table, 0, settings_of(task))
         assert isinstance(network, AutoregressiveGenerator)
@@ -34,31 +33,17 @@ class AutoregressiveTrainer:
         network.start_from_shares([torch.tensor(c) for c in encoding.counts])
         if task.init_from is not None:
             start_from(network, encoding, task.init_from)
-        self.network = network.to(device)
-        self.generator = copy.deepcopy(self.network)
-        self.modules: dict[str, nn.Module] = {"network": self.network, "generator": self.generator}
-        rate, decay = float(task.setting("learning_rate")), float(task.setting("weight_decay"))
-        optimizer = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=decay, fused=True)
-        self.optimizers: dict[str, torch.optim.Optimizer] = {"network": optimizer}
+        super().__init__(task, network, device)
         self.adversary = Adversary(task, device) if float(task.setting("adversarial_weight")) > 0 else None
         if self.adversary is not None:
             self.modules |= self.adversary.modules
             self.optimizers["discriminator"] = self.adversary.optimizer
-        self.private = PrivateSteps(task, self.network, optimizer) if task.dp is not None else None
-        self.step_number = self.steps = 0
-
-    def start(self, epochs_done: int, steps_per_epoch: int) -> None:
-        """Where in the schedule of the learning rate training goes on."""
-        self.step_number = epochs_done * steps_per_epoch
-        self.steps = self.task.epochs * steps_per_epoch
+        self.private = PrivateSteps(task, self.network, self.optimizer) if task.dp is not None else None
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step on the likelihood, with its adversarial half where that is due."""
         tokens = stacked(batch, self.task.code_columns, torch.long, self.device)
-        number = self.step_number
-        self.step_number += 1
-        peak = float(self.task.setting("learning_rate"))
-        set_rate(self.optimizers["network"], one_cycle(number / max(self.steps, 1), peak))
+        number = self._next_step()
         if self.private is not None:
             return {"generator_loss": self.private.step(tokens)}
         loss = any_order_loss(self.network, tokens)
@@ -67,7 +52,7 @@ class AutoregressiveTrainer:
             adversarial, report = self.adversary.step(self.network, tokens)
             report["likelihood_loss"] = loss.detach()
             loss = loss + adversarial
-        apply(loss, self.network, self.optimizers["network"], float(self.task.setting("gradient_clip")))
+        apply(loss, self.network, self.optimizer, float(self.task.setting("gradient_clip")))
         return report | {"generator_loss": loss.detach()}
 
     def validate(self, batches: Iterable[dict[str, Tensor]], seed: int) -> float:
@@ -83,7 +68,3 @@ class AutoregressiveTrainer:
                     rows += len(tokens)
         self.network.train()
         return total / max(rows, 1.0)
-
-    def keep(self) -> None:
-        """What the network is now is the best so far."""
-        self.generator.load_state_dict(self.network.state_dict())

@@ -12,6 +12,7 @@ from synthspark.features.encoding import TableEncoding
 from synthspark.features.encoding.categorical import CategoricalEncoder
 from synthspark.sides import ITEMS
 from synthspark.synthesis.generate import new_entities
+from synthspark.texts.fitting import nobodys
 from synthspark.training import TrainingTask
 from synthspark.training.artifacts import save_generator
 from synthspark.training.gan import GanTrainer
@@ -43,3 +44,21 @@ def test_new_rows_are_decoded_and_depend_on_the_seed_alone(spark: SparkSession, 
     assert {colour for _, colour in rows} <= {None, *COLOURS}
     assert made(30, seed=1) == rows[:30]
     assert [c for _, c in made(60, seed=2)] != [c for _, c in rows]
+
+
+def test_what_few_real_rows_have_is_not_written_again(spark: SparkSession) -> None:
+    titles = ["Red Mug", "red  mug", "RED MUG ", "Blue bowl", "blue BOWL", None, "Gnu"]
+    real = spark.createDataFrame([(title,) for title in titles], "`ti.tle` string")
+    drawn = spark.createDataFrame(
+        [(0, "gnu", 0), (0, "blue bowl", 1), (0, "red mug", 2), (0, "new", 3), (1, "GNU", 0), (1, "Blue Bowl", 1),
+         (2, "new too", 5), (2, "new", 4), (3, None, 0), (3, "new", 1)],
+        "item_index int, `ti.tle` string, place int",
+    )  # fmt: skip
+    found = {row[0]: row[1] for row in nobodys(drawn, real, "item_index", "ti.tle", "place", 3).collect()}
+    assert found == {0: "red mug", 2: "new", 3: None}  # three have the mug, two the bowl; a row may have none
+
+
+def test_sets_are_copies_in_whatever_order(spark: SparkSession) -> None:
+    real = spark.createDataFrame([(["a", "B"],), (None,)], "tags array<string>")
+    drawn = spark.createDataFrame([(0, ["b", "A"], 0), (0, ["a"], 1)], "item_index int, tags array<string>, place int")
+    assert [row["tags"] for row in nobodys(drawn, real, "item_index", "tags", "place", 3).collect()] == [["a"]]

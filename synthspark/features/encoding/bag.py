@@ -10,18 +10,17 @@ from __future__ import annotations
 import math
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
 
 from synthspark.features.encoding.columns import encoded_name
 from synthspark.features.encoding.words import folded, words
+from synthspark.frames import of_each
 from synthspark.schemas import quoted
 
 HASHED = 1 << 20
@@ -76,14 +75,15 @@ def tokens_of(kind: str, value: Any) -> list[str]:
 def analyze(df: DataFrame, name: str, kind: str, limit: int) -> BagFindings:
     """Count the tokens of a column; the `limit` most frequent come to the driver."""
 
-    def distinct(values: pd.Series) -> pd.Series:
-        return values.map(lambda value: sorted(set(tokens_of(kind, value))), na_action=None)
+    def distinct(value: Any) -> list[str]:
+        return sorted(set(tokens_of(kind, value)))
 
-    tokens = df.select(_udf(distinct, "array<string>")(F.col(quoted(name))).alias("tokens"))
-    counted = tokens.select(F.explode("tokens").alias("token")).groupBy("token").count()
+    tokens = df.select(of_each(distinct, F.col(quoted(name)), "array<string>").alias("tokens"))
+    counted = tokens.select(F.explode("tokens").alias("token")).groupBy("token").count().persist()
     whole = tokens.agg(F.count(F.lit(1)).alias("rows"), F.max(F.size("tokens")).alias("longest")).collect()[0]
     total = counted.agg(F.count(F.lit(1)).alias("distinct"), F.sum("count").alias("occurrences")).collect()[0]
     top = counted.orderBy(F.col("count").desc(), "token").limit(limit).collect()
+    counted.unpersist()
     counts = {row["token"]: row["count"] for row in top}
     return BagFindings(whole["rows"], whole["longest"] or 0, counts, total["distinct"], total["occurrences"] or 0)
 
@@ -121,10 +121,10 @@ def encode(df: DataFrame, encoder: BagEncoder) -> DataFrame:
     place = {token: i + 1 for i, token in enumerate(encoder.vocabulary)}
     kind, size, weights = encoder.kind, len(encoder.columns), encoder.id_weights
 
-    def ids(values: pd.Series) -> pd.Series:
-        return values.map(lambda value: _most_informative(tokens_of(kind, value), place, weights, size), na_action=None)
+    def ids(value: Any) -> list[int]:
+        return _most_informative(tokens_of(kind, value), place, weights, size)
 
-    df = df.withColumn("_bag", _udf(ids, "array<int>")(F.col(quoted(encoder.name))))
+    df = df.withColumn("_bag", of_each(ids, F.col(quoted(encoder.name)), "array<int>"))
     return df.withColumns({c: F.col("_bag")[i] for i, c in enumerate(encoder.columns)}).drop("_bag")
 
 
@@ -145,8 +145,3 @@ def _most_informative(tokens: Iterable[str], place: dict[str, int], weights: Seq
 
 def _id(token: str, place: dict[str, int]) -> int:
     return place.get(token) or len(place) + 1 + zlib.crc32(token.encode("utf-8", "surrogatepass")) % HASHED
-
-
-def _udf(function: Callable[[pd.Series], pd.Series], returns: str) -> Any:
-    as_udf: Any = pandas_udf  # its stubs ask for annotations at run time, which are strings here
-    return as_udf(function, returns)
