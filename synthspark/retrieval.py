@@ -9,7 +9,7 @@ on partitions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -84,14 +84,22 @@ def tie(query: str, target: str) -> Column:
     return F.pmod(F.col(target).cast("long").bitwiseXOR(own) * MIXING, F.lit(MIXED))
 
 
-def scored(pairs: DataFrame, users: DataFrame, made: DataFrame) -> DataFrame:
-    """`pairs` with `score`, the inner product of both sides' `vector`; pairs of unknown entities are dropped."""
+def scored(pairs: DataFrame, users: DataFrame, made: DataFrame, by: Mapping[str, str] | None = None) -> DataFrame:
+    """`pairs` with `score`, the inner product of both sides' `vector`; pairs of unknown entities are dropped.
+
+    by: name of a score -> the column of `made` that it goes by, instead of `score` by `vector`.
+    """
+    by = by or {"score": "vector"}
     left = users.select("user_index", F.col("vector").alias("_user"))
-    right = made.select("item_index", F.col("vector").alias("_item"))
+    right = made.select("item_index", *[F.col(vector).alias(f"_{name}") for name, vector in by.items()])
     joined = pairs.join(left, on="user_index", how="inner").join(right, on="item_index", how="inner")
-    products = F.zip_with("_user", "_item", lambda a, b: a.cast("double") * b)
-    score = F.aggregate(products, F.lit(0.0), lambda total, x: total + x).cast("float")
-    return joined.withColumn("score", score).drop("_user", "_item")
+    scores = {name: _inner_product("_user", f"_{name}") for name in by}
+    return joined.withColumns(scores).drop("_user", *[f"_{name}" for name in by])
+
+
+def _inner_product(left: str, right: str) -> Column:
+    products = F.zip_with(left, right, lambda a, b: a.cast("double") * b)
+    return F.aggregate(products, F.lit(0.0), lambda total, x: total + x).cast("float")
 
 
 def _packed(df: DataFrame, index: str, size: int, columns: list[str], name: str) -> DataFrame:

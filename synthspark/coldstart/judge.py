@@ -13,20 +13,23 @@ from synthspark.coldstart.audience import BUDGET, WEIGHT, Placing, merits
 from synthspark.coldstart.shop import Shop, folded, open_pairs
 from synthspark.coldstart.spaces import als_settings
 from synthspark.coldstart.trials import asked_share, of_share
-from synthspark.coldstart.tuning import BUDGETS, trial_density, trial_split, tuned
+from synthspark.coldstart.tuning import BUDGETS, TrialSplit, trial_density, trial_split, tuned
 from synthspark.judging import (
+    SCORES,
     Judge,
     LabelledFeatures,
     NetworkSettings,
     Prior,
     TreeSettings,
     fit_network,
+    fit_ridge,
     fit_trees,
     item_statistics,
     labelled_pairs,
     pair_rows,
     save_judge,
     training_rows,
+    with_linear,
 )  # fmt: skip
 from synthspark.ranking.split import Split
 from synthspark.retrieval import scored
@@ -54,9 +57,10 @@ def train_judge(
     if len(fold.take(config.min_fold_items)) < config.min_fold_items:
         return None
     made = preferences(fold.withColumn("noise", F.lit(0.0)), "item_index", model_url, meta, seed)
-    made = staged.keep("judge/made", made)
+    ridge = fit_ridge(warm.join(shop.places, on="item_index", how="inner"), "item_index", table)
+    made = staged.keep("judge/made", with_linear(made, fold, ridge))
     labelled = labelled_pairs(shop.pairs, fold, config.negatives, config.max_pairs, seed)
-    asked = staged.keep("judge/asked", scored(labelled, shop.users, made))
+    asked = staged.keep("judge/asked", scored(labelled, shop.users, made, SCORES))
     seen = open_pairs(context, shop.pairs)
     stats = item_statistics(warm.where(~folded(context)), seen, table)
     history = seen.join(asked.select("user_index").distinct(), on="user_index", how="left_semi")
@@ -66,8 +70,12 @@ def train_judge(
     if judge is None:
         return None
     placing, trials = _placing(context, staged, shop, made, learned, url, asking)
-    about = {"placing": asdict(placing), "trials": trials}
-    return save_judge(judge, table.to_json(), lambda name, data: storage.write(f"{url}/{name}", data), about)
+
+    def write(name: str, data: bytes) -> None:
+        storage.write(f"{url}/{name}", data)
+
+    about = {"placing": asdict(placing), "trials": trials, "ridge_sha256": ridge.save(write)}
+    return save_judge(judge, table.to_json(), write, about)
 
 
 def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[str], seed: int) -> Judge | None:
@@ -101,21 +109,21 @@ def _placing(
     trial_url = f"{url}-trial"
     saved = save_judge(trier, table.to_json(), lambda name, data: storage.write(f"{trial_url}/{name}", data))
     fold = made.where(F.col("item_index") % 2 == 0)
-    split, known = trial_shop(context, staged, shop, fold)
+    trial, known = trial_shop(context, staged, shop, fold)
     density = trial_density(fold.count(), asking, shop.warm().count())
     budget = density * (fixed[0] or max(BUDGETS))
     found = merits(context, staged, known, fold, (trial_url, saved["sha256"]), budget)
-    return tuned(context, staged, split, found, known.users, als_settings(context), fixed, density)
+    return tuned(context, staged, trial, found, known.users, als_settings(context), fixed, density)
 
 
-def trial_shop(context: Context, staged: Publication, shop: Shop, fold: DataFrame) -> tuple[Split, Shop]:
+def trial_shop(context: Context, staged: Publication, shop: Shop, fold: DataFrame) -> tuple[TrialSplit, Shop]:
     """The items of `fold` as cold, and what is known of the shop while they are: what placing is tried on.
 
     Of a large shop some users are asked and have virtual events; what is known of items is what everybody bought.
     """
     config = context.config
     pairs = shop.pairs.where(~folded(context) | (F.col("item_index") % 2 == 0))
-    split = trial_split(pairs, fold, config.evaluate.warm_holdout, config.seed)
+    split, tests = trial_split(pairs, fold, config.evaluate.warm_holdout, config.seed)
     train = staged.keep("trial/train", split.train)
     breadth = train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
     asked = of_share(asked_share(train), config.seed)
@@ -123,4 +131,5 @@ def trial_shop(context: Context, staged: Publication, shop: Shop, fold: DataFram
     known = replace(shop, pairs=train, users=staged.keep("trial/users", users))
     kept = {"test": split.test.where(asked), "users": split.users.where(asked), "items": split.items}
     split = Split(train.where(asked), **{part: staged.keep(f"trial/of_{part}", rows) for part, rows in kept.items()})
-    return split, known
+    kept_tests = {name: staged.keep(f"trial/{name}", test.where(asked)) for name, test in tests.items()}
+    return TrialSplit(split, kept_tests), known

@@ -60,7 +60,7 @@ class Learned:
         items = warm if asked is None else warm.unionByName(asked.select(warm.columns))
         breadth = self.warm_pairs.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
         users = self.spaces[ITEM_SPACE][USERS].join(breadth, on="user_index", how="inner")
-        return Shop(evidence.encodings[ITEMS], items, self.warm_pairs, users)
+        return Shop(evidence.encodings[ITEMS], items, self.warm_pairs, users, self.spaces[ITEM_SPACE][ITEMS])
 
 
 def prepare(

@@ -34,6 +34,11 @@ def propose(users: DataFrame, items: DataFrame, min_users: int) -> DataFrame:
     return both.groupBy(*PAIR).agg(F.max("score").alias("score"))
 
 
+def preferred(users: DataFrame, items: DataFrame) -> DataFrame:
+    """`user_index`, `item_index` of the `k` items that score highest with each user, as of `propose`."""
+    return _matched(users, items, "user_index", "item_index").select(*PAIR)
+
+
 def place_items(pairs: DataFrame, users: DataFrame, budget: float, min_users: int, seed: int) -> DataFrame:
     """The pairs that are published: of each user the `budget` x breadth of most merit.
 

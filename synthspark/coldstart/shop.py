@@ -22,6 +22,8 @@ class Shop:
     """`user_index`, `item_index`, `rating` of the warm, and `since` (microseconds) where that is known."""
     users: DataFrame
     """`user_index`, `vector` in the space that the generator of items has learned, `breadth`: warm items."""
+    places: DataFrame
+    """`item_index`, `vector` in that space, of the items that the generator has learned from."""
 
     def table(self) -> PairTable:
         """The columns that judging goes by."""

@@ -69,8 +69,13 @@ def audience(
 def audience_of(
     context: Context, staged: Publication, learned: Learned, items: DataFrame, made: DataFrame,
     budget: float | None = None, weight: float | None = None,
-) -> DataFrame:  # fmt: skip
-    """The same of preferences that are there. made: `item_index`, `vector`, and `log_activity` for a judge."""
+) -> DataFrame | None:  # fmt: skip
+    """The same of preferences that are there; None too for a budget of nothing.
+
+    made: `item_index`, `vector`, and `log_activity` for a judge.
+    """
+    if (learned.judge.placing.budget if budget is None and learned.judge else budget) == 0:
+        return None
     shop = learned.shop(items)
     shop = replace(shop, items=staged.keep("items", shop.items), users=staged.keep("users", shop.users))
     return place(context, staged, shop, made, learned.judge, learned.evidence.pairs, budget, weight)

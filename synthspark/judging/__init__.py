@@ -6,6 +6,7 @@ from synthspark.judging.judge import Judge
 from synthspark.judging.network import NetworkJudge, NetworkSettings, fit_network
 from synthspark.judging.pairs import (
     MERIT,
+    SCORES,
     LabelledFeatures,
     in_fold,
     item_statistics,
@@ -15,10 +16,12 @@ from synthspark.judging.pairs import (
     training_rows,
 )  # fmt: skip
 from synthspark.judging.prior import Prior
+from synthspark.judging.ridge import Ridge, fit_ridge, with_linear
 from synthspark.judging.trees import TreeJudge, TreeSettings, fit_trees
 
 __all__ = [
     "MERIT",
+    "SCORES",
     "ItemStatistics",
     "Judge",
     "LabelledFeatures",
@@ -26,9 +29,11 @@ __all__ = [
     "NetworkSettings",
     "PairTable",
     "Prior",
+    "Ridge",
     "TreeJudge",
     "TreeSettings",
     "fit_network",
+    "fit_ridge",
     "fit_trees",
     "in_fold",
     "item_statistics",
@@ -38,4 +43,5 @@ __all__ = [
     "pair_rows",
     "save_judge",
     "training_rows",
+    "with_linear",
 ]

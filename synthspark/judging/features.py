@@ -30,8 +30,8 @@ NEAREST = 5
 """Items of the history that "the nearest" averages."""
 NEAR, SAME = 0.6, 0.8
 """Similarities from which an item of the history counts as near, and as all but the same."""
-OPINION = ("score", "cosine")
-"""Features that are the generator's opinion of a pair."""
+OPINION = ("score", "cosine", "linear_score", "linear_cosine")
+"""Features that are an opinion of a pair: the generator's, and the linear regression's."""
 PRIOR_ITEMS = 5.0
 """Pseudo-items of average audience that shrink a value's mean audience."""
 
@@ -154,10 +154,14 @@ class Items:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What the generator says of each candidate: its score for the user, the length of its vector, its activity."""
+    """What is said of each candidate: its score for the user and the length of its vector, by the generator and by the
+    linear regression, and the activity that the former expects.
+    """
 
     score: Floats
     norm: Floats
+    linear_score: Floats
+    linear_norm: Floats
     log_activity: Floats
 
 
@@ -170,6 +174,8 @@ def pair_features(
     columns: list[npt.NDArray[Any]] = [
         proposal.score,
         proposal.score / np.maximum(proposal.norm, 1e-9),
+        proposal.linear_score,
+        proposal.linear_score / np.maximum(proposal.linear_norm, 1e-9),
         proposal.log_activity,
         np.full(size, np.log1p(len(history.codes))),
     ]

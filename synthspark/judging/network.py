@@ -62,7 +62,7 @@ class NetworkJudge(Judge):
 
     def probability(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """See `Judge.probability`."""
-        with _threads(1):
+        with torch_threads(1):
             logits = _logits(self.network, features, np.arange(len(features)))
         found: npt.NDArray[np.float64] = torch.sigmoid(logits).numpy()
         return found
@@ -114,7 +114,7 @@ def fit_network(
         return None
     watched = np.flatnonzero(held) if both_kinds(labels[held]) else None
     pairs = _Pairs(features, labels, np.flatnonzero(~held), watched)
-    with torch.random.fork_rng(devices=[]), _threads(1):  # sums over several threads depend on how many there are
+    with torch.random.fork_rng(devices=[]), torch_threads(1):  # sums over several threads depend on how many there are
         torch.manual_seed(settings.seed)
         network = PairDiscriminator(len(names), settings.hidden, settings.dropout)
         network.standardize_by(*_moments(features, pairs.train))
@@ -201,7 +201,8 @@ def _scaled(features: npt.NDArray[np.float32]) -> Tensor:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
+    """So many threads of torch within: sums over several of them depend on how many there are."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

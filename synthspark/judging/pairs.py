@@ -33,6 +33,10 @@ class LabelledFeatures(NamedTuple):
 
 
 PAIR = ("user_index", "item_index")
+PROPOSAL = ("score", "norm", "linear_score", "linear_norm", "log_activity")
+"""What is said of a candidate, as `Proposal` takes it."""
+SCORES = {"score": "vector", "linear_score": "linear"}
+"""Score -> whose inner product with the user's vector it is: the generator's, and the regression's."""
 LONG, MARGIN = 4, 64
 """Times as many items as it may show from which on a history is thinned beforehand; items to spare."""
 CELLS = 1 << 23
@@ -78,19 +82,19 @@ def pair_rows(
 ) -> DataFrame:
     """One row per user: `user_index`, `candidates` and `history`, both arrays of structs in a fixed order.
 
-    pairs: `user_index`, `item_index`, `score`, and `label` where there is one; made: `item_index`, `vector`,
-    `log_activity`; encoded: `item_index` and the encoded columns, of every item on both sides; history: `user_index`,
-    `item_index`. A user shows at most `max_history` items, drawn by a hash.
+    pairs: `user_index`, `item_index`, `score`, `linear_score`, and `label` where there is one; made: `item_index`,
+    `vector`, `linear`, `log_activity`; encoded: `item_index` and the encoded columns, of every item on both sides;
+    history: `user_index`, `item_index`. A user shows at most `max_history` items, drawn by a hash.
     """
     codes = F.array(*table.codes).cast("array<int>").alias("codes")
     numbers = F.array(*table.numbers).cast("array<float>").alias("numbers")
     tokens = F.array(*table.tokens).cast("array<int>").alias("tokens")
     items = encoded.select("item_index", codes, numbers, tokens)
-    squares = F.aggregate("vector", F.lit(0.0), lambda total, x: total + x * x)
-    said = made.select("item_index", F.sqrt(squares).cast("float").alias("norm"), "log_activity")
+    said = made.select("item_index", _length("vector").alias("norm"), _length("linear").alias("linear_norm"),
+                       "log_activity")  # fmt: skip
     label = [c for c in ("label",) if c in pairs.columns]
     asked = pairs.join(said, on="item_index", how="inner").join(items, on="item_index", how="inner")
-    fields = ("item_index", "score", "norm", "log_activity", "codes", "numbers", "tokens", *label)
+    fields = ("item_index", *PROPOSAL, "codes", "numbers", "tokens", *label)
     candidates = asked.groupBy("user_index").agg(F.sort_array(F.collect_list(F.struct(*fields))).alias("candidates"))
     order = F.xxhash64("item_index")
     shown = F.struct(order.alias("order"), "item_index", "codes", "numbers", "tokens")
@@ -99,6 +103,11 @@ def pair_rows(
         F.slice(F.sort_array(F.collect_list(shown)), 1, max_history).alias("history")
     )
     return candidates.join(owned, on="user_index", how="left")
+
+
+def _length(vector: str) -> Column:
+    squares = F.aggregate(vector, F.lit(0.0), lambda total, x: total + x * x)
+    return F.sqrt(squares).cast("float")
 
 
 def _thinned(history: DataFrame, order: Column, most: int) -> DataFrame:
@@ -167,7 +176,7 @@ def _over_users(
                 size = max(1, CELLS // max(len(owned.codes), 1))
                 for first in range(0, len(everything), size):
                     candidates = everything[first : first + size]
-                    proposal = Proposal(*(_numpy(candidates.field(n)) for n in ("score", "norm", "log_activity")))
+                    proposal = Proposal(*(_numpy(candidates.field(n)) for n in PROPOSAL))
                     features = pair_features(table, stats, owned, _items(candidates, table), proposal)
                     yield handle(batch.column("user_index")[row].as_py(), candidates, features)
 

@@ -1,4 +1,4 @@
-"""Of few items a judge learns little: the generator's opinion counts beside it (shrinkage towards a prior)."""
+"""Of few items a judge learns little: the linear regression's opinion counts beside it (shrinkage towards a prior)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from synthspark.judging.features import OPINION
-
-PRIOR_STRENGTH = 50.0
-"""Items whose sales tell a judge as much as the generator knows without them: decisions/006."""
+PRIOR_STRENGTH = 200.0
+"""Items whose sales tell a judge as much as the regression knows without them: decisions/006."""
+TRUSTED = "linear_score"
+"""Whose opinion it is: the regression has learned from all the items that the judge did not."""
 LEAST_CHANCE = 1e-6
 """Chances stay as far from 0 and 1, so that logits are finite."""
 
@@ -21,7 +21,7 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Prior:
-    """What the judge's logit of a pair is on average, given the generator's score: a straight line (least squares).
+    """What the judge's logit of a pair is on average, given the regression's score: a straight line (least squares).
 
     With n items among its pairs a pair's logit is (n x the judge's + s x the line's) / (n + s), s PRIOR_STRENGTH. A
     score of which the judge makes nothing, or thinks the worse the higher it is, gives a flat line: that tempers all
@@ -30,7 +30,7 @@ class Prior:
 
     items: int
     scores: tuple[float, float]
-    """Mean and standard deviation of the generator's scores of the pairs learned from."""
+    """Mean and standard deviation of that score over the pairs learned from."""
     logits: tuple[float, float]
     """Mean of the judge's logits of those pairs, and what one standard deviation of the score adds to it."""
 
@@ -58,7 +58,7 @@ class Prior:
 
 
 def _score(features: npt.NDArray[np.float32], names: list[str]) -> Doubles:
-    return features[:, names.index(OPINION[0])].astype(np.float64)
+    return features[:, names.index(TRUSTED)].astype(np.float64)
 
 
 def _logit(chance: Doubles) -> Doubles:

@@ -15,8 +15,9 @@ from synthspark.coldstart.virtual import VirtualEvents, asked_users, audience, a
 from synthspark.config import Arm
 from synthspark.judging import ItemStatistics, PairTable, item_statistics
 from synthspark.judging.neighbours import neighbours
+from synthspark.judging.ridge import fit_ridge
 from synthspark.proof.controls import blind_pairs, duplicated_pairs, permuted
-from synthspark.proof.simple import knn_vectors, ridge_vectors
+from synthspark.proof.simple import knn_vectors
 from synthspark.ranking.split import Split
 from synthspark.recommend import with_virtual
 from synthspark.runs.context import Context
@@ -118,8 +119,9 @@ def _ablation(judged: Judged, learned: Learned, arm: str) -> Parts:
     if items is None:
         return []
     chosen = learned if settings.judged else replace(learned, judge=None)
+    budget = judged.budget if settings.budget is None else settings.budget
     made = audience(judged.context, judged.staged, chosen, items, model=arm if settings.hyper else ITEMS.name,
-                    budget=settings.budget or judged.budget, weight=settings.weight)  # fmt: skip
+                    budget=budget, weight=settings.weight)  # fmt: skip
     return [part for part in (made, judged.product.users) if part is not None]
 
 
@@ -136,7 +138,8 @@ def _knn(judged: Judged, learned: Learned) -> Parts:
 def _ridge(judged: Judged, learned: Learned) -> Parts:
     def vectors_of(side: Side, cold: DataFrame, vectors: DataFrame) -> DataFrame:
         table = PairTable.of(learned.evidence.encodings[side])
-        return ridge_vectors(cold, learned.evidence.warm(side), vectors, side.index, table)
+        known = learned.evidence.warm(side).join(vectors, on=side.index, how="inner")
+        return fit_ridge(known, side.index, table).vectors(cold, side.index)
 
     return _simple(judged, learned, vectors_of)
 
@@ -148,7 +151,8 @@ def _simple(judged: Judged, learned: Learned, vectors_of: Callable[[Side, DataFr
     if items is not None and evidence.encodings[ITEMS].encoders:
         made = staged.keep("made", vectors_of(ITEMS, items, learned.spaces[ITEM_SPACE][ITEMS]))
         unjudged = replace(learned, judge=None)
-        parts.append(audience_of(context, staged, unjudged, items, made, judged.budget))
+        placed = audience_of(context, staged, unjudged, items, made, judged.budget)
+        parts += [placed] if placed is not None else []
     if users is not None and evidence.encodings[USERS].encoders:
         made = staged.keep("made", vectors_of(USERS, users, learned.spaces[ALS_SPACE][USERS]))
         own = evidence.pairs.join(made, on="user_index", how="left_semi")

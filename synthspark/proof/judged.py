@@ -108,7 +108,7 @@ def _report(judged: Judged, where: str, report: StageReport) -> None:
     report.tables[where] = sizes
     if judged.learned and judged.learned.judge:
         placing = judged.learned.judge.placing
-        report.notes.append(f"{where}: budget {placing.budget:g}, weight {placing.weight:g}")
+        report.notes.append(f"{where}: {placing.words()}")
     if product.shares:
         report.notes.append(f"{where}: preference that ALS gives back, by form of the baskets: "
                             + ", ".join(f"{k} {v:.3f}" for k, v in product.shares.items()))  # fmt: skip

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from synthspark import schemas
+from synthspark.coldstart.audience import NOTHING
 from synthspark.coldstart.learn import Learned, load
 from synthspark.coldstart.virtual import DRAWN, audience, baskets_of_new, virtual_events
 from synthspark.errors import ConfigError, ContractError
@@ -114,6 +115,8 @@ def _pairs(
         if cold.form is None:
             report.notes.append("cold users get no virtual events: ALS would serve them worse than the most bought "
                                 f"items ({cold.shares})")  # fmt: skip
+    if learned.judge and learned.judge.placing == NOTHING:
+        report.notes.append(NOTHING.words())
     made = {
         "cold_item": cold.items,
         "new_item": audience(context, staged, learned, items.new, noise=DRAWN) if items.new is not None else None,

@@ -135,7 +135,7 @@ def test_of_a_large_shop_placing_is_tried_on_some_users_who_know_what_everybody_
 ) -> None:  # fmt: skip
     train, items = shop
     users = spark.range(120).select(F.col("id").cast("int").alias("user_index"), F.lit(15).alias("breadth"))
-    whole = Shop(cast(Any, None), items, train.drop("since"), users)
+    whole = Shop(cast(Any, None), items, train.drop("since"), users, items)
     context = Context(spark, Lake(spark, str(tmp_path)), config, "r")
     fold = items.where(folded(context)).where(F.col("item_index") % 2 == 0)
     asked_of = {}

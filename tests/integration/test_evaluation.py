@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.tuning import trial_split
+from synthspark.coldstart.tuning import DRAWN, LATER, trial_split
 from synthspark.errors import ContractError
 from synthspark.proof.controls import blind_pairs, duplicated_pairs, permuted
 from synthspark.proof.protocols import PROTOCOLS
@@ -230,20 +230,22 @@ def test_a_trial_asks_what_would_be_asked_next(spark: SparkSession) -> None:
     columns = "user_index int, item_index int, rating float, since long"
     known = [(user, item, 1.0, 10 * user + item) for user in range(4) for item in range(5)]
     fold = spark.createDataFrame([(4,)], "item_index int")
-    split = trial_split(spark.createDataFrame(known, columns), fold, 0.25, 0)
-    train = {(r.user_index, r.item_index) for r in split.train.collect()}
-    test = {(r.user_index, r.item_index) for r in split.test.collect()}
+    split, tests = trial_split(spark.createDataFrame(known, columns), fold, 0.5, 0)
     newest = {(u, i) for u, i, _, since in known if since >= 24}  # the 15th of 20
-    assert test == newest
-    assert train == {(u, i) for u, i, _, _ in known if i != 4} - newest  # nor what the fold sold before
+    later, drawn = rows(tests[LATER]), rows(tests[DRAWN])
+    assert later == newest
+    assert {(u, i) for u, i in drawn if i == 4} == {(u, 4) for u in range(4)} - newest  # what the fold sold before
+    assert not drawn & later and rows(split.test) == drawn | later
+    assert rows(split.train) == {(u, i) for u, i, _, _ in known if i != 4} - newest - drawn
 
     undated = spark.createDataFrame([(u, i, r, None) for u, i, r, _ in known], columns)
-    drawn = trial_split(undated, fold, 0.25, 0)
+    drawn, tests = trial_split(undated, fold, 0.25, 0)
     asked = {(r.user_index, r.item_index) for r in drawn.test.collect()}
+    assert list(tests) == [DRAWN] and rows(tests[DRAWN]) == asked
     assert {(u, 4) for u in range(4)} <= asked
     assert drawn.train.count() == len(known) - len(asked)
     bare = trial_split(undated.drop("since"), fold, 0.25, 0)
-    assert {(r.user_index, r.item_index) for r in bare.test.collect()} == asked
+    assert rows(bare.split.test) == asked
 
 
 def test_a_trial_draws_its_pairs_where_most_are_of_one_instant(spark: SparkSession) -> None:
@@ -252,10 +254,10 @@ def test_a_trial_draws_its_pairs_where_most_are_of_one_instant(spark: SparkSessi
     known = [(user, item, 1.0, 7) for user in range(20) for item in range(10)]
     fold = spark.createDataFrame([(9,)], "item_index int")
     undated = spark.createDataFrame(known, columns).drop("since")
-    drawn = rows(trial_split(undated, fold, 0.25, 0).test)
+    drawn = rows(trial_split(undated, fold, 0.25, 0).split.test)
     late = [(0, 0, 1.0, 9), (1, 9, 1.0, 9)]
     for dated in (known, [(u, i, r, 6 if (u, i) == (0, 0) else s) for u, i, r, s in known], [*known[1:], late[0]]):
-        split = trial_split(spark.createDataFrame(dated, columns), fold, 0.25, 0)
+        split, _ = trial_split(spark.createDataFrame(dated, columns), fold, 0.25, 0)
         assert rows(split.test) == drawn
         assert len(rows(split.train)) == len(known) - len(drawn) > 100
 
@@ -265,6 +267,6 @@ def test_a_trial_asks_about_cold_and_warm_items_or_draws_its_pairs(spark: SparkS
     """All new pairs of cold items, or all of warm ones: by time one of the two would not be asked about."""
     columns = "user_index int, item_index int, rating float, since long"
     known = [(user, item, 1.0, 9 if item == new else user) for user in range(4) for item in range(5)]
-    split = trial_split(spark.createDataFrame(known, columns), spark.createDataFrame([(4,)], "item_index int"), 0.2, 0)
-    asked = {item == 4 for _, item in rows(split.test)}
+    fold = spark.createDataFrame([(4,)], "item_index int")
+    asked = {item == 4 for _, item in rows(trial_split(spark.createDataFrame(known, columns), fold, 0.4, 0).split.test)}
     assert asked == {True, False}

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark import config as configuration
 from synthspark.coldstart.judge import fit_judge
 from synthspark.features.encoding import FIRST
 from synthspark.judging import (
+    SCORES,
     Judge,
     PairTable,
     TreeSettings,
@@ -49,13 +50,15 @@ def world(spark: SparkSession) -> dict[str, DataFrame]:
     pairs = spark.createDataFrame(bought, "user_index int, item_index int").persist()
     rows = [(i, FIRST + i % BRANDS, float(i % 7)) for i in range(ITEMS)]
     items = spark.createDataFrame(rows, "item_index int, brand int, price float").persist()
-    made = [(i, [1.0, 0.0], 1.0) for i in range(ITEMS)]
+    made = [(i, [1.0, 0.0], [0.0, 1.0], 1.0) for i in range(ITEMS)]
     return {
         "pairs": pairs,
         "items": items,
         "fold": items.where("item_index >= 60").select("item_index"),
         "open": pairs.where("item_index < 60"),
-        "made": spark.createDataFrame(made, "item_index int, vector array<float>, log_activity float"),
+        "made": spark.createDataFrame(
+            made, "item_index int, vector array<float>, linear array<float>, log_activity float"
+        ),
     }
 
 
@@ -103,6 +106,11 @@ def saved(judge: Judge, url: str) -> Callable[[], Judge]:
     return partial(load_judge, url, meta["sha256"], storage.read)
 
 
+def opinion(value: float) -> dict[str, Column]:
+    """Scores that are the same for every pair."""
+    return {name: F.lit(value).cast("float") for name in SCORES}
+
+
 def gap(merits: dict[tuple[int, int], float]) -> np.floating:
     """Between what users have a taste for and what they have not."""
     liked = [m for (u, i), m in merits.items() if u % BRANDS == i % BRANDS]
@@ -112,7 +120,7 @@ def gap(merits: dict[tuple[int, int], float]) -> np.floating:
 
 @pytest.mark.parametrize("model", ["trees", "network"])
 def test_merits_know_taste_and_not_partitions(model: str, world: dict[str, DataFrame], tmp_path: Path) -> None:
-    asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumn("score", F.lit(0.0).cast("float"))
+    asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumns(opinion(0.0))
     stats = item_statistics(world["items"].where("item_index < 60"), world["open"], TABLE)
     assert stats.num_items == 60
     rows = pair_rows(asked, world["made"], world["items"], world["open"], TABLE, 500)
@@ -134,11 +142,11 @@ def test_merits_know_taste_and_not_partitions(model: str, world: dict[str, DataF
     alone = judged(shuffled, TABLE, stats, saved(replace(judge, prior=None), f"{tmp_path}/alone")).collect()
     own = gap({(r.user_index, r.item_index): r.merit for r in alone})
     assert own > 0.3
-    assert 0.3 * own < gap(found[0]) < own  # of 30 items, and a generator that says the same of all
+    assert 0.1 * own < gap(found[0]) < 0.3 * own  # of 30 items, and a regression that says the same of all
 
 
 def test_a_user_shows_no_more_than_the_longest_history(world: dict[str, DataFrame]) -> None:
-    asked = world["open"].limit(5).withColumn("score", F.lit(1.0).cast("float"))
+    asked = world["open"].limit(5).withColumns(opinion(1.0))
     rows = pair_rows(asked, world["made"], world["items"], world["open"], TABLE, max_history=4).collect()
     assert rows
     assert all(len(r.history) == 4 for r in rows)
@@ -148,7 +156,7 @@ def test_long_histories_and_many_candidates_do_not_change_what_is_seen(
     world: dict[str, DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A history is thinned before it is gathered, and candidates are compared some at a time."""
-    asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumn("score", F.lit(0.5).cast("float"))
+    asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumns(opinion(0.5))
     stats = item_statistics(world["items"], world["open"], TABLE)
     found, kept = [], []
     for long, margin, cells in ((4, 64, 1 << 23), (1, 5, 7)):
@@ -166,7 +174,7 @@ def test_long_histories_and_many_candidates_do_not_change_what_is_seen(
 
 def test_a_table_without_codes_is_judged_by_its_numbers(world: dict[str, DataFrame]) -> None:
     table = PairTable([], [], ["price"], [])
-    asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumn("score", F.lit(0.0).cast("float"))
+    asked = labelled_pairs(world["pairs"], world["fold"], 3, 10_000, 0).withColumns(opinion(0.0))
     stats = item_statistics(world["items"], world["open"], table)
     rows = pair_rows(asked, world["made"], world["items"], world["open"], table, 500)
     features, labels, items = training_rows(rows, table, stats)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthspark.coldstart.audience import Placing
-from synthspark.coldstart.tuning import Trial, best, trial_density
+from synthspark.coldstart.audience import NOTHING, Placing
+from synthspark.coldstart.tuning import DRAWN, LATER, Trial, best, trial_density
 from synthspark.config import Evaluate
 from synthspark.ranking.bootstrap import GroupSums, interval, resampled_means
 from synthspark.ranking.gate import Difference, Verdict, together, verdict
@@ -111,10 +111,36 @@ def test_no_verdict_without_both_slices_that_decide() -> None:
 
 def test_a_placing_keeps_warm_accuracy_first() -> None:
     small, large, heavy = Placing(0.05, 0.5), Placing(0.2, 0.5), Placing(0.2, 1.0)
-    real = Trial(0.01, 0.2, 0.18)
-    tried = {small: Trial(0.1, 0.2, 0.19), large: Trial(0.12, 0.1995, 0.2), heavy: Trial(0.14, 0.19, 0.21)}
+    real = trial(0.01, 0.2, 0.18)
+    tried = {small: trial(0.1, 0.2, 0.19), large: trial(0.12, 0.1995, 0.2), heavy: trial(0.14, 0.19, 0.21)}
     assert best(real, tried) == large
-    assert best(real, {heavy: tried[heavy], large: Trial(0.1, 0.191, 0.2)}) == Placing(0.2, 0.5)
+    losing = {heavy: tried[heavy], large: trial(0.1, 0.191, 0.2)}
+    assert best(real, losing) == NOTHING
+    assert best(real, losing, may_be_nothing=False) == large
+
+
+def test_nothing_is_placed_where_a_question_loses_or_the_cold_gain_by_chance() -> None:
+    real, one = trial(0.01, 0.2, 0.18), Placing(0.1, 0.5)
+    good = trial(0.1, 0.2, 0.19)
+    assert best(real, {one: good}) == one
+    assert best(real, {one: trial(0.1, 0.2, 0.179)}) == NOTHING  # all items are ranked worse
+    assert best(real, {one: trial(0.01, 0.2, 0.18)}) == NOTHING  # the cold gain nothing
+    lucky = Trial({DRAWN: good.found[DRAWN] | {"cold": by_users([0.01] * 99 + [0.2])}})
+    assert best(real, {one: lucky}) == NOTHING
+    both = Trial({LATER: good.found[DRAWN], DRAWN: trial(0.1, 0.19, 0.19).found[DRAWN]})
+    assert best(Trial({LATER: real.found[DRAWN], **real.found}), {one: both}) == NOTHING  # drawn pairs lose
+
+
+def by_users(values: list[float]) -> SliceResult:
+    """A slice of users with these values of every metric."""
+    table = np.repeat(np.array(values)[:, None], len(metric_columns([20])), axis=1)
+    return SliceResult(GroupSums(table, np.ones(len(values))), {20: 0.0})
+
+
+def trial(cold: float, warm: float, everything: float) -> Trial:
+    """Of a hundred users who are all alike."""
+    values = {"cold": cold, "warm": warm, "all": everything}
+    return Trial({DRAWN: {part: by_users([value] * 100) for part, value in values.items()}})
 
 
 def test_a_trial_gives_each_item_as_many_events_as_the_cold_will_get() -> None:

@@ -32,7 +32,7 @@ def items(*rows: tuple[int, int, float, float, float]) -> Items:
 
 def seen(history: Items, candidates: Items) -> dict[str, Floats]:
     ones = np.ones(len(candidates.codes), np.float32)
-    found = pair_features(TABLE, STATS, history, candidates, Proposal(2 * ones, 4 * ones, ones))
+    found = pair_features(TABLE, STATS, history, candidates, Proposal(2 * ones, 4 * ones, 3 * ones, 4 * ones, ones))
     assert found.dtype == np.float32
     assert found.shape == (len(ones), len(TABLE.feature_names))
     return dict(zip(TABLE.feature_names, found.T, strict=True))
@@ -44,6 +44,7 @@ HISTORY = items((A, A, 1.0, 1, 0), (A, B, 3.0, 0, 1), (B, B, 5.0, -1, 0))
 def test_attribute_features_by_hand() -> None:
     f = seen(HISTORY, items((A, B, 4.0, 0, 1), (0, B, 1.0, -1, 0)))
     assert f["cosine"].tolist() == [0.5, 0.5]
+    assert f["linear_cosine"].tolist() == [0.75, 0.75]
     assert f["user_activity"] == pytest.approx(np.log(4.0))
     assert f["matches_brand"].tolist() == [2, 0]  # an unknown brand matches nothing, itself included
     assert f["share_brand"][0] == pytest.approx(2 / 3)
@@ -74,7 +75,7 @@ def test_without_history_or_attributes_everything_is_finite() -> None:
     bare = PairTable([], [], [], [])
     nothing = Items(np.zeros((2, 0), np.int32), np.zeros((2, 0), np.float32), np.zeros((2, 0), np.int32))
     ones = np.ones(2, np.float32)
-    found = pair_features(bare, ItemStatistics([], [], 0), nothing, nothing, Proposal(ones, ones, ones))
+    found = pair_features(bare, ItemStatistics([], [], 0), nothing, nothing, Proposal(ones, ones, ones, ones, ones))
     assert found.shape == (2, len(bare.feature_names))
     assert np.isfinite(found).all()
 

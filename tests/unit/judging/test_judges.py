@@ -30,10 +30,11 @@ from synthspark.judging import (
 )
 from synthspark.judging.judge import held_out, roc_auc
 from synthspark.judging.network import _share_of_rate
+from synthspark.judging.prior import PRIOR_STRENGTH
 from synthspark.training import storage
 
 NAMES = list("abcd")
-PAIR_NAMES = ["a", "score", "c", "d"]
+PAIR_NAMES = ["a", "linear_score", "c", "d"]
 TABLE = PairTable([], [], [], [])
 Fit = Callable[..., Judge | None]
 
@@ -272,10 +273,10 @@ def test_the_learning_rate_rises_and_falls(steps: int) -> None:
 
 
 @pytest.mark.parametrize("items", [1, 50, 2000])
-def test_of_few_items_the_generator_counts_and_of_many_the_judge(items: int, tmp_path: Path) -> None:
+def test_of_few_items_the_regression_counts_and_of_many_the_judge(items: int, tmp_path: Path) -> None:
     features, labels, _ = ruled(4000)
     learned = LabelledFeatures(features, labels, np.arange(4000, dtype=np.int32) % items)
-    names, trust = PAIR_NAMES, items / (items + 50)
+    names, trust = PAIR_NAMES, items / (items + PRIOR_STRENGTH)
     judge = fit_judge(configuration.Judge(trees=30), learned, names, 0)
     assert judge is not None
     said = logit(judge.probability(features))
@@ -292,9 +293,9 @@ def test_of_few_items_the_generator_counts_and_of_many_the_judge(items: int, tmp
 @pytest.mark.parametrize("opposed", [0.0, 1.0])
 def test_a_score_that_the_judge_does_not_follow_turns_no_order(opposed: float) -> None:
     features, labels, items = ruled(4000)
-    features[:, [0, 1]] = features[:, [1, 0]]  # the rule is in another column than the generator's opinion
+    features[:, [0, 1]] = features[:, [1, 0]]  # the rule is in another column than the regression's opinion
     features[:, 1] -= opposed * features[:, 0]
-    judge = fit_judge(configuration.Judge(trees=30), LabelledFeatures(features, labels, items % 20), PAIR_NAMES, 0)
+    judge = fit_judge(configuration.Judge(trees=30), LabelledFeatures(features, labels, items % 400), PAIR_NAMES, 0)
     assert judge is not None and judge.prior is not None
     alone, moderated = logit(judge.probability(features)), logit(judge.merit(features, PAIR_NAMES))
     assert np.corrcoef(alone, moderated)[0, 1] > 0.99

@@ -1,0 +1,213 @@
+"""Preference vectors by ridge regression on what is declared: a second opinion beside the generator's.
+
+It knows no combination of attributes, and so learns from few items what the generator needs many for. How much each
+kind of attribute is shrunken is found out on items that it does not learn from, of the sums alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from pyspark.sql import DataFrame
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from scipy.sparse import csr_matrix, hstack
+
+from synthspark.errors import LakeError
+from synthspark.judging.features import PairTable
+from synthspark.judging.judge import HELD_OUT
+from synthspark.judging.network import torch_threads
+
+WIDTH = 2048
+"""Columns of the regression that codes and tokens share, whatever the vocabularies: as wide are its equations."""
+FOLDED = 256
+"""Columns of a bag that its hashed tokens share."""
+PENALTIES = (1.0, 10.0, 100.0, 1000.0)
+"""Tried for each kind of attribute."""
+FIRST_PENALTY = 10.0
+FREE = 1e-3
+"""Penalty of the constant, which is not shrunken."""
+FILE = "ridge.safetensors"
+
+Doubles = npt.NDArray[np.float64]
+Sparse = Any
+"""A scipy.sparse.csr_matrix, which has no types."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """The columns of the regression: a block for all codes, one for the scalars, one per group and bag, a constant."""
+
+    table: PairTable
+
+    @property
+    def inputs(self) -> list[str]:
+        """The encoded columns that it reads."""
+        return [*self.table.codes, *self.table.numbers, *self.table.tokens]
+
+    @property
+    def widths(self) -> list[int]:
+        """Of the blocks. What does not fit is hashed: of those that share WIDTH the small ones have what they need."""
+        wanted = [*self.table.cardinalities, *(len(bag.weights) + FOLDED for bag in self.table.bags)]
+        granted, left = [0] * len(wanted), WIDTH
+        for number, place in enumerate(sorted(range(len(wanted)), key=lambda i: wanted[i])):
+            granted[place] = max(1, min(wanted[place], left // (len(wanted) - number)))
+            left -= granted[place]
+        return granted
+
+    def blocks(self) -> npt.NDArray[np.int64]:
+        """The kind of attribute of each column, shape (columns,)."""
+        codes, widths = len(self.table.codes), self.widths
+        sizes = [sum(widths[:codes]), len(self.table.scalars), *(len(g) for g in self.table.groups), *widths[codes:], 1]
+        return np.repeat(np.arange(len(sizes)), sizes)
+
+    def matrix(self, batch: pa.RecordBatch) -> Sparse:
+        """Rows of `inputs` as 0 and 1 for codes and tokens, numbers as they are, and a constant: (B, columns)."""
+        size, codes, widths = batch.num_rows, len(self.table.codes), self.widths
+        parts = []
+        for column, width in zip(self.table.codes, widths[:codes], strict=True):
+            parts.append(_one_hot(_column(batch, column)[:, None], np.ones((size, 1), bool), width))
+        if self.table.numbers:
+            parts.append(csr_matrix(np.column_stack([_column(batch, c) for c in self.table.numbers])))
+        for bag, width in zip(self.table.bags, widths[codes:], strict=True):
+            ids = np.column_stack([_column(batch, c) for c in bag.columns])
+            above = ids - len(bag.weights)
+            parts.append(_one_hot(np.where(above >= 0, len(bag.weights) + above % FOLDED, ids), ids > 0, width))
+        return hstack([*parts, csr_matrix(np.ones((size, 1)))], format="csr")
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """A fitted regression."""
+
+    design: Design
+    weights: npt.NDArray[np.float32]
+    """(columns, R)."""
+
+    def vectors(self, rows: DataFrame, key: str) -> DataFrame:
+        """`key`, `vector` array<float> of `rows` (`key` and the encoded columns)."""
+        design, weights = self.design, self.weights
+
+        def predict(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                made = np.asarray(design.matrix(batch) @ weights, np.float32)
+                offsets = pa.array(np.arange(0, made.size + 1, weights.shape[1]), pa.int32())
+                lists = pa.ListArray.from_arrays(offsets, pa.array(made.ravel(), pa.float32()))
+                yield pa.RecordBatch.from_arrays([batch.column(key), lists], names=[key, "vector"])
+
+        return rows.select(key, *design.inputs).mapInArrow(predict, f"{key} int, vector array<float>")
+
+    def save(self, write: Callable[[str, bytes], None]) -> str:
+        """Write FILE by `write(name, data)`; returns its sha256."""
+        data: bytes = save_arrays({"weights": self.weights})
+        write(FILE, data)
+        return hashlib.sha256(data).hexdigest()
+
+    @classmethod
+    def load(cls, table: PairTable, data: bytes, about: Mapping[str, Any]) -> Self:
+        """What `save` wrote. about: judge.json. Raises LakeError where it is not what that describes."""
+        if hashlib.sha256(data).hexdigest() != about.get("ridge_sha256"):
+            raise LakeError(f"{FILE} is not what judge.json describes; train again")
+        return cls(Design(table), load_arrays(data)["weights"])
+
+
+def fit_ridge(known: DataFrame, key: str, table: PairTable) -> Ridge:
+    """Of `known` (`key`, the encoded columns, `vector`): the same bytes whatever the partitions.
+
+    The normal equations are summed by one task, in the order of the keys; what comes to the driver does not grow with
+    the rows. Every HELD_OUT-th entity is held out to choose the penalties, and learned from in the end.
+    """
+    design = Design(table)
+    first = known.select("vector").first()
+    rank = len(first[0]) if first else 1
+    size = len(design.blocks())
+
+    def summed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        sums = np.zeros((2, size, size + rank))
+        squares = np.zeros(2)
+        for batch in batches:
+            x = design.matrix(batch)
+            y = batch.column("vector").flatten().to_numpy(zero_copy_only=False).reshape(-1, rank).astype(np.float64)
+            held = batch.column(key).to_numpy(zero_copy_only=False) % HELD_OUT == HELD_OUT - 1
+            for part, mine in enumerate((~held, held)):
+                sums[part, :, :size] += (x[mine].T @ x[mine]).toarray()
+                sums[part, :, size:] += x[mine].T @ y[mine]
+                squares[part] += np.square(y[mine]).sum()
+        flat = pa.array(sums.ravel(), pa.float64())
+        offsets = pa.array(np.arange(3) * (sums.size // 2), pa.int32())
+        lists = pa.ListArray.from_arrays(offsets, flat)
+        yield pa.RecordBatch.from_arrays(
+            [pa.array([0, 1]), lists, pa.array(squares)], names=["part", "sums", "squares"]
+        )
+
+    ordered = known.select(key, *design.inputs, "vector").repartition(1).sortWithinPartitions(key)
+    found = ordered.mapInArrow(summed, "part long, sums array<double>, squares double").toArrow().sort_by("part")
+    sums = found.column("sums").combine_chunks().flatten().to_numpy().reshape(2, size, size + rank)
+    learned, held = (_Sums(part[:, :size], part[:, size:]) for part in sums)
+    with torch_threads(1):  # sums over several threads depend on how many there are
+        penalties = _chosen(learned, held, design.blocks(), float(found.column("squares")[1].as_py()))
+        weights = _Sums(learned.left + held.left, learned.right + held.right).solved(penalties)
+    return Ridge(design, np.ascontiguousarray(weights, np.float32))  # safetensors writes memory as it lies
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Normal equations: X'X, shape (C, C), and X'Y, shape (C, R)."""
+
+    left: Doubles
+    right: Doubles
+
+    def solved(self, penalties: Doubles) -> Doubles:
+        """Weights (C, R). penalties: (C,)."""
+        lower = torch.linalg.cholesky(torch.from_numpy(self.left + np.diag(penalties)))
+        found: Doubles = torch.cholesky_solve(torch.from_numpy(np.ascontiguousarray(self.right)), lower).numpy()
+        return found
+
+    def error(self, weights: Doubles, squares: float) -> float:
+        """Sum of squares of Y - X weights, `squares` that of Y."""
+        fitted = float((weights * (self.left @ weights)).sum())
+        return fitted - 2.0 * float((weights * self.right).sum()) + squares
+
+
+def _chosen(learned: _Sums, held: _Sums, blocks: npt.NDArray[np.int64], squares: float) -> Doubles:
+    """A penalty for each column, chosen block after block by the error on those held out."""
+    penalties = np.full(len(blocks), FIRST_PENALTY)
+    penalties[-1] = FREE
+    if squares == 0:
+        return penalties
+    best = held.error(learned.solved(penalties), squares)
+    for block in np.unique(blocks[:-1]):
+        for penalty in PENALTIES:
+            tried = np.where(blocks == block, penalty, penalties)
+            error = held.error(learned.solved(tried), squares)
+            if error < best:
+                best, penalties = error, tried
+    return penalties
+
+
+def with_linear(made: DataFrame, items: DataFrame, ridge: Ridge) -> DataFrame:
+    """`made` (`item_index`, ...) with `linear`, the ridge's vector. items: `item_index` and the encoded columns."""
+    asked = items.join(made.select("item_index"), on="item_index", how="left_semi")
+    linear = ridge.vectors(asked, "item_index").withColumnRenamed("vector", "linear")
+    return made.join(linear, on="item_index", how="inner")
+
+
+def _one_hot(ids: npt.NDArray[Any], known: npt.NDArray[np.bool_], width: int) -> Sparse:
+    """Each row's known `ids` (B, n) as ones among `width` columns, hashed where there are more ids than columns."""
+    own = ids[known].astype(np.uint64)
+    mixed = (own * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
+    column = np.where(own < width, own, mixed % np.uint64(width)).astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
+    return csr_matrix((np.ones(len(column)), column, starts), shape=(len(ids), width))
+
+
+def _column(batch: pa.RecordBatch, name: str) -> npt.NDArray[Any]:
+    values: npt.NDArray[Any] = batch.column(name).to_numpy(zero_copy_only=False)
+    return values
