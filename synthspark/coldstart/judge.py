@@ -13,7 +13,7 @@ from synthspark.coldstart.audience import BUDGET, WEIGHT, Placing, merits
 from synthspark.coldstart.shop import Shop, folded, open_pairs
 from synthspark.coldstart.spaces import als_settings
 from synthspark.coldstart.trials import asked_share, of_share
-from synthspark.coldstart.tuning import BUDGETS, TrialSplit, trial_density, trial_split, tuned
+from synthspark.coldstart.tuning import BUDGETS, TrialSplit, trial_split, tuned
 from synthspark.judging import (
     SCORES,
     Judge,
@@ -42,23 +42,28 @@ Trials = dict[str, dict[str, float]]
 
 
 def train_judge(
-    context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str, asking: int
-) -> dict[str, Any] | None:
+    context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str,
+    asking: DataFrame | None,
+) -> dict[str, Any] | None:  # fmt: skip
     """Fit the judge on the fold and write it to `url`; returns its judge.json, or None where the fold is too small.
 
-    asking: how many items will share the budget.
+    asking: the cold items that will share the budget (`item_index` and the encoded columns), if any.
 
     The generator at `model_url` has not seen the fold's items, and the users' vectors not their sales: what the judge
     learns to trust is what it will be given for items that are really cold.
     """
     config, seed = context.config.judge, context.config.seed
     table, warm = shop.table(), shop.warm()
-    fold = warm.where(folded(context))
+    fold = staged.keep("judge/fold", warm.where(folded(context)))
     if len(fold.take(config.min_fold_items)) < config.min_fold_items:
         return None
-    made = preferences(fold.withColumn("noise", F.lit(0.0)), "item_index", model_url, meta, seed)
     ridge = fit_ridge(warm.join(shop.places, on="item_index", how="inner"), "item_index", table)
-    made = staged.keep("judge/made", with_linear(made, fold, ridge))
+
+    def said_of(items: DataFrame) -> DataFrame:
+        found = preferences(items.withColumn("noise", F.lit(0.0)), "item_index", model_url, meta, seed)
+        return with_linear(found, items, ridge)
+
+    made = staged.keep("judge/made", said_of(fold))
     labelled = labelled_pairs(shop.pairs, fold, config.negatives, config.max_pairs, seed)
     asked = staged.keep("judge/asked", scored(labelled, shop.users, made, SCORES))
     seen = open_pairs(context, shop.pairs)
@@ -69,7 +74,14 @@ def train_judge(
     judge = fit_judge(config, learned, table.feature_names, seed)
     if judge is None:
         return None
-    placing, trials = _placing(context, staged, shop, made, learned, url, asking)
+    tried = made.where(F.col("item_index") % 2 == 0)
+    if asking is not None and asking.count() > tried.count():
+        # The budget is theirs, and what it costs the warm goes by all of it: of the items tried alone it is a part.
+        shop = replace(
+            shop, items=staged.keep("judge/items", shop.items.unionByName(asking.select(shop.items.columns)))
+        )
+        made = tried.unionByName(staged.keep("judge/asking", said_of(asking)))
+    placing, trials = _placing(context, staged, shop, tried, made, learned, url)
 
     def write(name: str, data: bytes) -> None:
         storage.write(f"{url}/{name}", data)
@@ -92,10 +104,13 @@ def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[s
 
 
 def _placing(
-    context: Context, staged: Publication, shop: Shop, made: DataFrame, learned: LabelledFeatures, url: str,
-    asking: int,
+    context: Context, staged: Publication, shop: Shop, tried: DataFrame, made: DataFrame, learned: LabelledFeatures,
+    url: str,
 ) -> tuple[Placing, Trials]:  # fmt: skip
-    """As configured, or chosen on the even half of the fold with a judge that learned from the odd half."""
+    """As configured, or chosen on the even half of the fold with a judge that learned from the odd half.
+
+    tried: what is said of that half; made: of them and of those who share the budget.
+    """
     config = context.config.synthesize
     fixed = (config.fixed_budget, config.fixed_weight)
     given = Placing(fixed[0] or BUDGET, fixed[1] or WEIGHT)
@@ -108,12 +123,9 @@ def _placing(
         return given, {}
     trial_url = f"{url}-trial"
     saved = save_judge(trier, table.to_json(), lambda name, data: storage.write(f"{trial_url}/{name}", data))
-    fold = made.where(F.col("item_index") % 2 == 0)
-    trial, known = trial_shop(context, staged, shop, fold)
-    density = trial_density(fold.count(), asking, shop.warm().count())
-    budget = density * (fixed[0] or max(BUDGETS))
-    found = merits(context, staged, known, fold, (trial_url, saved["sha256"]), budget)
-    return tuned(context, staged, trial, found, known.users, als_settings(context), fixed, density)
+    trial, known = trial_shop(context, staged, shop, tried)
+    found = merits(context, staged, known, made, (trial_url, saved["sha256"]), fixed[0] or max(BUDGETS))
+    return tuned(context, staged, trial, found, known.users, als_settings(context), fixed)
 
 
 def trial_shop(context: Context, staged: Publication, shop: Shop, fold: DataFrame) -> tuple[TrialSplit, Shop]:

@@ -116,13 +116,15 @@ def learn(
     models = {name: Model(task.output_url, metas[task.output_url]) for name, task in asked.items()}
     spaces = {SPACE_OF[side]: vectors_in(place, SPACE_OF[side]) for side in sides}
     learned = Learned(evidence, pairs, models, spaces, None)
-    return replace(learned, judge=judge(context, staged, learned, f"{work}/judge", evidence.cold(ITEMS).count()))
+    return replace(learned, judge=judge(context, staged, learned, f"{work}/judge", evidence.cold(ITEMS)))
 
 
-def judge(context: Context, staged: Publication, learned: Learned, url: str, asking: int) -> ChosenJudge | None:
+def judge(
+    context: Context, staged: Publication, learned: Learned, url: str, asking: DataFrame | None
+) -> ChosenJudge | None:
     """Train the judge of items and choose the placing, if there is a generator of items and a judge is wanted.
 
-    asking: how many items will share the budget. None too where the fold is too small to learn from.
+    asking: the cold items that will share the budget, if any. None too where the fold is too small to learn from.
     """
     model = learned.models.get(ITEMS.name)
     if model is None or not context.config.judge.enabled:

@@ -62,9 +62,14 @@ class Place:
 
 
 def als_settings(context: Context) -> AlsSettings:
-    """ALS as configured: the same for every arm and stage."""
+    """ALS as configured, or as stage featurize has chosen: the same for every arm and stage."""
     r = context.config.recommend
-    return AlsSettings(r.rank, r.regularization, r.alpha, r.iterations, context.config.seed)
+    rank, regularization, alpha = r.rank, r.regularization, r.alpha
+    featurized = context.lake.record(context.run_id, "featurize") if r.auto else None
+    if featurized is not None:
+        chosen = featurized["details"]["als"]
+        rank, regularization, alpha = chosen["rank"], chosen["regularization"], chosen["alpha"]
+    return AlsSettings(rank, regularization, alpha, r.iterations, context.config.seed)
 
 
 def als_blocks(context: Context) -> int:

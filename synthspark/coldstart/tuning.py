@@ -108,24 +108,15 @@ def _newest(pairs: DataFrame, marked: DataFrame, holdout: float) -> Column | Non
     return newest if fits and found["cold"] and found["warm"] else None
 
 
-def trial_density(num_tried: int, num_cold: int, num_warm: int) -> float:
-    """What a budget is multiplied by in a trial, so that the items tried get as many events each as the cold will.
-
-    A budget is shared by all cold items of a user, and the trial has fewer. More cold items than warm (the tail that
-    hardly sells) count as that many: else nothing would be left to try.
-    """
-    return min(1.0, num_tried / max(1, min(num_cold, num_warm)))
-
-
 def tuned(
     context: Context, staged: Publication, trial: TrialSplit, merits: DataFrame, users: DataFrame, als: AlsSettings,
-    fixed: tuple[float | None, float | None], density: float,
+    fixed: tuple[float | None, float | None],
 ) -> tuple[Placing, dict[str, dict[str, float]]]:  # fmt: skip
     """The best placing, NOTHING among them, and what was tried: first the budget, then the weight.
 
     merits: `user_index`, `item_index`, `merit` of the proposals of the split's cold items, by a judge that has not seen
-    them; users: `user_index`, `breadth`; fixed: budget and weight where the user has said, else None; density: as of
-    `trial_density`. NOTHING is not chosen where the user has said a budget.
+    them, and of those who share the budget; users: `user_index`, `breadth`; fixed: budget and weight where the user has
+    said, else None. NOTHING is not chosen where the user has said a budget.
     """
     tried: dict[Placing, Trial] = {}
     table: dict[str, dict[str, float]] = {}
@@ -136,7 +127,7 @@ def tuned(
             return tried[placing]
         rows = split.train
         if placing != NOTHING:
-            chosen = place_items(merits, users, density * placing.budget, context.config.synthesize.min_events,
+            chosen = place_items(merits, users, placing.budget, context.config.synthesize.min_events,
                                  context.config.synthesize.seed)  # fmt: skip
             rows = with_virtual(rows, chosen.withColumn("weight", F.lit(placing.weight) * F.col(MERIT)))
         rows = staged.keep("trial/rows", rows)

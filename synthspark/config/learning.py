@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -226,8 +226,10 @@ class Synthesize(Section):
 
 
 class Recommend(Section):
-    """Implicit ALS, and the lists it makes."""
+    """Implicit ALS, and the lists it makes. `recommend: auto` is short for `recommend: {auto: true}`."""
 
+    auto: bool = False
+    """Choose rank, regularization and alpha on real rows (stage featurize): what is set here is tried first."""
     rank: int = Field(default=32, ge=1)
     """Length of a factor."""
     k: int = Field(default=20, ge=1)
@@ -240,3 +242,8 @@ class Recommend(Section):
     """Of both sides in turn."""
     exclude_seen: bool = True
     """Leave out what the user already has."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word(cls, data: Any) -> Any:
+        return {"auto": True} if data == "auto" else data

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field
 
 from synthspark.config.base import Section
 
-Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "knn", "ridge", "random", "popularity", "duplicated",
-              "synthetic_only"]  # fmt: skip
+Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "knn", "ridge", "attribute_users", "random",
+              "popularity", "duplicated", "synthetic_only"]  # fmt: skip
 ARMS: tuple[Arm, ...] = get_args(Arm)
 RANKERS = ("popular", "popular_in_category", "content_knn")
 """Rankers outside ALS, which are judged beside the arms."""
@@ -54,11 +54,12 @@ class Evaluate(Section):
     """Split seeds; three at least before a decision."""
     als_seeds: int = Field(default=2, ge=1)
     """Starts of ALS that every arm's figures are averaged over: one start is as noisy as what is to be found out."""
-    arms: list[Arm] = ["real", "real+synthetic", "no_judge", "permuted", "random", "popularity", "duplicated"]
+    arms: list[Arm] = ["real", "real+synthetic", "no_judge", "permuted", "knn", "ridge", "attribute_users", "random",
+                       "popularity", "duplicated"]  # fmt: skip
     """What ALS is trained on; docs/evaluation.md says what each shows."""
     profiles: bool = True
     """Fidelity and privacy of the new users and items, against the real rows that their generator did not see."""
-    references: bool = False
+    references: bool = True
     """Judge the rankers popular_in_category and content_knn, too; popular always is."""
     ablations: dict[Annotated[str, AfterValidator(_arm_name)], Ablation] = {}
     """More arms, by name: letters, digits, blanks, '.', '_' and '-', and no name of another arm, ranker or side."""

@@ -9,6 +9,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.audience import WEIGHT
 from synthspark.coldstart.baskets import Asked, baskets, best_form
 from synthspark.coldstart.learn import Learned
 from synthspark.coldstart.virtual import VirtualEvents, asked_users, audience, audience_of, virtual_events
@@ -17,7 +18,7 @@ from synthspark.judging import ItemStatistics, PairTable, item_statistics
 from synthspark.judging.neighbours import neighbours
 from synthspark.judging.ridge import fit_ridge
 from synthspark.proof.controls import blind_pairs, duplicated_pairs, permuted
-from synthspark.proof.simple import knn_vectors
+from synthspark.proof.simple import attribute_pairs, knn_vectors
 from synthspark.ranking.split import Split
 from synthspark.recommend import with_virtual
 from synthspark.runs.context import Context
@@ -144,6 +145,17 @@ def _ridge(judged: Judged, learned: Learned) -> Parts:
     return _simple(judged, learned, vectors_of)
 
 
+def _attribute_users(judged: Judged, learned: Learned) -> Parts:
+    """A virtual user for each attribute value, who has all its items, warm and cold; beside the product's users."""
+    if (cold := _cold(learned, ITEMS)) is None:
+        return []
+    items = learned.evidence.warm(ITEMS).unionByName(cold)
+    last = judged.split.users.agg(F.max("user_index")).collect()[0][0]
+    least, table = judged.context.config.features.min_category_count, PairTable.of(learned.evidence.encodings[ITEMS])
+    made = attribute_pairs(items, table, least, last + 1).withColumn("weight", F.lit(WEIGHT))
+    return [part for part in (made, judged.product.users) if part is not None]
+
+
 def _simple(judged: Judged, learned: Learned, vectors_of: Callable[[Side, DataFrame, DataFrame], DataFrame]) -> Parts:
     """The product's placing, with preference vectors from a simple model and nobody to judge them."""
     context, staged, evidence, parts = judged.context, judged.staged, learned.evidence, []
@@ -207,6 +219,7 @@ MAKERS: dict[Arm, Callable[[Judged, Learned], Parts]] = {
     "permuted": _permuted,
     "knn": _knn,
     "ridge": _ridge,
+    "attribute_users": _attribute_users,
     "random": _random,
     "popularity": _popularity,
     "duplicated": _duplicated,

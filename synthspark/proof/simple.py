@@ -1,9 +1,13 @@
-"""Preference vectors from content neighbours, which the generator must beat."""
+"""Simple means that the product must beat: content neighbours, and users who stand for an attribute."""
 
 from __future__ import annotations
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+
+from synthspark.features.encoding import FIRST
+from synthspark.indexing import with_index
+from synthspark.judging import PairTable
 
 
 def knn_vectors(near: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
@@ -19,3 +23,24 @@ def knn_vectors(near: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
     total = F.aggregate("near", empty, lambda acc, n: F.zip_with(acc, n["terms"], lambda a, b: a + b))
     weight = F.aggregate("near", F.lit(0.0), lambda acc, n: acc + n["similarity"])
     return listed.select(key, F.transform(total, lambda x: (x / weight).cast("float")).alias("vector"))
+
+
+def attribute_pairs(items: DataFrame, table: PairTable, least: int, first_user: int) -> DataFrame:
+    """`user_index`, `item_index`: for each value of an attribute, or word, a user who has all the items that have it.
+
+    items: `item_index` and the encoded columns. Of values that `least` items have, and no more than half of all; the
+    users' indices begin with `first_user`. It takes no generator and no judge, and touches no real user.
+    """
+    values = [(column, FIRST, size) for column, size in zip(table.codes, table.cardinalities, strict=True)]
+    values += [(column, 1, len(bag.weights)) for bag in table.bags for column in bag.columns]
+    kinds = [*range(len(table.codes)), *(len(table.codes) + i for i, b in enumerate(table.bags) for _ in b.columns)]
+    places = []
+    for kind, (column, first, end) in zip(kinds, values, strict=True):
+        value = F.when((F.col(column) >= first) & (F.col(column) < end), F.col(column))
+        places.append(F.struct(F.lit(kind).alias("kind"), value.alias("value")))
+    rows = items.select("item_index", F.explode(F.array(*places)).alias("v")).where("v.value is not null").distinct()
+    most = items.count() // 2
+    counted = rows.groupBy("v").agg(F.count(F.lit(1)).alias("n")).where(F.col("n").between(least, most))
+    numbered = with_index(counted.select(F.format_string("%03d/%09d", "v.kind", "v.value").alias("id"), "v"), "id", "n")
+    users = numbered.select("v", (F.col("n") + first_user).cast("int").alias("user_index"))
+    return rows.join(users, on="v", how="inner").select("user_index", "item_index")

@@ -7,6 +7,19 @@ from typing import Any
 
 from synthspark.ranking.gate import depth
 
+ALTERNATIVES = {
+    "knn": "ALS on events placed by content neighbours",
+    "ridge": "ALS on events placed by a linear regression on the attributes",
+    "attribute_users": "ALS with a user for each attribute value",
+    "popular": "the most bought items",
+    "popular_in_category": "the most bought items of each one's categories",
+    "content_knn": "content neighbours alone, without ALS",
+}
+"""Simple means, as a shop could have them without generator and judge."""
+HALF = 0.5
+"""Of the gain over all items, above which it is said to come without the attributes."""
+NEARLY = 0.02
+"""Relative difference that is called none: less than splits and starts differ by."""
 WARM_KEPT = 0.005
 """Relative change of warm accuracy that is called none: less than ALS's own starts differ by."""
 
@@ -29,13 +42,46 @@ def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
     if before is None or after is None:
         return f"{ask}."
     cold = who.get(protocol.partition("+")[0], "the cold ones")
-    sentence = f"{ask}. Recommendations for {cold} become {_times(before, after)}"
+    sentence = (
+        f"{ask}. Recommendations for {cold} become {_times(before, after)}, by ALS, which alone does not know them"
+    )
     warm = (found["real", "warm"], found["real+synthetic", "warm"])
     if warm[0] and warm[1] is not None:
         change = warm[1] / warm[0] - 1
         rest = f"stay as good as they are ({change:+.1%})" if abs(change) < WARM_KEPT else f"change by {change:+.1%}"
         sentence += f"; those for everybody else {rest}"
-    return sentence + "."
+    return sentence + "." + against_simple(rows, protocol, k)
+
+
+def against_simple(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> str:
+    """A sentence, with a blank before, on the best of ALTERNATIVES for the cold; nothing where none was judged."""
+    known = {a: mean(rows, protocol, a, "cold", "ndcg", k) for a in ALTERNATIVES}
+    judged = {arm: value for arm, value in known.items() if value is not None}
+    product = mean(rows, protocol, "real+synthetic", "cold", "ndcg", k)
+    if not judged or not product:
+        return ""
+    best = max(judged, key=lambda arm: judged[arm])
+    change = product / max(judged[best], 1e-9) - 1
+    how = "is as good" if abs(change) < NEARLY else f"is {_ratio(1 / (1 + change))} (NDCG {judged[best]:.3f})"
+    return f" The best simple alternative, {ALTERNATIVES[best]}, {how}."
+
+
+def cautions(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> list[str]:
+    """What a shop should know before it believes in the gain over all items."""
+    found: list[str] = []
+    every = {a: mean(rows, protocol, a, "all", "ndcg", k) for a in ("real", "real+synthetic", "permuted", "popular")}
+    real, product = every["real"], every["real+synthetic"]
+    if real is None or product is None:
+        return found
+    permuted, popular = every["permuted"], every["popular"]
+    if permuted is not None and product > real and permuted - real > HALF * (product - real):
+        found.append(f"{protocol}: over all items most of the gain comes without the attributes: NDCG@{k} {real:.4f} "
+                     f"-> {product:.4f}, with others' attributes {permuted:.4f}; the events smooth ALS")  # fmt: skip
+    if popular is not None and popular > max(real, product):
+        found.append(f"{protocol}: over all items the most bought rank better than ALS, with the synthetic events or "
+                     f"without: NDCG@{k} {popular:.4f} against {product:.4f} and {real:.4f}; try `recommend: auto`, or "
+                     "serve those")  # fmt: skip
+    return found
 
 
 def mean(rows: Sequence[Mapping[str, Any]], protocol: str, arm: str, part: str, metric: str, k: int,
@@ -50,8 +96,10 @@ def mean(rows: Sequence[Mapping[str, Any]], protocol: str, arm: str, part: str, 
 def _times(before: float, after: float) -> str:
     if before <= 0:
         return f"possible at all (NDCG 0 to {after:.3f})"
-    ratio = after / before
-    how = (
-        f"{ratio:.1f} times as good" if ratio >= 1.5 else f"{abs(ratio - 1):.0%} {'better' if ratio >= 1 else 'worse'}"
-    )
-    return f"{how} (NDCG {before:.3f} to {after:.3f})"
+    return f"{_ratio(after / before)} (NDCG {before:.3f} to {after:.3f})"
+
+
+def _ratio(ratio: float) -> str:
+    if ratio >= 1.5:
+        return f"{ratio:.1f} times as good"
+    return f"{abs(ratio - 1):.0%} {'better' if ratio >= 1 else 'worse'}"

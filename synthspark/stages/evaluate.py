@@ -13,6 +13,7 @@ from synthspark.proof.judged import Results, judge_protocol
 from synthspark.proof.protocols import PROTOCOLS
 from synthspark.ranking.gate import Difference, Verdict, depth, together, verdict
 from synthspark.ranking.measures import MetricRow, metric_rows, paired_difference
+from synthspark.report.headline import cautions
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import STAGES
 from synthspark.runs.tables import INTERACTIONS
@@ -35,9 +36,11 @@ def evaluate(context: Context) -> StageReport:
                 rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
         decision = together({name: decided(config, name, found) for name, found in results.items()})
         alike, apart = likeness(context, staged, report) if config.profiles else ([], [])
+        told = [r.to_json() for r in rows]
+        report.notes += [line for name in results for line in cautions(told, name, depth(config.ks))]
         report.rows_in = context.rows("featurize", INTERACTIONS)
         report.rows_out = len(rows)
-        report.details = {"verdict": asdict(decision), "protocols": [r.to_json() for r in rows]}
+        report.details = {"verdict": asdict(decision), "protocols": told}
         staged.details.update(report.to_json())
         earlier = [context.lake.record(context.run_id, stage) or {"stage": stage} for stage in STAGES[:-1]]
         metrics = {

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart import learn
+from synthspark.coldstart.als_choice import choose_als
 from synthspark.coldstart.evidence import Evidence, fit_encoding, least_partners, of_run
 from synthspark.coldstart.shop import open_pairs
 from synthspark.coldstart.spaces import Place, write_feed
@@ -136,4 +137,6 @@ def _learnable(context: Context, staged: Publication, evidence: Evidence, report
             f"table clean/events: all {count} warm interactions are of items that the judge's fold took; set "
             "judge.enabled to false, or bring more events"
         )
+    if context.config.recommend.auto:
+        context = choose_als(context, staged, warm, report)
     learn.prepare(context, Place.of_stage(staged), evidence, warm)

@@ -68,9 +68,8 @@ def make_tasks(
 
 def _judge(context: Context, staged: Publication, learned: Learned, report: StageReport) -> None:
     """Train the judge and stage models/judge_items, or say why there is none."""
-    folder, asking = f"{context.checkpoints()}/{JUDGE}", learned.evidence.cold(ITEMS).count()
-    if not context.config.synthesize.cold_items:
-        asking = context.config.synthesize.items
+    folder = f"{context.checkpoints()}/{JUDGE}"
+    asking = learned.evidence.cold(ITEMS) if context.config.synthesize.cold_items else None
     judge = learn.judge(context, staged, learned, folder, asking)
     if judge is None:
         report.notes.append(f"{JUDGE} is not trained: its fold of the warm items is too small (judge.min_fold_items); "
@@ -78,7 +77,9 @@ def _judge(context: Context, staged: Publication, learned: Learned, report: Stag
         return
     staged.copy_in(folder, model_folder(JUDGE))
     found = judge.meta
-    report.details[JUDGE] = {k: found[k] for k in ("model", "sha256", "auc", "num_pairs", "placing", "trials")}
+    report.details[JUDGE] = {
+        k: found[k] for k in ("model", "sha256", "auc", "num_pairs", "placing", "trials", "ridge_sha256")
+    }
     held_out = "too few items to hold some out" if found["auc"] is None else f"AUC {found['auc']:.3f} on held-out items"
     report.notes.append(f"{JUDGE} ({found['model']}): {held_out}, from {found['num_pairs']:,} pairs; "
-                        f"budget {found['placing']['budget']:g}, weight {found['placing']['weight']:g}")  # fmt: skip
+                        f"{judge.placing.words()}")  # fmt: skip

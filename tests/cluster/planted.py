@@ -18,5 +18,5 @@ def small(folder: Path, processes: int = 2) -> dict[str, Any]:
     train = data["train"]
     train |= {"epochs": 3, "processes": processes}
     train["behaviour_users"]["epochs"] = 3
-    data["evaluate"] |= {"arms": ["real", "real+synthetic"], "profiles": False}
+    data["evaluate"] |= {"arms": ["real", "real+synthetic"], "references": False, "profiles": False}
     return data

@@ -57,7 +57,8 @@ def settings(folder: Path) -> dict[str, Any]:
         "synthesize": {"users": 5, "items": 5},
         "recommend": {"rank": 3, "k": 3, "iterations": 2},
         "evaluate": {"profiles": False, "ks": [3], "bootstrap": 100, "protocols": ["cold_user", "time"],
-                     "events_left": [0, 1], "als_seeds": 1, "arms": ["real", "real+synthetic"]},
+                     "events_left": [0, 1], "als_seeds": 1, "references": False,
+                     "arms": ["real", "real+synthetic"]},
     }  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def test_of_a_large_shop_placing_is_tried_on_some_users_who_know_what_everybody_
         monkeypatch.setattr(trials, "TRIAL_PAIRS", pairs)
         monkeypatch.setattr(trials, "TRIAL_USERS", 10)
         with context.lake.publication("r", "train") as staged:
-            split, known = trial_shop(context, staged, whole, fold)
+            (split, _), known = trial_shop(context, staged, whole, fold)
             tables = {"train": split.train, "test": split.test, "users": split.users, "known": known.users}
             asked_of[pairs] = {n: {r["user_index"] for r in t.collect()} for n, t in tables.items()}
             assert known.pairs.select("user_index").distinct().count() == 120

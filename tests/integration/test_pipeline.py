@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from synthspark import schemas
-from synthspark.config import Config, Evaluate, parse
+from synthspark.config import RANKERS, Config, Evaluate, parse
 from synthspark.errors import ConfigError, LakeError, SourceError
 from synthspark.runs.context import Context
 from synthspark.runs.lake import STAGES, Lake
@@ -214,7 +214,7 @@ def test_metrics_json_has_the_fixed_shape_and_sees_the_gain(done: Context) -> No
     keys = {"protocol", "seed", "arm", "slice", "metric", "k", "value", "ci_low", "ci_high", "num_users"}
     assert all(set(row) == keys for row in metrics["protocols"])
     ndcg = {(r["arm"], r["slice"]): r["value"] for r in metrics["protocols"] if r["metric"] == "ndcg" and r["k"] == 5}
-    assert {a for a, _ in ndcg} == {*Evaluate().arms, "popular"}
+    assert {a for a, _ in ndcg} == {*Evaluate().arms, *RANKERS}
     assert ndcg["real+synthetic", "cold"] > ndcg["real", "cold"] + 0.1
     for arm in ("random", "popularity", "duplicated", "permuted"):
         assert ndcg["real+synthetic", "cold"] > ndcg[arm, "cold"] + 0.1
@@ -232,8 +232,7 @@ def test_every_protocol_answers(done: Context) -> None:
         "protocols": ["cold_user", "cold_user_item", "time"],
         "profiles": False,
         "events_left": [0],
-        "arms": ["real", "real+synthetic", "knn", "ridge"],
-        "references": True,
+        "arms": ["real", "real+synthetic", "knn", "ridge", "attribute_users"],
         "ablations": {"no ranking": {"hyper": {"ranking_weight": 0.0}, "judged": False}},
         "als_seeds": 1,
         "ks": [5],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthspark.coldstart.audience import NOTHING, Placing
-from synthspark.coldstart.tuning import DRAWN, LATER, Trial, best, trial_density
+from synthspark.coldstart.tuning import DRAWN, LATER, Trial, best
 from synthspark.config import Evaluate
 from synthspark.ranking.bootstrap import GroupSums, interval, resampled_means
 from synthspark.ranking.gate import Difference, Verdict, together, verdict
@@ -141,10 +141,3 @@ def trial(cold: float, warm: float, everything: float) -> Trial:
     """Of a hundred users who are all alike."""
     values = {"cold": cold, "warm": warm, "all": everything}
     return Trial({DRAWN: {part: by_users([value] * 100) for part, value in values.items()}})
-
-
-def test_a_trial_gives_each_item_as_many_events_as_the_cold_will_get() -> None:
-    assert trial_density(num_tried=100, num_cold=250, num_warm=1000) == 0.4
-    assert trial_density(num_tried=100, num_cold=50, num_warm=1000) == 1.0
-    assert trial_density(num_tried=100, num_cold=30_000, num_warm=1000) == 0.1
-    assert trial_density(num_tried=100, num_cold=0, num_warm=1000) == 1.0

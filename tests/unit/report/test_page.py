@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from synthspark.report import Curve, Distribution, Example, Facts, Heat, Panel, Traversal
-from synthspark.report.headline import headline
+from synthspark.report.headline import cautions, headline
 from synthspark.report.page import page
 from synthspark.secrets import without_secrets
 from tests.browser import printed
@@ -110,11 +110,11 @@ def test_a_run_that_only_judged_the_real_rows_has_a_page() -> None:
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (metrics(), "for items that nobody has bought yet become 13.0 times as good (NDCG 0.010 to 0.130); those for everybody else stay as good as they are (+0.0%)"),  # noqa: E501
+        (metrics(), "for items that nobody has bought yet become 13.0 times as good (NDCG 0.010 to 0.130), by ALS, which alone does not know them; those for everybody else stay as good as they are (+0.0%)"),  # noqa: E501
         (metrics(warm=0.17), "those for everybody else change by -7.6%"),
         ({"protocols": [], "verdict": {"ship": False}}, "Do not use the synthetic events."),
         ({"protocols": [row("real", "cold", 0.0), row("real+synthetic", "cold", 0.2)], "verdict": {"ship": True}},
-         "possible at all (NDCG 0 to 0.200)."),
+         "possible at all (NDCG 0 to 0.200), by ALS, which alone does not know them."),
         ({"protocols": [row("real", "cold", 0.2), row("real+synthetic", "cold", 0.19)], "verdict": {"ship": False}},
          "5% worse"),
         (metrics() | {"verdict": {"ship": False, "undecided": True}},
@@ -123,6 +123,35 @@ def test_a_run_that_only_judged_the_real_rows_has_a_page() -> None:
 )  # fmt: skip
 def test_the_headline_says_what_was_measured(made: dict[str, object], words: str) -> None:
     assert words in headline(made, {"cold_item": "items that nobody has bought yet"})
+
+
+@pytest.mark.parametrize(
+    ("simple", "words"),
+    [
+        ({"knn": 0.1, "ridge": 0.19}, "ALS on events placed by a linear regression on the attributes, is 5% worse "
+                                      "(NDCG 0.190)."),
+        ({"content_knn": 0.5}, "content neighbours alone, without ALS, is 2.5 times as good (NDCG 0.500)."),
+        ({"popular": 0.2}, "The best simple alternative, the most bought items, is as good."),
+    ],
+)  # fmt: skip
+def test_the_headline_names_the_best_simple_alternative(simple: dict[str, float], words: str) -> None:
+    rows = [
+        row("real", "cold", 0.1),
+        row("real+synthetic", "cold", 0.2),
+        *(row(a, "cold", v) for a, v in simple.items()),
+    ]
+    assert words in headline({"protocols": rows, "verdict": {"ship": True}}, {})
+
+
+def test_a_gain_that_owes_nothing_to_the_attributes_is_told() -> None:
+    def told(permuted: float, popular: float) -> list[str]:
+        arms = {"real": 0.1, "real+synthetic": 0.12, "permuted": permuted, "popular": popular}
+        return cautions([row(arm, "all", value) for arm, value in arms.items()], "cold_item", 20)
+
+    assert told(0.105, 0.05) == []
+    assert ["without the attributes" in line for line in told(0.115, 0.05)] == [True]
+    assert ["the most bought rank better" in line for line in told(0.1, 0.2)] == [True]
+    assert cautions([row("real", "all", 0.1)], "cold_item", 20) == []
 
 
 def test_a_picture_that_cannot_be_drawn_is_told_in_a_line_and_the_rest_stays() -> None:

@@ -1,0 +1,63 @@
+"""Rank, regularization and alpha of ALS, chosen on real rows: what every arm, the proof and the job then use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.indexing import uniform
+from synthspark.quantiles import quantiles
+from synthspark.recommend.als import AlsSettings
+
+RANKS = (32, 64, 128)
+REGULARIZATIONS = (0.03, 0.1, 0.3)
+ALPHAS = (1.0, 2.0, 4.0)
+ORDER = ("rank", "alpha", "regularization")
+"""In which single settings are tried, each with the best of the others so far."""
+TOLERANCE = 0.02
+"""Settings that are so near to the best are as good: two starts of ALS differ by as much."""
+
+
+def held_out(pairs: DataFrame, share: float, seed: int) -> tuple[DataFrame, DataFrame]:
+    """`pairs` (`user_index`, `item_index`, `rating`, `since`) as training rows and those to choose by.
+
+    With times the newest `share` is left out altogether, since protocol time judges by it, and the `share` before that
+    is chosen by. Without, or where many pairs are of one instant, a share is drawn.
+    """
+    drawn = uniform(F.lit("als"), F.lit(seed), "user_index", "item_index") < share
+    cuts = quantiles(pairs, {"since": F.col("since")}, [1 - 2 * share, 1 - share])["since"]
+    train, test = pairs.where(~drawn), pairs.where(drawn)
+    if len(cuts) == 2 and cuts[0] < cuts[1]:
+        dated = _between(pairs, None, cuts[0]), _between(pairs, cuts[0], cuts[1])
+        counts = [part.count() for part in dated]
+        if counts[1] > 0 and counts[0] >= counts[1]:
+            train, test = dated
+    return train.select("user_index", "item_index", "rating"), test.select("user_index", "item_index")
+
+
+def neighbours_of(settings: AlsSettings, key: str) -> list[AlsSettings]:
+    """The settings with every other value of one of `rank`, `regularization` and `alpha`."""
+    values: dict[str, Iterable[Any]] = {"rank": RANKS, "regularization": REGULARIZATIONS, "alpha": ALPHAS}
+    own = getattr(settings, key)
+    return [replace(settings, **{key: value}) for value in values[key] if not math.isclose(value, own)]
+
+
+def frugal(tried: Mapping[AlsSettings, float]) -> AlsSettings:
+    """Of the settings within TOLERANCE of the best that of the smallest rank, and of these that of the largest alpha.
+
+    A small rank is cheap. A large alpha lets a virtual event weigh less: any rating above 0 is a preference to ALS, and
+    the weight is all that tells how sure one may be of it.
+    """
+    best = max(tried.values())
+    near = [s for s, value in tried.items() if value >= (1 - TOLERANCE) * best]
+    return min(near, key=lambda s: (s.rank, -s.alpha, -tried[s]))
+
+
+def _between(pairs: DataFrame, first: float | None, last: float) -> DataFrame:
+    since: Column = F.col("since")
+    return pairs.where((since < last) if first is None else (since >= first) & (since < last))
