@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
@@ -28,8 +29,9 @@ WEIGHTS = (0.25, 0.05, 0.5, 1.0)
 K = 20
 MAX_HELD, MIN_TRAIN = 2.0, 0.5
 """Bounds of a cut by time: pairs held out and training rows, each as a multiple of what drawn pairs would give."""
-WARM_KEPT = 0.997
-"""Share of the warm accuracy that a choice must keep: the gate allows .99, its interval included."""
+KEPT = 0.997
+"""Share of the warm accuracy, and of that over all items, that a choice must keep in each question: the gate allows .99
+for the warm, its interval included."""
 RESAMPLES = 200
 """For the interval of what the cold gain."""
 LATER, DRAWN = "later", "drawn"
@@ -155,8 +157,9 @@ def tuned(
 def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = True) -> Placing:
     """Of those that gain, in each question, the one that ranks all items best (the mean of the questions' ratios).
 
-    A placing gains if it keeps warm accuracy (WARM_KEPT), ranks all items no worse and the cold better, and the latter
-    beyond chance. If none does, NOTHING; or, where there must be something, what keeps most of the warm accuracy.
+    A placing gains if it keeps warm accuracy and that over all items in each question (KEPT), ranks all items no worse
+    over the questions, and the cold better, beyond chance. If none does, NOTHING; or, where there must be something,
+    what keeps most of the warm accuracy.
     """
     gaining = {p: t for p, t in tried.items() if _gains(real, t)}
     if gaining:
@@ -165,10 +168,11 @@ def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = Tru
 
 
 def _gains(real: Trial, tried: Trial) -> bool:
-    for question in real.found:
-        worse = tried.value(question, "all") < real.value(question, "all")
-        if worse or tried.value(question, "warm") < WARM_KEPT * real.value(question, "warm"):
+    for question, part in product(real.found, ("warm", "all")):
+        if tried.value(question, part) < KEPT * real.value(question, part):
             return False
+    if _kept(real, tried, "all", sum) < len(real.found):
+        return False
     return any(_surely(real.found[q], tried.found[q]) for q in real.found)
 
 
