@@ -60,7 +60,7 @@ class Evaluate(Section):
     profiles: bool = True
     """Fidelity and privacy of the new users and items, against the real rows that their generator did not see."""
     references: bool = True
-    """Judge the rankers popular_in_category and content_knn, too; popular always is."""
+    """Judge the rankers popular_in_category and content_knn, too, beside any arm but real; popular always is."""
     ablations: dict[Annotated[str, AfterValidator(_arm_name)], Ablation] = {}
     """More arms, by name: letters, digits, blanks, '.', '_' and '-', and no name of another arm, ranker or side."""
     cold_fraction: float = Field(default=0.2, gt=0, lt=1)

@@ -44,7 +44,7 @@ def judge_protocol(
 
 def _asks_more_than_real(context: Context) -> bool:
     config = context.config.evaluate
-    return set(config.arms) != {REAL} or bool(config.ablations) or config.references
+    return set(config.arms) != {REAL} or bool(config.ablations)
 
 
 def _learned(context: Context, staged: Publication, split: Split, name: str) -> Learned:
