@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.placing import PAIR, num_candidates, place_items, preferred, propose
+from synthspark.coldstart.placing import num_candidates, of_like_taste, place_items, preferred, propose
 from synthspark.coldstart.shop import Shop
 from synthspark.judging import (
     MERIT,
@@ -90,10 +90,13 @@ def merits(
     config, table = context.config.judge, shop.table()
     per_event, least = (config.candidates_per_event, config.min_candidates) if judge else (1.0, 1)
     users = shop.users.withColumn("k", num_candidates(budget, per_event, least))
-    proposed = propose(users, made, context.config.synthesize.min_events)
+    least_users = context.config.synthesize.min_events
     stats = item_statistics(shop.warm(), shop.pairs, table) if judge else None
-    if stats is not None:
-        pairs = [proposed.select(*PAIR), preferred(users, made.drop("vector").withColumnRenamed("linear", "vector"))]
+    if stats is None:
+        proposed = propose(users, made, least_users)
+    else:
+        linear = made.drop("vector").withColumnRenamed("linear", "vector")
+        pairs = [preferred(users, made), of_like_taste(users, made, least_users), preferred(users, linear)]
         if table.bags:
             # What a text says of an item the others know from few; who has its like is a proposal of its own.
             asked = shop.items.join(made.select("item_index"), on="item_index", how="left_semi")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from synthspark.judging import (
     labelled_pairs,
     pair_rows,
     save_judge,
+    thinned,
     training_rows,
     with_linear,
 )  # fmt: skip
@@ -78,14 +80,7 @@ def train_judge(
     judge = fit_judge(config, learned, table.feature_names, seed)
     if judge is None:
         return None
-    tried = made.where(F.col("item_index") % 2 == 0)
-    if asking is not None and asking.count() > tried.count():
-        # The budget is theirs, and what it costs the warm goes by all of it: of the items tried alone it is a part.
-        shop = replace(
-            shop, items=staged.keep("judge/items", shop.items.unionByName(asking.select(shop.items.columns)))
-        )
-        made = tried.unionByName(staged.keep("judge/asking", said_of(asking)))
-    placing, trials = _placing(context, staged, shop, tried, made, learned, url)
+    placing, trials = _placing(context, staged, shop, made, asking, said_of, learned, url)
 
     def write(name: str, data: bytes) -> None:
         storage.write(f"{url}/{name}", data)
@@ -108,12 +103,12 @@ def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[s
 
 
 def _placing(
-    context: Context, staged: Publication, shop: Shop, tried: DataFrame, made: DataFrame, learned: LabelledFeatures,
-    url: str,
+    context: Context, staged: Publication, shop: Shop, made: DataFrame, asking: DataFrame | None,
+    said_of: Callable[[DataFrame], DataFrame], learned: LabelledFeatures, url: str,
 ) -> tuple[Placing, Trials]:  # fmt: skip
     """As configured, or chosen on the even half of the fold with a judge that learned from the odd half.
 
-    tried: what is said of that half; made: of them and of those who share the budget.
+    made: what is said of the fold; asking: as of `train_judge`; said_of: what is said of such items.
     """
     config = context.config.synthesize
     fixed = (config.fixed_budget, config.fixed_weight)
@@ -127,7 +122,14 @@ def _placing(
         return given, {}
     trial_url = f"{url}-trial"
     saved = save_judge(trier, table.to_json(), lambda name, data: storage.write(f"{trial_url}/{name}", data))
+    tried = made.where(F.col("item_index") % 2 == 0)
     trial, known = trial_shop(context, staged, shop, tried)
+    made = tried
+    if asking is not None and asking.count() > tried.count():
+        # The budget is theirs, and what it costs the warm goes by all of it: of the items tried alone it is a part.
+        items = shop.items.unionByName(asking.select(shop.items.columns))
+        known = replace(known, items=staged.keep("judge/items", items))
+        made = tried.unionByName(staged.keep("judge/asking", said_of(asking)))
     found = merits(context, staged, known, made, (trial_url, saved["sha256"]), fixed[0] or max(BUDGETS))
     return tuned(context, staged, trial, found, known.users, als_settings(context), fixed)
 
@@ -145,7 +147,9 @@ def trial_shop(context: Context, staged: Publication, shop: Shop, fold: DataFram
     breadth = train.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
     asked = of_share(asked_share(train), config.seed)
     settings = space_settings(context, ITEM_SPACE)
-    vectors = folded_in(train.where(asked), shop.places, settings, config.judge.max_history)
+    most = config.judge.max_history
+    shown = thinned(train.where(asked), F.xxhash64("item_index"), most)
+    vectors = folded_in(shown, shop.places, settings, most)
     users = vectors.join(breadth, on="user_index", how="inner")
     known = replace(shop, pairs=train, users=staged.keep("trial/users", users))
     kept = {"test": split.test.where(asked), "users": split.users.where(asked), "items": split.items}

@@ -28,10 +28,14 @@ def propose(users: DataFrame, items: DataFrame, min_users: int) -> DataFrame:
     item can have somebody.
     """
     by_user = _matched(users, items, "user_index", "item_index")
-    asked = items.withColumn("k", F.lit(min_users))
-    by_item = _matched(asked, _unit_length(users.drop("k")), "item_index", "user_index").select(*PAIR)
-    both = by_user.unionByName(scored(by_item, users, items))
+    both = by_user.unionByName(scored(of_like_taste(users, items, min_users), users, items))
     return both.groupBy(*PAIR).agg(F.max("score").alias("score"))
+
+
+def of_like_taste(users: DataFrame, items: DataFrame, min_users: int) -> DataFrame:
+    """`user_index`, `item_index` of the `min_users` users nearest to each item, as of `propose`."""
+    asked = items.withColumn("k", F.lit(min_users))
+    return _matched(asked, _unit_length(users.drop("k")), "item_index", "user_index").select(*PAIR)
 
 
 def preferred(users: DataFrame, items: DataFrame) -> DataFrame:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.evidence import Evidence
+from synthspark.errors import ConfigError
 from synthspark.features import feeds
 from synthspark.features.feeds import factor_table, factors_in, spread
 from synthspark.recommend import AlsSettings, blocks_for, fit_als
@@ -67,7 +68,10 @@ def als_settings(context: Context) -> AlsSettings:
     rank, regularization, alpha = r.rank, r.regularization, r.alpha
     featurized = context.lake.record(context.run_id, "featurize") if r.auto else None
     if featurized is not None:
-        chosen = featurized["details"]["als"]
+        chosen = featurized["details"].get("als")
+        if chosen is None:
+            raise ConfigError("recommend.auto: stage featurize chooses ALS's settings, and this run's was made without "
+                              "it; run featurize and what follows it again")  # fmt: skip
         rank, regularization, alpha = chosen["rank"], chosen["regularization"], chosen["alpha"]
     return AlsSettings(rank, regularization, alpha, r.iterations, context.config.seed)
 

@@ -17,7 +17,6 @@ from synthspark.indexing import uniform
 from synthspark.judging import MERIT
 from synthspark.quantiles import quantiles
 from synthspark.ranking.measures import SliceResult, measure, paired_difference, questions, ranked
-from synthspark.ranking.metrics import metric_columns
 from synthspark.ranking.split import COLD, COLD_ITEMS, WARM, Split
 from synthspark.recommend import AlsSettings, blocks_for, fit_als, with_virtual
 from synthspark.runs.context import Context
@@ -57,7 +56,7 @@ class Trial:
     def value(self, question: str, part: str) -> float:
         """NDCG@20 of a slice; 0 for one that nobody is asked about."""
         known = self.found[question].get(part)
-        return float(known.sums.means()[metric_columns([K]).index(f"ndcg_{K}")]) if known else 0.0
+        return known.value([K], f"ndcg_{K}") if known else 0.0
 
 
 def trial_split(pairs: DataFrame, fold: DataFrame, holdout: float, seed: int) -> TrialSplit:
@@ -136,7 +135,7 @@ def tuned(
         factors = fit_als(rows, als, blocks)
         lists = staged.keep("trial/lists", ranked(split, factors.users, factors.items, K))
         found = Trial({name: measure(of, lists, [K]) for name, of in asked.items()})
-        name = "real alone" if placing == NOTHING else f"budget {placing.budget:g}, weight {placing.weight:g}"
+        name = "real alone" if placing == NOTHING else placing.words()
         table[name] = {f"{s}, {q}": round(found.value(q, s), 4) for q in asked for s in COLD_ITEMS}
         tried[placing] = found
         return found

@@ -13,6 +13,7 @@ from synthspark.judging.pairs import (
     judged,
     labelled_pairs,
     pair_rows,
+    thinned,
     training_rows,
 )  # fmt: skip
 from synthspark.judging.prior import Prior
@@ -42,6 +43,7 @@ __all__ = [
     "load_judge",
     "pair_rows",
     "save_judge",
+    "thinned",
     "training_rows",
     "with_linear",
 ]

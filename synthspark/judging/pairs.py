@@ -98,7 +98,7 @@ def pair_rows(
     candidates = asked.groupBy("user_index").agg(F.sort_array(F.collect_list(F.struct(*fields))).alias("candidates"))
     order = F.xxhash64("item_index")
     shown = F.struct(order.alias("order"), "item_index", "codes", "numbers", "tokens")
-    known = _thinned(history, order, max_history).join(items, on="item_index", how="inner")
+    known = thinned(history, order, max_history).join(items, on="item_index", how="inner")
     owned = known.groupBy("user_index").agg(
         F.slice(F.sort_array(F.collect_list(shown)), 1, max_history).alias("history")
     )
@@ -110,7 +110,7 @@ def _length(vector: str) -> Column:
     return F.sqrt(squares).cast("float")
 
 
-def _thinned(history: DataFrame, order: Column, most: int) -> DataFrame:
+def thinned(history: DataFrame, order: Column, most: int) -> DataFrame:
     """`history` without most of what a long one shows nothing of anyway: the `most` items that are first by `order`
     are among those that stay, but for one chance in millions. So no user is too large for a row.
     """

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 PRIOR_STRENGTH = 200.0
-"""Items whose sales tell a judge as much as the regression knows without them: decisions/006."""
+"""Items whose sales tell a judge as much as the regression knows without them: decisions/016."""
 TRUSTED = "linear_score"
 """Whose opinion it is: the regression has learned from all the items that the judge did not."""
 LEAST_CHANCE = 1e-6

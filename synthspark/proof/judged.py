@@ -13,10 +13,10 @@ from synthspark.coldstart.spaces import als_blocks, als_settings
 from synthspark.judging.neighbours import neighbours
 from synthspark.proof.arms import REAL, Judged, statistics
 from synthspark.proof.protocols import PROTOCOLS
-from synthspark.proof.references import WIDEST_CATEGORY, content_knn, popular, popular_in_category
+from synthspark.proof.references import WIDEST_CATEGORY, content_knn, popular_in_category
 from synthspark.ranking.measures import Questions, SliceResult, averaged, best_of, measure, questions, ranked
 from synthspark.ranking.split import WARM, Slice, Split
-from synthspark.recommend import fit_als
+from synthspark.recommend import fit_als, popular
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
 from synthspark.sides import ITEMS, SIDES

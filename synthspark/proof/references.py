@@ -9,12 +9,6 @@ WIDEST_CATEGORY = 128
 """Values of the attribute that `popular_in_category` goes by, at most: a user's shares of it are one short vector."""
 
 
-def popular(train: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """Everybody gets the most bought first: vectors of users and of items."""
-    users = train.select("user_index").distinct().withColumn("vector", F.array(F.lit(1.0).cast("float")))
-    return users, train.groupBy("item_index").agg(F.array(F.count(F.lit(1)).cast("float")).alias("vector"))
-
-
 def popular_in_category(train: DataFrame, items: DataFrame, code: str, values: int) -> tuple[DataFrame, DataFrame]:
     """The most bought of the categories that a user buys most of: share of the category x (1 + users of the item).
 

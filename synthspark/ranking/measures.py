@@ -46,6 +46,10 @@ class SliceResult:
     sums: GroupSums
     coverage: Mapping[int, float]
 
+    def value(self, ks: Sequence[int], column: str) -> float:
+        """The mean over users of a metric of `metric_columns(ks)`."""
+        return float(self.sums.means()[metric_columns(ks).index(column)])
+
 
 def ranked(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k: int) -> DataFrame:
     """Every judged user's best `k` of the items of each role: `user_index`, `item_index`, `score`, `role`, `rank`.

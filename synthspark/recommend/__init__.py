@@ -1,6 +1,6 @@
 """Recommend: implicit ALS on real and synthetic interactions, and each user's list."""
 
 from synthspark.recommend.als import AlsSettings, Factors, blocks_for, fit_als, rating, with_virtual
-from synthspark.recommend.lists import recommendations
+from synthspark.recommend.lists import popular, recommendations
 
-__all__ = ["AlsSettings", "Factors", "blocks_for", "fit_als", "rating", "recommendations", "with_virtual"]
+__all__ = ["AlsSettings", "Factors", "blocks_for", "fit_als", "popular", "rating", "recommendations", "with_virtual"]

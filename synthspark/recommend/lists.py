@@ -22,3 +22,9 @@ def recommendations(factors: Factors, k: int, seen: DataFrame | None = None) -> 
         queries = queries.join(lists.withColumnRenamed("user_index", "query_index"), on="query_index", how="left")
     targets = factors.items.select(F.col("item_index").alias("target_index"), "vector")
     return top_k(queries, targets).withColumnsRenamed({"query_index": "user_index", "target_index": "item_index"})
+
+
+def popular(train: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """Everybody gets the most bought first: vectors of users and of items."""
+    users = train.select("user_index").distinct().withColumn("vector", F.array(F.lit(1.0).cast("float")))
+    return users, train.groupBy("item_index").agg(F.array(F.count(F.lit(1)).cast("float")).alias("vector"))

@@ -61,8 +61,8 @@ def against_simple(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> 
     if not judged or not product:
         return ""
     best = max(judged, key=lambda arm: judged[arm])
-    change = product / max(judged[best], 1e-9) - 1
-    how = "is as good" if abs(change) < NEARLY else f"is {_ratio(1 / (1 + change))} (NDCG {judged[best]:.3f})"
+    ratio = max(judged[best], 1e-9) / product
+    how = "is as good" if abs(1 / ratio - 1) < NEARLY else f"is {_ratio(ratio)} (NDCG {judged[best]:.3f})"
     return f" The best simple alternative, {ALTERNATIVES[best]}, {how}."
 
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -31,10 +31,6 @@ class Context:
     run_id: str
     on_epoch: Callable[[str, dict[str, Any]], None] = _ignore
     """Called with the generator's name and the record of each epoch."""
-
-    def with_config(self, config: Config) -> Context:
-        """The same run by another configuration."""
-        return replace(self, config=config)
 
     def read(self, table: Table) -> DataFrame:
         """A table that this run has published."""

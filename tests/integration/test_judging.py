@@ -163,7 +163,7 @@ def test_long_histories_and_many_candidates_do_not_change_what_is_seen(
         for name, value in (("LONG", long), ("MARGIN", margin), ("CELLS", cells)):
             monkeypatch.setattr(pairs, name, value)
         order = F.xxhash64("item_index")
-        kept.append(pairs._thinned(world["open"], order, 2).groupBy("user_index").count().toPandas()["count"].max())
+        kept.append(pairs.thinned(world["open"], order, 2).groupBy("user_index").count().toPandas()["count"].max())
         rows = pair_rows(asked, world["made"], world["items"], world["open"], TABLE, 2)
         assert {len(r.history) for r in rows.collect()} == {2}
         found.append(training_rows(rows, TABLE, stats))
