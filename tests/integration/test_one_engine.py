@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from synthspark.coldstart import tuning
 from synthspark.coldstart.evidence import of_split
 from synthspark.coldstart.learn import learn
 from synthspark.config import parse
@@ -75,7 +76,7 @@ def context_of(spark: SparkSession, folder: Path, run: str) -> Context:
             "profile_items": {"epochs": 1, "hyper": {"hidden": 8, "layers": 1}},
             "profile_users": {"epochs": 1, "hyper": {"hidden": 8, "layers": 1}},
         },
-        "synthesize": {"users": 4, "items": 4, "weight": 0.5},  # the budget is tried: four fits less
+        "synthesize": {"users": 4, "items": 4, "weight": 0.5},  # the budget is tried
         "judge": {"min_fold_items": 4},
         "recommend": {"rank": 4, "k": 5, "iterations": 2},
         "evaluate": {"cold_fraction": 0.4, "events_left": [0]},
@@ -93,7 +94,10 @@ def events_of(frame: DataFrame) -> dict[tuple[str, str], float]:
     return {(r["user_id"], r["item_id"]): r["weight"] for r in frame.collect()}
 
 
-def test_the_job_places_the_very_events_that_the_proof_places(spark: SparkSession, tmp_path: Path) -> None:
+def test_the_job_places_the_very_events_that_the_proof_places(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "BUDGETS", (0.1, 0.2))
     whole, known = tmp_path / "whole", tmp_path / "known"
     for folder in (whole, known):
         folder.mkdir()

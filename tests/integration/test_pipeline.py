@@ -28,6 +28,9 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 USERS, ITEMS, COLD, KINDS, BOUGHT = 60, 160, 4, 4, 30
 ROWS = USERS * BOUGHT + 3
+SIMPLE = ["knn", "ridge", "attribute_users"]
+"""Arms of simple models: judged once, with the other protocols."""
+ARMS = [arm for arm in Evaluate().arms if arm not in SIMPLE]
 
 
 def write_shop(folder: Path) -> None:
@@ -86,7 +89,7 @@ def settings(folder: Path) -> dict[str, Any]:
         "synthesize": {"users": 30, "items": 20, "budget": 0.2, "max_events": 10},
         "judge": {"min_fold_items": 10},
         "recommend": {"rank": 4, "k": 5, "iterations": 3},
-        "evaluate": {"ks": [5], "bootstrap": 100, "cold_fraction": 0.4, "als_seeds": 1},
+        "evaluate": {"ks": [5], "bootstrap": 100, "cold_fraction": 0.4, "als_seeds": 1, "arms": ARMS},
     }  # fmt: skip
 
 
@@ -214,7 +217,7 @@ def test_metrics_json_has_the_fixed_shape_and_sees_the_gain(done: Context) -> No
     keys = {"protocol", "seed", "arm", "slice", "metric", "k", "value", "ci_low", "ci_high", "num_users"}
     assert all(set(row) == keys for row in metrics["protocols"])
     ndcg = {(r["arm"], r["slice"]): r["value"] for r in metrics["protocols"] if r["metric"] == "ndcg" and r["k"] == 5}
-    assert {a for a, _ in ndcg} == {*Evaluate().arms, *RANKERS}
+    assert {a for a, _ in ndcg} == {*ARMS, *RANKERS}
     assert ndcg["real+synthetic", "cold"] > ndcg["real", "cold"] + 0.1
     for arm in ("random", "popularity", "duplicated", "permuted"):
         assert ndcg["real+synthetic", "cold"] > ndcg[arm, "cold"] + 0.1
@@ -232,7 +235,7 @@ def test_every_protocol_answers(done: Context) -> None:
         "protocols": ["cold_user", "cold_user_item", "time"],
         "profiles": False,
         "events_left": [0],
-        "arms": ["real", "real+synthetic", "knn", "ridge", "attribute_users"],
+        "arms": ["real", "real+synthetic", *SIMPLE],
         "ablations": {"no ranking": {"hyper": {"ranking_weight": 0.0}, "judged": False}},
         "als_seeds": 1,
         "ks": [5],
