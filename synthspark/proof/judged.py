@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from pyspark.sql import DataFrame
 
@@ -107,10 +107,11 @@ def _report(judged: Judged, where: str, report: StageReport) -> None:
         sizes |= {f"{r['role']} {side}": r["count"] for r in roles.groupBy("role").count().orderBy("role").collect()}
     report.tables[where] = sizes
     if judged.learned and judged.learned.judge:
-        placing = judged.learned.judge.placing
+        placing, trials = judged.learned.judge.placing, judged.learned.judge.meta["trials"]
         report.notes.append(f"{where}: {placing.words()}")
-    if product.shares:
-        report.notes.append(f"{where}: preference that ALS gives back, by form of the baskets: "
-                            + ", ".join(f"{k} {v:.3f}" for k, v in product.shares.items()))  # fmt: skip
+        report.details.setdefault("placings", {})[where] = {**asdict(placing), "trials": trials}
+    if product.forms:
+        told = ", ".join(f"{name} {value:.4f}" for name, value in product.forms.items())
+        report.notes.append(f"{where}: NDCG@20 of warm users treated as cold, by form of the baskets: {told}")
         if product.form is None:
             report.notes.append(f"{where}: cold users get no virtual events, none of these does better")

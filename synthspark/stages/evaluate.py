@@ -40,7 +40,7 @@ def evaluate(context: Context) -> StageReport:
         report.notes += [line for name in results for line in cautions(told, name, depth(config.ks))]
         report.rows_in = context.rows("featurize", INTERACTIONS)
         report.rows_out = len(rows)
-        report.details = {"verdict": asdict(decision), "protocols": told}
+        report.details |= {"verdict": asdict(decision), "protocols": told}
         staged.details.update(report.to_json())
         earlier = [context.lake.record(context.run_id, stage) or {"stage": stage} for stage in STAGES[:-1]]
         metrics = {
