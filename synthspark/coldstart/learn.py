@@ -21,6 +21,7 @@ from synthspark.coldstart.judge import train_judge
 from synthspark.coldstart.shop import Shop, open_pairs
 from synthspark.coldstart.spaces import SPACE_OF, Place, vectors_in, write_behaviour_feed, write_spaces
 from synthspark.coldstart.tasks import BEHAVIOUR, behaviour_task
+from synthspark.coldstart.trials import held_back
 from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
 from synthspark.runs.tables import ITEM_SPACE, JUDGE, behaviour_feed, model_folder
@@ -74,7 +75,8 @@ def prepare(
         seen = open_pairs(context, pairs) if side == ITEMS else pairs
         write_spaces(context, place, evidence, seen, side)
         if evidence.tells(side):
-            write_behaviour_feed(context, place, evidence, seen, side)
+            shown = seen if side == ITEMS else seen.where(~held_back(context))
+            write_behaviour_feed(context, place, evidence, shown, side)
 
 
 def tasks(

@@ -6,6 +6,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.indexing import uniform
+from synthspark.runs.context import Context
+
+HELD_BACK = 0.1
+"""Share of the warm users that the generator of users does not learn from."""
 
 TRIAL_PAIRS = 2_000_000
 """Pairs of user and item, about, that plain ALS is tried on; of more, whole users are drawn. With the virtual events of
@@ -29,3 +33,8 @@ def of_share(share: float, seed: int) -> Column:
     Whole users, so that each stays as active as he is; items lose buyers in proportion.
     """
     return uniform(F.lit("tried users"), F.lit(seed), "user_index") < share
+
+
+def held_back(context: Context) -> Column:
+    """The condition that the user `user_index` is one of those on whom baskets are tried."""
+    return uniform(F.lit("held back"), F.lit(context.config.seed), "user_index") < HELD_BACK

@@ -8,7 +8,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.audience import place
-from synthspark.coldstart.baskets import Asked, Form, baskets, best_form, cold_users, new_baskets
+from synthspark.coldstart.baskets import Asked, Form, baskets, cold_users, new_baskets
+from synthspark.coldstart.forms import best_form
 from synthspark.coldstart.learn import Learned
 from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
@@ -30,8 +31,8 @@ class VirtualEvents:
     """Of users without a history: baskets of warm items."""
     form: Form | None = None
     """Of the baskets."""
-    shares: dict[str, float] = field(default_factory=dict)
-    """What each form came to, where forms were tried."""
+    forms: dict[str, float] = field(default_factory=dict)
+    """NDCG@20 of users who were treated as cold, by form of the baskets, where forms were tried."""
 
     def parts(self) -> list[DataFrame]:
         """Those that there are."""
@@ -45,9 +46,9 @@ def virtual_events(
     of_items = None if items is None else audience(context, staged, learned, items)
     if users is None or USERS.name not in learned.models:
         return VirtualEvents(of_items, None)
-    asked = asked_users(context, staged, learned, users)
-    form, shares = best_form(context, staged, asked)
-    return VirtualEvents(of_items, baskets(context, asked, form) if form else None, form, shares)
+    form, tried = best_form(context, staged, learned, users)
+    made = baskets(context, asked_users(context, staged, learned, users), form) if form else None
+    return VirtualEvents(of_items, made, form, tried)
 
 
 def audience(
@@ -78,7 +79,7 @@ def audience_of(
         return None
     shop = learned.shop(items)
     shop = replace(shop, items=staged.keep("items", shop.items), users=staged.keep("users", shop.users))
-    return place(context, staged, shop, made, learned.judge, learned.evidence.pairs, budget, weight)
+    return place(context, staged, shop, made, learned.judge, budget, weight)
 
 
 def asked_users(context: Context, staged: Publication, learned: Learned, users: DataFrame) -> Asked:

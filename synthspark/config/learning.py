@@ -193,8 +193,8 @@ class Synthesize(Section):
     cold_users: bool = True
     """Virtual events for every real cold user."""
     budget: Annotated[float, Field(gt=0, le=10)] | Literal["auto"] = "auto"
-    """Virtual events of cold items per user, as a share of his own number of warm items, and of new items as many
-    again; auto: chosen on the judge's fold (without a judge 0.1)."""
+    """Virtual events of cold items, as a share of the warm items that users have, and of new items as many again; auto:
+    chosen on the judge's fold, and less where cold items are few (without a judge 0.1)."""
     weight: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     """Weight of a virtual event that the judge is sure of, in median real interactions, others in proportion; auto:
     chosen on the judge's fold."""
@@ -211,6 +211,9 @@ class Synthesize(Section):
     """Events that every cold or new entity gets at least."""
     basket_weight: float = Field(default=0.01, gt=0)
     """Weight of a cold user's virtual event, in median real interactions: what he really does must outweigh it."""
+    max_basket_share: float = Field(default=1.0, gt=0)
+    """Virtual events of all cold users at most, as a share of all real interactions: their baskets get smaller, down to
+    `min_events`."""
     max_events: int = Field(default=1000, ge=1)
     """Events that a new user gets at most; a bound on what one generated activity can cost, not a shape."""
 

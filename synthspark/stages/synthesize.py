@@ -110,11 +110,11 @@ def _pairs(
     """
     items, users = asking[ITEMS], asking[USERS]
     cold = virtual_events(context, staged, learned, items.cold, users.cold)
-    if cold.shares:
-        report.details["baskets"] = cold.shares
+    if cold.forms:
+        report.details["baskets"] = cold.forms
         if cold.form is None:
-            report.notes.append("cold users get no virtual events: ALS would serve them worse than the most bought "
-                                f"items ({cold.shares})")  # fmt: skip
+            report.notes.append("cold users get no virtual events: warm users who were treated as cold were served no "
+                                f"better with any (NDCG@20 {cold.forms})")  # fmt: skip
     if learned.judge and learned.judge.placing == NOTHING:
         report.notes.append(NOTHING.words())
     made = {

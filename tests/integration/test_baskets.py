@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -11,16 +14,18 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from synthspark.coldstart import baskets as coldstart_baskets
-from synthspark.coldstart import trials
-from synthspark.coldstart.baskets import FORMS, Asked, Form, baskets, best_form
+from synthspark.coldstart import forms, trials
+from synthspark.coldstart.baskets import FORMS, Asked, Form, baskets
+from synthspark.coldstart.forms import best_form
 from synthspark.coldstart.judge import trial_shop
+from synthspark.coldstart.learn import Learned, Model
 from synthspark.coldstart.shop import Shop, folded
 from synthspark.config import Config, parse
 from synthspark.recommend import AlsSettings, fit_als
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Lake
-from synthspark.sides import USERS
+from synthspark.runs.lake import Lake, Publication
+from synthspark.runs.tables import ALS_SPACE
+from synthspark.sides import ITEMS, USERS
 from synthspark.synthesis.generate import histories
 from synthspark_models import summarised
 
@@ -69,50 +74,80 @@ def test_baskets_follow_the_preference_and_leave_out_what_is_owned(
     assert {r["weight"] for r in found} == {config.synthesize.basket_weight}
 
 
-def test_als_gives_back_what_the_best_form_tells_it(
+TASTES = 3
+
+
+def learned(shop: tuple[DataFrame, DataFrame]) -> Learned:
+    """What a run knows of the shop: its users tell their taste, the judge's part is left out."""
+    train, targets = shop
+    taste = (F.col("user_index") % TASTES).alias("taste")
+    warm = train.select("user_index").distinct().select("user_index", taste)
+    evidence = SimpleNamespace(pairs=train, warm=lambda side: warm)
+    models = {USERS.name: Model("nowhere", {})}
+    return cast(Learned, SimpleNamespace(evidence=evidence, models=models, spaces={ALS_SPACE: {ITEMS: targets}}))
+
+
+def knowing(shop: tuple[DataFrame, DataFrame], told: int) -> Callable[..., Asked]:
+    """`cold_users` of a generator that gives everybody the mean of the items of his taste plus `told`."""
+    liked = [asked(shop, taste).made.first()["vector"] for taste in range(TASTES)]
+
+    def cold(_context: Context, staged: Publication, users: DataFrame, targets: DataFrame, train: DataFrame, *_: Any
+             ) -> Asked:  # fmt: skip
+        which = (F.col("taste") + told) % TASTES
+        vector = reduce(
+            lambda found, t: F.when(which == t, F.lit(liked[t])).otherwise(found), range(TASTES), F.lit(None)
+        )
+        own = train.join(users.select("user_index"), on="user_index", how="left_semi")
+        return Asked(users.select("user_index", vector.alias("vector")), targets, train, own)
+
+    return cold
+
+
+@pytest.mark.parametrize("told", [0, 1], ids=["what they like", "what others like"])
+def test_users_get_baskets_where_these_serve_warm_ones_better(
+    spark: SparkSession, config: Config, shop: tuple[DataFrame, DataFrame], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, told: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(forms, "cold_users", knowing(shop, told))
+    context = Context(spark, Lake(spark, str(tmp_path)), config, "r")
+    nobody = spark.createDataFrame([(200, 0)], "user_index int, taste int")
+    with context.lake.publication("r", "featurize") as staged:
+        form, found = best_form(context, staged, learned(shop), nobody)
+    assert len(found) == 1 + len(FORMS)
+    if told == 0:
+        assert form is not None and found[form.words()] > found[forms.NONE] + 0.3
+    else:
+        assert form is None and max(found.values()) == found[forms.NONE]
+
+
+def test_held_users_keep_as_much_as_cold_ones_have(
     spark: SparkSession, config: Config, shop: tuple[DataFrame, DataFrame], tmp_path: Path
 ) -> None:
-    lake = Lake(spark, str(tmp_path))
-    context = Context(spark, lake, config, "r")
-    with lake.publication("r", "featurize") as staged:
-        form, shares = best_form(context, staged, asked(shop, 1))
-    assert form is not None
-    assert len(shares) == 1 + len(FORMS)
-    assert all(0 < share <= 1.0001 for share in shares.values())
-    # The most bought are of all tastes: a third of what could be.
-    assert max(v for k, v in shares.items() if k != "most bought") > shares["most bought"] + 0.3
-
-
-def test_of_a_large_shop_whole_users_are_tried_and_enough_of_the_cold(
-    spark: SparkSession, config: Config, shop: tuple[DataFrame, DataFrame], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    everybody = asked(shop, 1)
-    cold = spark.createDataFrame([(u, 0, 0.7) for u in range(200, 210)], everybody.train.schema)
-    everybody = replace(everybody, train=everybody.train.unionByName(cold), own=cold.drop("rating"))
-    context = Context(spark, Lake(spark, str(tmp_path)), config, "r")
-    monkeypatch.setattr(trials, "TRIAL_PAIRS", 450)  # of 1,810
-    monkeypatch.setattr(trials, "TRIAL_USERS", 10)
-    seen: list[Asked] = []
-    monkeypatch.setattr(coldstart_baskets, "baskets", lambda c, some, form: seen.append(some) or baskets(c, some, form))
-    made = {}
-    for least in (1, 6):
-        monkeypatch.setattr(coldstart_baskets, "LEAST_ASKED", least)
-        with context.lake.publication("r", "featurize") as staged:
-            form, _ = best_form(context, staged, everybody)
-            assert form is not None
-            some = seen[-1]
-            bought = {r["user_index"]: r["count"] for r in some.train.groupBy("user_index").count().collect()}
-            made[least] = {r["user_index"] for r in some.made.collect()}
-            assert 15 < sum(user < 200 for user in bought) < 45  # a quarter of 120
-            assert {bought[user] for user in bought if user < 200} == {15}
-            assert {u for u in bought if u >= 200} == made[least] == {r["user_index"] for r in some.own.collect()}
-    assert made[1] < made[6] < set(range(200, 210))
-    monkeypatch.setattr(coldstart_baskets, "TRIAL_USERS", 3)
+    context, known = Context(spark, Lake(spark, str(tmp_path)), config, "r"), learned(shop)
+    few = spark.createDataFrame([(u, i, 0.7) for u in (200, 201) for i in (1, 2, 3)], known.evidence.pairs.schema)
+    known.evidence.pairs = known.evidence.pairs.unionByName(few)
+    cold = spark.createDataFrame([(u, 0) for u in range(200, 204)], "user_index int, taste int")
+    held = known.evidence.warm(USERS).where("user_index < 60")
     with context.lake.publication("r", "featurize") as staged:
-        assert (
-            coldstart_baskets._some(everybody, staged, 1.0, 0).made.count() < 8
-        )  # of the cold never more than so many
+        split = forms._split(context, staged, known, held, cold)
+        kept = split.train.where("user_index < 60").groupBy("user_index").count().toPandas()["count"]
+        asked_of = split.test.groupBy("user_index").count().toPandas()
+        others = split.train.where("user_index between 60 and 119").count()
+    assert set(kept) == {3} and 18 <= len(kept) <= 42  # half of the cold have three, half nothing
+    assert len(asked_of) == 60 and asked_of["count"].sum() + kept.sum() == 60 * 15 and others == 60 * 15
+
+
+def test_many_cold_users_do_not_drown_what_is_real(
+    spark: SparkSession, config: Config, shop: tuple[DataFrame, DataFrame], tmp_path: Path
+) -> None:
+    few = config.model_copy(update={"synthesize": config.synthesize.model_copy(update={"max_basket_share": 0.01})})
+    context, everybody = Context(spark, Lake(spark, str(tmp_path)), few, "r"), asked(shop, 0)
+    made = forms.bounded(context, learned(shop), everybody.made)
+    assert [form.size for form in made] == [1] * len(FORMS)  # 18 of 1,800 for 10 users
+    assert baskets(context, everybody, made[0]).count() == 10
+    least = few.synthesize.model_copy(update={"min_events": 3})
+    context = replace(context, config=few.model_copy(update={"synthesize": least}))
+    assert forms.bounded(context, learned(shop), everybody.made)[0].size == 3
 
 
 def test_few_pairs_are_tried_whole_and_of_many_enough_users(

@@ -1,0 +1,99 @@
+"""How cold users' baskets are made, if at all: tried on warm users who are treated as cold.
+
+The generator of users has not learned from these (`held_back`), and of what they did the trial knows as much as of the
+cold users of the shop. What the generator itself thinks is liked is no evidence: on Online Retail, whose users tell
+their country alone, it preferred its own lists to the most bought items, and new users were served worse by an eighth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from synthspark.coldstart.baskets import FORMS, Form, baskets, cold_users
+from synthspark.coldstart.learn import Learned
+from synthspark.coldstart.spaces import als_settings
+from synthspark.coldstart.trials import TRIAL_USERS, asked_share, held_back, of_share
+from synthspark.indexing import uniform
+from synthspark.ranking.measures import measure, questions, ranked
+from synthspark.ranking.split import COLD, WARM, Slice, Split
+from synthspark.recommend import blocks_for, fit_als, with_virtual
+from synthspark.runs.context import Context
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import ALS_SPACE
+from synthspark.sides import ITEMS, USERS
+
+K = 20
+NONE = "no baskets"
+SLICES = {"cold": Slice((COLD,), (WARM,))}
+
+
+def best_form(
+    context: Context, staged: Publication, learned: Learned, cold: DataFrame
+) -> tuple[Form | None, dict[str, float]]:
+    """The form by which ALS serves users like the `cold` ones best (NDCG@20), None where it is best without baskets,
+    and what each came to.
+
+    cold: the cold users, with their index. Without baskets a user is served by what he did, and one who did nothing
+    gets the most bought items.
+    """
+    held = learned.evidence.warm(USERS).where(held_back(context))
+    share = min(1.0, TRIAL_USERS / max(1, held.count()))
+    held = staged.keep("form/held", held.where(of_share(share, context.config.seed)).withColumn("noise", F.lit(0.0)))
+    if not held.take(1):
+        return None, {}
+    split = _split(context, staged, learned, held, cold)
+    about, targets = learned.models[USERS.name], learned.spaces[ALS_SPACE][ITEMS]
+    asked = cold_users(context, staged, held, targets, split.train, about.url, about.meta)
+    of = questions(split, SLICES)
+    of = of._replace(truth=staged.keep("form/truth", of.truth))
+    blocks = blocks_for(split.train.count() + held.count() * max(form.size for form in FORMS))
+    found: dict[str, float] = {}
+    forms: dict[str, Form | None] = {NONE: None} | {form.words(): form for form in bounded(context, learned, cold)}
+    for name, form in forms.items():
+        rows = with_virtual(split.train, baskets(context, asked, form)) if form else split.train
+        factors = fit_als(staged.keep("form/rows", rows), als_settings(context), blocks)
+        lists = staged.keep("form/lists", ranked(split, factors.users, factors.items, K))
+        result = measure(of, lists, [K]).get("cold")
+        found[name] = round(result.value([K], f"ndcg_{K}"), 4) if result else 0.0
+    return forms[max(found, key=lambda name: found[name])], found
+
+
+def bounded(context: Context, learned: Learned, cold: DataFrame) -> list[Form]:
+    """FORMS of no more items than all `cold` users together may have virtual events for (`max_basket_share`)."""
+    s = context.config.synthesize
+    each = learned.evidence.pairs.count() * s.max_basket_share / max(1, cold.count())
+    return [replace(form, size=min(form.size, max(s.min_events, int(each)))) for form in FORMS]
+
+
+def _split(context: Context, staged: Publication, learned: Learned, held: DataFrame, cold: DataFrame) -> Split:
+    """`held` users as cold, each with as many of his interactions as one of the `cold` ones has."""
+    seed, pairs = context.config.seed, learned.evidence.pairs
+    theirs = pairs.join(held.select("user_index"), on="user_index", how="left_semi")
+    order = Window.partitionBy("user_index").orderBy(F.xxhash64(F.lit(seed), "item_index"), "item_index")
+    placed = theirs.withColumn("_place", F.row_number().over(order))
+    theirs = staged.keep("form/theirs", placed.withColumn("_kept", F.col("_place") <= _kept_events(pairs, cold, seed)))
+    others = pairs.where(of_share(asked_share(pairs), seed))
+    others = others.join(held.select("user_index"), on="user_index", how="left_anti")
+    columns = ("user_index", "item_index", "rating")
+    train = others.select(*columns).unionByName(theirs.where("_kept").select(*columns))
+    items = learned.spaces[ALS_SPACE][ITEMS].select("item_index", F.lit(WARM).alias("role"))
+    test = theirs.where("not _kept").select("user_index", "item_index")
+    test = staged.keep("form/test", test.join(items, on="item_index", how="left_semi"))
+    return Split(staged.keep("form/train", train), test, held.select("user_index", F.lit(COLD).alias("role")), items)
+
+
+def _kept_events(pairs: DataFrame, cold: DataFrame, seed: int) -> Column:
+    """How many interactions a held user keeps: drawn among the numbers that the `cold` ones have."""
+    own = pairs.join(cold.select("user_index"), on="user_index", how="left_semi").groupBy("user_index").count()
+    sizes = cold.select("user_index").join(own, on="user_index", how="left").fillna(0, ["count"])
+    counted = sorted((r["size"], r["users"]) for r in sizes.groupBy(F.col("count").alias("size")).agg(
+        F.count(F.lit(1)).alias("users")).collect())  # fmt: skip
+    total, below, kept = sum(users for _, users in counted), 0, F.lit(0)
+    draw = uniform(F.lit("kept events"), F.lit(seed), "user_index")
+    for size, users in counted:
+        kept = F.when(draw >= below / max(1, total), F.lit(size)).otherwise(kept)
+        below += users
+    return kept
