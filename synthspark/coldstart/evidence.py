@@ -16,7 +16,7 @@ from synthspark.recommend import rating
 from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
 from synthspark.runs.tables import Table, clean, features
-from synthspark.sides import SIDES, USERS, Side
+from synthspark.sides import ITEMS, SIDES, USERS, Side
 
 Read = Callable[[Table], DataFrame]
 """`Context.read`, or `Publication.read` of a stage that has not published yet."""
@@ -37,8 +37,11 @@ class Evidence:
         return self._of(side, F.col("role") == WARM)
 
     def cold(self, side: Side) -> DataFrame:
-        """The same of those who want virtual events."""
-        return self._of(side, F.col("role") != WARM)
+        """The same of those who want virtual events: items that nobody has, users who did little or nothing.
+
+        An item that somebody has is placed by that; virtual ones of such, which are many, would take everybody's share.
+        """
+        return self._of(side, ~F.col("role").isin(WARM, *([SPARSE] if side == ITEMS else [])))
 
     def warm_pairs(self) -> DataFrame:
         """The interactions between warm users and warm items: all that is learned from."""

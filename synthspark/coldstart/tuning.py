@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.audience import NOTHING, Placing
-from synthspark.coldstart.placing import place_items
+from synthspark.coldstart.audience import NOTHING, Merits, Placing, placed
 from synthspark.indexing import uniform
 from synthspark.judging import MERIT
 from synthspark.quantiles import quantiles
+from synthspark.ranking.gate import WARM_TOLERANCE
 from synthspark.ranking.measures import SliceResult, measure, paired_difference, questions, ranked
 from synthspark.ranking.split import COLD, COLD_ITEMS, WARM, Split
 from synthspark.recommend import AlsSettings, blocks_for, fit_als, with_virtual
@@ -23,18 +23,24 @@ from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
 
 BUDGETS = (0.01, 0.03, 0.1, 0.2)
-WEIGHTS = (0.25, 0.05, 0.5, 1.0)
-"""The budgets are tried with the first one."""
+SLACKS = (1.0, 2.0, None)
+WEIGHTS = (0.25, 0.05, 1.0)
+"""The budgets are tried with the first ones."""
 K = 20
 MAX_HELD, MIN_TRAIN = 2.0, 0.5
 """Bounds of a cut by time: pairs held out and training rows, each as a multiple of what drawn pairs would give."""
 KEPT = 0.997
-"""Share of the warm accuracy, and of that over all items, that a choice must keep in each question: the gate allows .99
-for the warm, its interval included."""
+"""Share of the warm accuracy that a choice must keep of drawn pairs, whatever the interval."""
+AS_GOOD = 0.99
+"""Share of the best accuracy over all items with which a placing counts as good, and the cold items decide."""
 RESAMPLES = 200
-"""For the interval of what the cold gain."""
+"""For the intervals of what is gained and lost."""
 LATER, DRAWN = "later", "drawn"
 """What a trial asks about: the newest pairs, as the next period will; and drawn ones, as a drawn split does."""
+
+
+Trials = dict[str, dict[str, float]]
+"""Placing in words -> slice and question -> NDCG@20."""
 
 
 class TrialSplit(NamedTuple):
@@ -110,26 +116,26 @@ def _newest(pairs: DataFrame, marked: DataFrame, holdout: float) -> Column | Non
 
 
 def tuned(
-    context: Context, staged: Publication, trial: TrialSplit, merits: DataFrame, users: DataFrame, als: AlsSettings,
-    fixed: tuple[float | None, float | None],
-) -> tuple[Placing, dict[str, dict[str, float]]]:  # fmt: skip
-    """The best placing, NOTHING among them, and what was tried: first the budget, then the weight.
+    context: Context, staged: Publication, trial: TrialSplit, merits: Merits, users: DataFrame, als: AlsSettings,
+    fixed: tuple[float | None, float | None], most: float,
+) -> tuple[Placing, Trials]:  # fmt: skip
+    """The best placing, NOTHING among them, and what was tried: first the budget, then the slack, then the weight.
 
-    merits: `user_index`, `item_index`, `merit` of the proposals of the split's cold items, by a judge that has not seen
-    them, and of those who share the budget; users: `user_index`, `breadth`; fixed: budget and weight where the user has
-    said, else None. NOTHING is not chosen where the user has said a budget.
+    merits: of the split's cold items, by a judge that has not seen them, and of those who share the budget; users:
+    `user_index`, `breadth`; fixed: budget and weight where the user has said, else None; most: the budget above
+    which all are the same. NOTHING is not chosen where the user has said a budget.
     """
     tried: dict[Placing, Trial] = {}
-    table: dict[str, dict[str, float]] = {}
-    split = trial.split
+    table: Trials = {}
+    split, config = trial.split, context.config.synthesize
 
     def look(placing: Placing) -> Trial:
         if placing in tried:
             return tried[placing]
         rows = split.train
         if placing != NOTHING:
-            chosen = place_items(merits, users, placing.budget, context.config.synthesize.min_events,
-                                 context.config.synthesize.seed)  # fmt: skip
+            within = replace(placing, budget=min(placing.budget, most))
+            chosen = placed(merits, users, within, config.min_events, config.seed)
             rows = with_virtual(rows, chosen.withColumn("weight", F.lit(placing.weight) * F.col(MERIT)))
         rows = staged.keep("trial/rows", rows)
         factors = fit_als(rows, als, blocks)
@@ -137,6 +143,9 @@ def tuned(
         found = Trial({name: measure(of, lists, [K]) for name, of in asked.items()})
         name = "real alone" if placing == NOTHING else placing.words()
         table[name] = {f"{s}, {q}": round(found.value(q, s), 4) for q in asked for s in COLD_ITEMS}
+        if placing != NOTHING:
+            kept = _kept_between(tried[NOTHING], found, "warm", DRAWN)[0]
+            table[name][f"warm, {DRAWN}, kept at least"] = round(kept, 4)
         tried[placing] = found
         return found
 
@@ -144,32 +153,46 @@ def tuned(
     asked = {name: questions(split._replace(test=test), COLD_ITEMS) for name, test in trial.tests.items()}
     asked = {name: of._replace(truth=staged.keep(f"trial/truth_{name}", of.truth)) for name, of in asked.items()}
     real = look(NOTHING)
-    budgets = (fixed[0],) if fixed[0] is not None else BUDGETS
+    differing = [b for k, b in enumerate(BUDGETS) if k == 0 or BUDGETS[k - 1] < most]
+    budgets = [fixed[0]] if fixed[0] is not None else differing
     weights = (fixed[1],) if fixed[1] is not None else WEIGHTS
     may_be_nothing = fixed[0] is None
-    first = best(real, {p: look(p) for p in (Placing(b, weights[0]) for b in budgets)}, may_be_nothing)
-    # Where no budget is safe with this weight the smallest may be with another one.
-    budget = first.budget if first != NOTHING else budgets[0]
-    return best(real, {p: look(p) for p in (Placing(budget, w) for w in weights)}, may_be_nothing), table
+
+    def best_of(placings: Iterable[Placing]) -> Placing:
+        return best(real, {p: look(p) for p in placings}, may_be_nothing)
+
+    chosen = best_of(Placing(b, weights[0]) for b in budgets)
+    # Where no budget is safe, the smallest may be in another way.
+    chosen = best_of(Placing(chosen.budget or budgets[0], weights[0], slack) for slack in SLACKS)
+    chosen = chosen if chosen != NOTHING else Placing(budgets[0], weights[0])
+    return best_of(replace(chosen, weight=weight) for weight in weights), table
 
 
 def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = True) -> Placing:
-    """Of those that gain, in each question, the one that ranks all items best (the mean of the questions' ratios).
+    """Of those that gain the one that ranks all items best (the mean of the questions' ratios), or of several that are
+    AS_GOOD the one that ranks the cold best.
 
-    A placing gains if it keeps warm accuracy and that over all items in each question (KEPT), ranks all items no worse
-    over the questions, and the cold better, beyond chance. If none does, NOTHING; or, where there must be something,
-    what keeps most of the warm accuracy.
+    A placing gains if it keeps the warm accuracy of drawn pairs (KEPT), as surely as the gate asks for; if in no
+    question that (KEPT) or the accuracy over all items falls beyond chance; if it ranks all items no worse over the
+    questions, and the cold better, beyond chance. If none does, NOTHING; or, where there must be something, what keeps
+    most of the warm accuracy. Of the newest pairs, which are fewer, means would forbid by chance what does no harm.
     """
     gaining = {p: t for p, t in tried.items() if _gains(real, t)}
-    if gaining:
-        return max(gaining, key=lambda p: _kept(real, gaining[p], "all", sum))
-    return NOTHING if may_be_nothing else max(tried, key=lambda p: _kept(real, tried[p], "warm", min))
+    if not gaining:
+        return NOTHING if may_be_nothing else max(tried, key=lambda p: _kept(real, tried[p], "warm", min))
+    good = {p: _kept(real, t, "all", sum) for p, t in gaining.items()}
+    as_good = [p for p in gaining if good[p] >= AS_GOOD * max(good.values())]
+    return max(as_good, key=lambda p: sum(gaining[p].value(q, "cold") for q in real.found))
 
 
 def _gains(real: Trial, tried: Trial) -> bool:
-    for question, part in product(real.found, ("warm", "all")):
-        if tried.value(question, part) < KEPT * real.value(question, part):
-            return False
+    if tried.value(DRAWN, "warm") < KEPT * real.value(DRAWN, "warm"):
+        return False
+    if _kept_between(real, tried, "warm", DRAWN)[0] < 1 - WARM_TOLERANCE:
+        return False
+    least = {"warm": KEPT, "all": 1.0}
+    if any(_kept_between(real, tried, part, q)[1] < least[part] for part, q in product(least, real.found)):
+        return False
     if _kept(real, tried, "all", sum) < len(real.found):
         return False
     return any(_surely(real.found[q], tried.found[q]) for q in real.found)
@@ -181,6 +204,15 @@ def _surely(real: Mapping[str, SliceResult], tried: Mapping[str, SliceResult]) -
         return False
     sums = ([real["cold"].sums], [tried["cold"].sums])
     return paired_difference(*sums, [K], f"ndcg_{K}", RESAMPLES, 0).low > 0
+
+
+def _kept_between(real: Trial, tried: Trial, part: str, question: str) -> tuple[float, float]:
+    """Interval of how much of the real rows' accuracy a placing has."""
+    before, after = real.found[question].get(part), tried.found[question].get(part)
+    if before is None or after is None:
+        return 1.0, 1.0
+    found = paired_difference([before.sums], [after.sums], [K], f"ndcg_{K}", RESAMPLES, 0)
+    return 1 + found.low / max(found.real, 1e-9), 1 + found.high / max(found.real, 1e-9)
 
 
 def _kept(real: Trial, tried: Trial, part: str, over: Callable[[Iterable[float]], float]) -> float:

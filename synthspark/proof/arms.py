@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.audience import WEIGHT
-from synthspark.coldstart.baskets import Asked, baskets, best_form
+from synthspark.coldstart.baskets import FORMS, Asked, baskets
 from synthspark.coldstart.learn import Learned
 from synthspark.coldstart.virtual import VirtualEvents, asked_users, audience, audience_of, virtual_events
 from synthspark.config import Arm
@@ -169,9 +169,7 @@ def _simple(judged: Judged, learned: Learned, vectors_of: Callable[[Side, DataFr
         made = staged.keep("made", vectors_of(USERS, users, learned.spaces[ALS_SPACE][USERS]))
         own = evidence.pairs.join(made, on="user_index", how="left_semi")
         asked = Asked(made, learned.spaces[ALS_SPACE][ITEMS], evidence.pairs, own)
-        # The product's form; of a shop where it found none, the one that suits these.
-        form = judged.product.form or best_form(context, staged, asked)[0]
-        parts += [baskets(context, asked, form)] if form is not None else []
+        parts += [baskets(context, asked, judged.product.form or FORMS[-1])]
     return parts
 
 

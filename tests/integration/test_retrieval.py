@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import synthspark.retrieval as retrieval
-from synthspark.coldstart.placing import num_candidates, place_items, propose
+from synthspark.coldstart.placing import num_candidates, place_by_forecast, place_by_user, propose
 from synthspark.indexing import with_index
 from synthspark.retrieval import Draw, top_k
 
@@ -105,7 +106,7 @@ def test_placing_follows_activity_and_leaves_no_item_alone(spark: SparkSession) 
         "item_index int, vector array<float>",
     )
     proposed = propose(users.withColumn("k", num_candidates(0.1, per_event=1.0, least=1)), items, min_users=1)
-    placed = place_items(proposed.withColumnRenamed("score", "merit"), users, 0.1, 1, 0)
+    placed = place_by_user(proposed.withColumnRenamed("score", "merit"), users, 0.1, 1, 0)
     pairs = {(r.user_index, r.item_index) for r in placed.collect()}
     assert {(0, 10), (0, 11), (0, 12), (1, 13)} <= pairs
     # Nobody likes item 14; user 1 dislikes it least. Raw scores would say so too, but for the loudest user.
@@ -123,12 +124,46 @@ def test_a_part_of_an_event_is_drawn_and_items_that_are_alike_share_the_users(sp
     sizes = {}
     for budget in (0.02, 0.1):
         proposed = propose(users.withColumn("k", num_candidates(budget, per_event=1.0, least=1)), items, min_users=2)
-        placed = place_items(proposed.withColumnRenamed("score", "merit"), users, budget, 2, 0).toPandas()
+        placed = place_by_user(proposed.withColumnRenamed("score", "merit"), users, budget, 2, 0).toPandas()
         sizes[budget] = len(placed)
         by_item = placed.groupby("item_index").size()
         assert len(by_item) == 50 and by_item.max() < 4 * by_item.mean()
         assert placed.groupby("user_index").size().max() <= 3, "nobody is the audience of all of them"
     assert 150 < sizes[0.02] < 260 and 900 < sizes[0.1] < 1120  # 2,000 users of 5 items each
+
+
+def test_items_get_what_they_will_sell_and_no_user_more_than_his_share(spark: SparkSession) -> None:
+    """Everybody likes item 0 best, and the first users, who are the heaviest buyers, are liked best by every item."""
+    users = spark.range(100).select(F.col("id").cast("int").alias("user_index"), F.lit(20).alias("breadth"))
+    merit = F.lit(0.9) - F.col("item_index") * 0.01 - F.col("user_index") * 0.001
+    items = spark.range(10).select(F.col("id").cast("int").alias("item_index"))
+    pairs = users.select("user_index").crossJoin(items).withColumn("merit", merit)
+    forecast = items.withColumn("expected", F.when(F.col("item_index") == 0, 110).otherwise(10).cast("long"))
+
+    def placed(slack: float, rows: DataFrame = pairs) -> pd.DataFrame:
+        found = place_by_forecast(rows, users, forecast, 0.1, slack, 1, 0).toPandas()
+        return found.sort_values(["user_index", "item_index"], ignore_index=True)
+
+    fair, double = placed(1.0), placed(2.0)
+    for found, most in ((fair, 2), (double, 4)):
+        by_item = found.groupby("item_index").size()
+        assert len(by_item) == 10 and by_item[0] == 100 and by_item[1:].max() <= 10  # 110 and 10 of 200 are wanted
+        lonely = by_item.index[by_item == 1]
+        taken = found[~found["item_index"].isin(lonely)]
+        assert taken.groupby("user_index").size().max() <= most
+    assert len(double) > len(fair)
+    assert double.groupby("user_index").size()[:10].sum() > fair.groupby("user_index").size()[:10].sum()
+    pd.testing.assert_frame_equal(fair, placed(1.0, pairs.repartition(7, "merit")))
+
+
+def test_an_item_that_nobody_takes_has_somebody_all_the_same(spark: SparkSession) -> None:
+    users = spark.createDataFrame([(0, 10), (1, 10)], "user_index int, breadth int")
+    pairs = spark.createDataFrame(
+        [(0, 10, 0.9), (1, 10, 0.8), (0, 11, 0.2), (1, 11, 0.1)], "user_index int, item_index int, merit double"
+    )
+    forecast = spark.createDataFrame([(10, 100), (11, 1)], "item_index int, expected long")
+    found = place_by_forecast(pairs, users, forecast, 0.1, 1.0, 1, 0)
+    assert {(r.user_index, r.item_index) for r in found.collect()} == {(0, 10), (1, 10), (0, 11)}
 
 
 def test_a_draw_stands_for_the_whole_preference(spark: SparkSession) -> None:

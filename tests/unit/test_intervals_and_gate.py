@@ -131,6 +131,19 @@ def test_nothing_is_placed_where_a_question_loses_or_the_cold_gain_by_chance() -
     assert best(Trial({LATER: real.found[DRAWN], **real.found}), {one: both}) == NOTHING  # drawn pairs lose
 
 
+def test_of_placings_that_are_as_good_the_cold_decide_and_the_warm_must_be_sure() -> None:
+    real, one, other = trial(0.01, 0.2, 0.18), Placing(0.1, 0.5), Placing(0.1, 0.5, slack=2.0)
+    assert best(real, {one: trial(0.1, 0.2, 0.2), other: trial(0.14, 0.2, 0.1995)}) == other
+    assert best(real, {one: trial(0.1, 0.2, 0.2), other: trial(0.14, 0.2, 0.197)}) == one
+    unsure = {"warm": by_users([0.0, 0.4] * 50)}  # of the same mean
+    assert best(real, {one: Trial({DRAWN: trial(0.1, 0.2, 0.2).found[DRAWN] | unsure})}) == NOTHING
+    # The newest pairs are fewer: there the mean decides, and an interval only over all items.
+    later = Trial({LATER: trial(0.1, 0.2, 0.2).found[DRAWN] | unsure, DRAWN: trial(0.1, 0.2, 0.2).found[DRAWN]})
+    assert best(Trial({LATER: real.found[DRAWN], **real.found}), {one: later}) == one
+    noisy = later.found[LATER] | {"all": by_users([0.0, 0.34] * 50)}  # below .18, but by chance
+    assert best(Trial({LATER: real.found[DRAWN], **real.found}), {one: Trial({**later.found, LATER: noisy})}) == one
+
+
 def by_users(values: list[float]) -> SliceResult:
     """A slice of users with these values of every metric."""
     table = np.repeat(np.array(values)[:, None], len(metric_columns([20])), axis=1)
