@@ -30,7 +30,8 @@ K = 20
 MAX_HELD, MIN_TRAIN = 2.0, 0.5
 """Bounds of a cut by time: pairs held out and training rows, each as a multiple of what drawn pairs would give."""
 KEPT = 0.997
-"""Share of the warm accuracy that a choice must keep of drawn pairs, whatever the interval."""
+"""Share of the warm accuracy of drawn pairs, and of that over all items over both questions, that a choice must keep
+whatever the intervals: less is as much as chance."""
 AS_GOOD = 0.99
 """Share of the best accuracy over all items with which a placing counts as good, and the cold items decide."""
 RESAMPLES = 200
@@ -173,9 +174,10 @@ def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = Tru
     AS_GOOD the one that ranks the cold best.
 
     A placing gains if it keeps the warm accuracy of drawn pairs (KEPT), as surely as the gate asks for; if in no
-    question that (KEPT) or the accuracy over all items falls beyond chance; if it ranks all items no worse over the
-    questions, and the cold better, beyond chance. If none does, NOTHING; or, where there must be something, what keeps
-    most of the warm accuracy. Of the newest pairs, which are fewer, means would forbid by chance what does no harm.
+    question that (KEPT) or the accuracy over all items falls beyond chance; if over the questions it keeps the latter
+    (KEPT) and ranks the cold better, beyond chance. If none does, NOTHING; or, where there must be something, what
+    keeps most of the warm accuracy. Of the newest pairs, which are fewer, means would forbid by chance what does no
+    harm.
     """
     gaining = {p: t for p, t in tried.items() if _gains(real, t)}
     if not gaining:
@@ -193,7 +195,7 @@ def _gains(real: Trial, tried: Trial) -> bool:
     least = {"warm": KEPT, "all": 1.0}
     if any(_kept_between(real, tried, part, q)[1] < least[part] for part, q in product(least, real.found)):
         return False
-    if _kept(real, tried, "all", sum) < len(real.found):
+    if _kept(real, tried, "all", sum) < KEPT * len(real.found):
         return False
     return any(_surely(real.found[q], tried.found[q]) for q in real.found)
 

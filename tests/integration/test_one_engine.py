@@ -76,7 +76,8 @@ def context_of(spark: SparkSession, folder: Path, run: str) -> Context:
             "profile_items": {"epochs": 1, "hyper": {"hidden": 8, "layers": 1}},
             "profile_users": {"epochs": 1, "hyper": {"hidden": 8, "layers": 1}},
         },
-        "synthesize": {"users": 4, "items": 4, "weight": 0.5},  # the budget is tried
+        # Weights and slacks are tried; budgets not, since among so few users nothing could be the best.
+        "synthesize": {"users": 4, "items": 4, "budget": 0.2},
         "judge": {"min_fold_items": 4},
         "recommend": {"rank": 4, "k": 5, "iterations": 2},
         "evaluate": {"cold_fraction": 0.4, "events_left": [0]},
@@ -97,7 +98,7 @@ def events_of(frame: DataFrame) -> dict[tuple[str, str], float]:
 def test_the_job_places_the_very_events_that_the_proof_places(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "BUDGETS", (0.1, 0.2))
+    monkeypatch.setattr(tuning, "WEIGHTS", (0.25, 1.0))
     whole, known = tmp_path / "whole", tmp_path / "known"
     for folder in (whole, known):
         folder.mkdir()
