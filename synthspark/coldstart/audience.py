@@ -51,15 +51,15 @@ class Placing:
 
     budget: float
     weight: float
-    slack: float | None = 1.0
-    """Times his share of the events that a user may have; None: every user has his share of what suits him best,
-    whatever the items."""
+    slack: float | None = None
+    """Events go by what items will sell, and a user has so many times his share of them at most. None: every user has
+    his share of what suits him best, whatever the items."""
 
     def words(self) -> str:
         """For people."""
         if self == NOTHING:
             return "cold items get no virtual events: none of the placings tried gains and keeps what is there"
-        slack = ", by user" if self.slack is None else "" if self.slack == 1 else f", slack {self.slack:g}"
+        slack = "" if self.slack is None else f", slack {self.slack:g}"
         return f"budget {self.budget:g}, weight {self.weight:g}{slack}"
 
 

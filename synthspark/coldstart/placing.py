@@ -1,7 +1,7 @@
 """Which users meet which items: synthetic pairs in proportion to a user's activity, and to what an item will sell.
 
-By users alone a few items get everybody; by items alone the heaviest buyers get everything. Bounded on both sides cold
-items are found as often and everybody's lists stay better (docs/decisions/017).
+By users alone a few items may get everybody; by items alone the heaviest buyers get everything. What suits a shop, the
+users' own choice or a bound on both sides, is tried (docs/decisions/017).
 """
 
 from __future__ import annotations

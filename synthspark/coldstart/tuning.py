@@ -162,10 +162,10 @@ def tuned(
     def best_of(placings: Iterable[Placing]) -> Placing:
         return best(real, {p: look(p) for p in placings}, may_be_nothing)
 
-    chosen = best_of(Placing(b, weights[0]) for b in budgets)
+    chosen = best_of(Placing(b, weights[0], SLACKS[0]) for b in budgets)
     # Where no budget is safe, the smallest may be in another way.
     chosen = best_of(Placing(chosen.budget or budgets[0], weights[0], slack) for slack in SLACKS)
-    chosen = chosen if chosen != NOTHING else Placing(budgets[0], weights[0])
+    chosen = chosen if chosen != NOTHING else Placing(budgets[0], weights[0], SLACKS[0])
     return best_of(replace(chosen, weight=weight) for weight in weights), table
 
 
