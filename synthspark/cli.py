@@ -267,6 +267,29 @@ def plan(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bo
             log.console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+@cli.command()
+@_options
+@click.argument("query")
+@click.option("--rows", type=click.IntRange(min=1), default=10, show_default=True, help="Items to show.")
+def search(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool, query: str, rows: int) -> None:
+    """Answer QUERY from what a run has learned of searches, and say why each item is there."""
+    from synthspark import log
+    from synthspark.config import load
+    from synthspark.errors import LakeError
+    from synthspark.terminal import answers_table
+
+    log.configure(verbose)
+    config = load(path, list(overrides))
+    from synthspark.runs.tables import SEARCH_INDEX
+    from synthspark.search.asking import answers
+
+    with _context(config, "search", run_id, {"search": ("synthesize",)}, lambda *_: None) as context:
+        context.lake.require(context.run_id, ["synthesize"])
+        if not context.has(SEARCH_INDEX):
+            raise LakeError(f"run {context.run_id!r} has learned nothing of searches: its report says why")
+        log.console().print(answers_table(query, answers(context, query, rows)))
+
+
 @cli.command("demo-data")
 @click.argument("folder", type=FILE)
 @click.option(

@@ -26,6 +26,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "synthspark evaluate --config my.yaml --protocol cold_item,time --seeds 0,1,2 --arms all",
     ),
     "report": ("synthspark report --config my.yaml", "synthspark report --config my.yaml --run-id 2026-11-25"),
+    "search": ('synthspark search --config my.yaml "usb c cable 2m"',),
     "doctor": ("synthspark doctor", "synthspark doctor --config my.yaml"),
     "runs": ("synthspark runs --config my.yaml",),
     "drop": ("synthspark drop --config my.yaml --run-id 20260101T120000-ab12cd",),

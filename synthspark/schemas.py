@@ -39,6 +39,32 @@ SYNTHETIC = T.StructType(
 )
 """What a synthetic table has beside the clean columns; `run_id` is the partition the rows are published in."""
 
+SEARCHES = T.StructType(
+    [
+        T.StructField("raw_query", T.StringType()),
+        T.StructField("query", T.StringType()),
+        T.StructField("item_id", T.StringType()),
+        T.StructField("ts", T.TimestampType()),
+        T.StructField("user_id", T.StringType()),
+        T.StructField("session_id", T.StringType()),
+        T.StructField("position", T.IntegerType()),
+        T.StructField("shown", T.IntegerType()),
+        T.StructField("filter", T.StringType()),
+    ]
+)
+"""A row without an item is a search that was followed by no click."""
+
+SYNTHETIC_SEARCHES = T.StructType(
+    [
+        T.StructField("query", T.StringType()),
+        T.StructField("item_id", T.StringType()),
+        T.StructField("weight", T.DoubleType()),
+        T.StructField("probability", T.DoubleType()),
+        T.StructField("origin", T.StringType()),
+        T.StructField("source", T.StringType()),
+    ]
+)
+
 ATTRIBUTE_TYPES: dict[str, T.DataType] = {
     "categorical": T.StringType(),
     "numeric": T.DoubleType(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -165,4 +166,16 @@ def runs_table(records: dict[str, dict[str, dict[str, Any]]]) -> Table:
         verdict = stages.get("evaluate", {}).get("details", {}).get("verdict")
         shown = "" if verdict is None else "ship" if verdict["ship"] else "do not ship"
         table.add_row(escape(run_id), state, f"{seconds:,.0f}", *made, shown)
+    return table
+
+
+def answers_table(query: str, answers: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per item that answers a query, and what brought it there."""
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, title=escape(query), title_justify="left")
+    for name in ("", "item", "text", "score", "words", "other words", "clicks", "virtual"):
+        table.add_column(name, justify="left" if name in ("item", "text") else "right", no_wrap=name != "text")
+    for place, row in enumerate(answers, 1):
+        figures = (f"{row['score']:.2f}", f"{row['words']:.2f}", f"{row['expanded']:.2f}", f"{row['clicks']:,}",
+                   f"{row['virtual']:.2f}")  # fmt: skip
+        table.add_row(str(place), escape(str(row["item_id"])), escape(str(row["text"])), *figures)
     return table

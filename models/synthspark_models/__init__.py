@@ -8,6 +8,7 @@ from synthspark_models.infogan import Codes, CodeShape, InfoGanDiscriminator, In
 from synthspark_models.judge import PairDiscriminator
 from synthspark_models.rows import RowDiscriminator, RowGenerator, Sample
 from synthspark_models.tabular import BagShape, TableShape, TabularEncoder
+from synthspark_models.tower import SearchTower
 from synthspark_models.wgan_gp import WganCritic
 from synthspark_models.writer import Writer
 
@@ -29,6 +30,7 @@ __all__ = [
     "RowDiscriminator",
     "RowGenerator",
     "Sample",
+    "SearchTower",
     "TableShape",
     "TabularEncoder",
     "WganCritic",

@@ -3,18 +3,22 @@
 from synthspark.clean.columns import ColumnSource, require_rows
 from synthspark.clean.entities import EntityRules, classify_entities, item_status, unreadable_values
 from synthspark.clean.events import EventRules, classify_events
+from synthspark.clean.searches import SearchRules, classify_searches, searches_of
 from synthspark.clean.verdicts import kept, reason_counts, rejected
 
 __all__ = [
     "ColumnSource",
     "EntityRules",
     "EventRules",
+    "SearchRules",
     "classify_entities",
     "classify_events",
+    "classify_searches",
     "item_status",
     "kept",
     "reason_counts",
     "rejected",
     "require_rows",
+    "searches_of",
     "unreadable_values",
 ]

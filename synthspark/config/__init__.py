@@ -15,8 +15,9 @@ from synthspark.config.learning import (
 )
 from synthspark.config.loading import load, parse, parse_text, public_yaml
 from synthspark.config.proof import ARMS, RANKERS, Ablation, Arm, Evaluate, Protocol
+from synthspark.config.search import Search, SearchProtocol
 from synthspark.config.sections import Config, Lake, Tracking
-from synthspark.config.source import EntitySource, EventSource, Source, Sources
+from synthspark.config.source import EntitySource, EventSource, SearchSource, Source, Sources
 
 __all__ = [
     "ARMS",
@@ -40,6 +41,9 @@ __all__ = [
     "Protocol",
     "RANKERS",
     "Recommend",
+    "Search",
+    "SearchProtocol",
+    "SearchSource",
     "Section",
     "Source",
     "Sources",

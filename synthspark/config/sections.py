@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 from synthspark.config.base import Section
 from synthspark.config.learning import Events, Features, Judge, Recommend, Synthesize, Train
 from synthspark.config.proof import Evaluate
+from synthspark.config.search import Search
 from synthspark.config.source import Sources
 
 
@@ -44,6 +45,7 @@ class Config(Section):
     synthesize: Synthesize = Synthesize()
     recommend: Recommend = Recommend()
     evaluate: Evaluate = Evaluate()
+    search: Search = Search()
     tracking: Tracking = Tracking()
     spark: Annotated[dict[str, str], BeforeValidator(lambda v: {str(k): _spark_text(x) for k, x in v.items()})] = {}
     """Spark settings, e.g. {spark.master: "local[2]", spark.driver.memory: 4g}."""

@@ -70,6 +70,26 @@ class EventSource(Source):
         return self
 
 
+class SearchSource(Source):
+    """The searches: what was typed, and what was clicked."""
+
+    timezone: str = "UTC"
+    """Zone of timestamps that carry none."""
+    timestamp_format: str | None = None
+    """As of events."""
+    unknown_items: Literal["reject", "keep"] = "reject"
+    """What happens to clicks on items that the items table lacks."""
+
+    @model_validator(mode="after")
+    def _needs(self) -> SearchSource:
+        allowed = ("query", "item_id", "ts", "user_id", "session_id", "position", "shown", "filter")
+        _only(self.columns, allowed, "source.searches.columns")
+        for name in ("query", "item_id"):
+            if name not in self.columns:
+                raise ValueError(f"source.searches.columns lacks {name!r}")
+        return self
+
+
 class AttributeBounds(Section):
     """The values that an attribute may take; others become null."""
 
@@ -116,6 +136,13 @@ class Sources(Section):
     events: EventSource
     items: EntitySource | None = None
     users: EntitySource | None = None
+    searches: SearchSource | None = None
+    """Null: events that have a query are searches."""
+
+    @property
+    def has_searches(self) -> bool:
+        """Whether anything tells what was typed."""
+        return self.searches is not None or "query" in self.events.columns
 
     def of(self, side: Side) -> EntitySource | None:
         """The table of items or users, if there is one."""

@@ -103,7 +103,7 @@ class Questions(NamedTuple):
 def questions(split: Split, slices: Mapping[str, Slice]) -> Questions:
     """What is asked of a split; the truth should be kept, it is read for every arm."""
     counts = {r["role"]: r["count"] for r in split.items.groupBy("role").count().collect()}
-    sizes = {name: sum(counts.get(role, 0) for role in asked.items) for name, asked in slices.items()}
+    sizes = {name: sum(counts.get(role, 0) for role in asked.candidates) for name, asked in slices.items()}
     parts = [truth(split, asked).withColumn("slice", F.lit(name)) for name, asked in slices.items()]
     return Questions(reduce(DataFrame.unionByName, parts).select("slice", "user_index", "item_index"), slices, sizes)
 
@@ -114,7 +114,7 @@ def measure(asked: Questions, lists: DataFrame, ks: Sequence[int]) -> dict[str, 
     The best of several roles are among the best of each, so that no slice is ranked anew.
     """
     spark = lists.sparkSession
-    roles = [(name, role) for name, question in asked.slices.items() for role in question.items]
+    roles = [(name, role) for name, question in asked.slices.items() for role in question.candidates]
     of_slice = F.broadcast(local_frame(spark, roles, "slice string, role string"))
     users = asked.truth.select("slice", "user_index").distinct()
     mine = lists.join(of_slice, on="role", how="inner").join(users, on=["slice", "user_index"], how="left_semi")

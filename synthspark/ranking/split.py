@@ -26,6 +26,13 @@ class Slice(NamedTuple):
 
     users: tuple[str, ...]
     items: tuple[str, ...]
+    among: tuple[str, ...] = ()
+    """Roles of the items that are ranked, where they are more than those asked for."""
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Roles of the items that are ranked."""
+        return self.among or self.items
 
 
 ANYBODY = (WARM, SPARSE, COLD)

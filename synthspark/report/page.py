@@ -16,7 +16,15 @@ from synthspark.report import pictures
 from synthspark.report.facts import Facts, in_short
 from synthspark.report.headline import headline, mean
 
-SLICES = {"cold": "cold", "cold_user": "new users", "warm": "warm", "all": "all"}
+SLICES = {
+    "cold": "cold",
+    "cold_user": "new users",
+    "unseen": "queries never typed before",
+    "warm": "warm",
+    "all": "all",
+    "cold_in_all": "new items among all",
+    "warm_in_all": "known items among all",
+}
 METRICS = (("ndcg", "NDCG"), ("recall", "Recall"))
 GAUGES = {
     "dcr_train_share": "nearer to train than to the holdout",

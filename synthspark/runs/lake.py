@@ -135,6 +135,12 @@ class Publication:
         if folder not in self._names:
             self._names.append(folder)
 
+    def write_lines(self, folder: str, df: DataFrame) -> None:
+        """Stage a folder of text files with one JSON object per row, as search engines take them in bulk."""
+        with self._lake.guarded(f"writing {folder}"):
+            df.write.mode("errorifexists").json(f"{self._staging}/{folder}")
+        self._names.append(folder)
+
     def copy_in(self, source: str, folder: str) -> None:
         """Stage a copy of the directory `source` as `folder`."""
         self._lake.copy(source, f"{self._staging}/{folder}")

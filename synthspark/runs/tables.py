@@ -18,6 +18,9 @@ class Table:
 
 
 EVENTS, REJECTS = Table("clean/events"), Table("clean/rejects")
+SEARCHES = Table("clean/searches")
+SYNTHETIC_SEARCHES, SYNTHETIC_QUERIES = Table("synthetic/searches"), Table("synthetic/queries")
+EXPANSIONS, SEARCH_INDEX = Table("expansions"), Table("search_index")
 INTERACTIONS = Table("features/interactions", feed=True)
 SYNTHETIC_EVENTS = Table("synthetic/events")
 RECOMMENDATIONS = Table("recommendations")

@@ -12,22 +12,25 @@ from pyspark.sql import functions as F
 from synthspark import schemas
 from synthspark.clean import (
     EntityRules,
+    SearchRules,
     classify_entities,
     classify_events,
+    classify_searches,
     item_status,
     kept,
     reason_counts,
     rejected,
+    searches_of,
     unreadable_values,
 )
 from synthspark.errors import ContractError, SourceError
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
-from synthspark.runs.tables import EVENTS, REJECTS, Table
+from synthspark.runs.tables import EVENTS, REJECTS, SEARCHES, Table
 from synthspark.runs.tables import clean as clean_table
 from synthspark.sides import ITEMS, SIDES, Side
 from synthspark.stages.checks import Declared, blamed, require_known, require_sound
-from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source
+from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source, search_rules
 
 
 def clean(context: Context) -> StageReport:
@@ -42,6 +45,10 @@ def clean(context: Context) -> StageReport:
             read[side.name] = Declared(frame, rules[side].columns, rules[side].filter)
         events, asked = read_source(context.spark, config.source.events, "events"), event_rules(config)
         read["events"] = Declared(events, asked.columns)
+        searches = config.source.searches
+        if searches is not None:
+            rules_of_searches = search_rules(searches)
+            read["searches"] = Declared(read_source(context.spark, searches, "searches"), rules_of_searches.columns)
         entities = {side: _entities(report, staged, read[side.name].frame, side, rules[side]) for side in rules}
         status = item_status(entities[ITEMS]) if ITEMS in entities else None
         counted, seen = _counted(events, "events")
@@ -51,10 +58,17 @@ def clean(context: Context) -> StageReport:
             require_known(classified, of_side, side, sources[side])
         _account(report, staged, events, "events", EVENTS, seen, classified)
         rejects = [rejected(of_side, side.name) for side, of_side in entities.items()]
+        held = [*entities.values(), classified]
+        if searches is not None:
+            typed = _searches(report, staged, read["searches"].frame, status, rules_of_searches)
+            rejects.append(rejected(typed, "searches"))
+            held.append(typed)
+        elif config.source.has_searches:
+            staged.write(SEARCHES, schemas.conform(searches_of(staged.read(EVENTS)), schemas.SEARCHES, SEARCHES.name))
         staged.write(REJECTS, reduce(DataFrame.unionByName, [*rejects, rejected(classified, "events")]))
         _check(report, staged)
-        for held in (*entities.values(), classified):
-            held.unpersist()
+        for frame in held:
+            frame.unpersist()
         staged.details.update(report.to_json())
     return report
 
@@ -70,6 +84,17 @@ def _entities(report: StageReport, staged: Publication, frame: DataFrame, side: 
     for attribute, count in unreadable_values(classified, rules.attributes).items():
         if count:
             report.notes.append(f"{side.name}.{attribute}: {count} values cannot be read, and are null now")
+    return classified
+
+
+def _searches(
+    report: StageReport, staged: Publication, frame: DataFrame, status: DataFrame | None, rules: SearchRules
+) -> DataFrame:
+    """Stage searches; returns the classified rows, persisted."""
+    counted, seen = _counted(frame, "searches")
+    classified = classify_searches(counted, status, rules, datetime.now(UTC)).persist(STORAGE)
+    staged.write(SEARCHES, schemas.conform(kept(classified, schemas.SEARCHES.names), schemas.SEARCHES, SEARCHES.name))
+    _account(report, staged, frame, "searches", SEARCHES, seen, classified)
     return classified
 
 

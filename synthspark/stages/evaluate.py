@@ -17,6 +17,7 @@ from synthspark.report.headline import cautions
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import STAGES
 from synthspark.runs.tables import INTERACTIONS
+from synthspark.search.of_run import prove_search
 
 
 def evaluate(context: Context) -> StageReport:
@@ -36,10 +37,11 @@ def evaluate(context: Context) -> StageReport:
                 rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
         decision = together({name: decided(config, name, found) for name, found in results.items()})
         alike, apart = likeness(context, staged, report) if config.profiles else ([], [])
-        told = [r.to_json() for r in rows]
+        searched, search = prove_search(context, staged, report)
+        told = [r.to_json() for r in [*rows, *searched]]
         report.notes += [line for name in results for line in cautions(told, name, depth(config.ks))]
         report.rows_in = context.rows("featurize", INTERACTIONS)
-        report.rows_out = len(rows)
+        report.rows_out = len(told)
         report.details |= {"verdict": asdict(decision), "protocols": told}
         staged.details.update(report.to_json())
         earlier = [context.lake.record(context.run_id, stage) or {"stage": stage} for stage in STAGES[:-1]]
@@ -49,6 +51,7 @@ def evaluate(context: Context) -> StageReport:
             "fidelity": alike,
             "privacy": apart,
             "verdict": report.details["verdict"],
+            **({"search": search} if search is not None else {}),
             "stages": [_timing(r) for r in [*earlier, {"stage": "evaluate", **report.to_json()}]],
         }
         staged.write_json("reports/metrics.json", metrics)

@@ -8,14 +8,14 @@ from datetime import date, datetime
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
-from synthspark.clean import ColumnSource, EntityRules, EventRules, require_rows
-from synthspark.config import Config, EntitySource, Expression, Source
+from synthspark.clean import ColumnSource, EntityRules, EventRules, SearchRules, require_rows
+from synthspark.config import Config, EntitySource, Expression, SearchSource, Source
 from synthspark.sides import Side
 from synthspark.sources import Place, read, told
 
 STORAGE = StorageLevel.MEMORY_AND_DISK
 """Of the classified source: it is written in parts, and must not be scanned again for each."""
-KEYS = ("user_id", "item_id", "ts", "event_type")
+KEYS = ("user_id", "item_id", "ts", "event_type", "query")
 """Columns that no file of a table may lack: a row without them is of no use."""
 
 
@@ -50,6 +50,17 @@ def event_rules(config: Config) -> EventRules:
         null_values=_null_values(source),
         keep_unknown_items=source.unknown_items == "keep",
         max_events_per_user_per_day=source.max_events_per_user_per_day,
+    )
+
+
+def search_rules(source: SearchSource) -> SearchRules:
+    """What the configuration says of searches."""
+    return SearchRules(
+        columns=column_sources(source.columns),
+        timezone=source.timezone,
+        timestamp_format=source.timestamp_format,
+        null_values=_null_values(source),
+        keep_unknown_items=source.unknown_items == "keep",
     )
 
 

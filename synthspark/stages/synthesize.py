@@ -22,6 +22,7 @@ from synthspark.newrows.rows import imputed_rows, new_rows
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
 from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, features, model_folder, synthetic
+from synthspark.search.of_run import publish_search
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 from synthspark.synthesis.events import event_mix, synthetic_events
 
@@ -49,6 +50,7 @@ def synthesize(context: Context) -> StageReport:
         schema = T.StructType([*schemas.EVENTS.fields, *schemas.SYNTHETIC.fields])
         staged.write(SYNTHETIC_EVENTS, schemas.conform(events, schema, SYNTHETIC_EVENTS.name))
         _check(context, staged)
+        publish_search(context, staged, report)
         written = staged.read(SYNTHETIC_EVENTS).groupBy("origin").agg(
             F.count(F.lit(1)).alias("events"), F.count_distinct("user_id").alias("users"),
             F.count_distinct("item_id").alias("items"))  # fmt: skip

@@ -14,6 +14,7 @@ from synthspark.newrows.training import profile_task, train_profile_judge
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
 from synthspark.runs.tables import JUDGE, behaviour_feed, model_folder
+from synthspark.search.of_run import train_search
 from synthspark.sides import ITEMS, SIDES, Side
 from synthspark.stages.card import write_card
 from synthspark.training import TrainingTask, train_all
@@ -45,6 +46,7 @@ def train(context: Context) -> StageReport:
             pairs = staged.keep("warm", evidence.warm_pairs())
             models = {n: Model(t.output_url, trained[t.output_url]) for n, t in behaviours.items()}
             _judge(context, staged, Learned(evidence, pairs, models, learn.spaces_of(context), None), report)
+        train_search(context, staged, report)
         report.rows_in = sum(t.num_rows for t in tasks)
         report.rows_out = len(tasks)
         staged.details.update(report.to_json())

@@ -19,13 +19,14 @@ from synthspark.profiles.tokens import TokenEncoding
 from synthspark.texts.pieces import TextEncoding
 from synthspark.training import classics, storage
 from synthspark.training.task import TrainingTask
-from synthspark_models import AutoregressiveGenerator, BagShape, BehaviourGenerator, TableShape, Writer
+from synthspark_models import AutoregressiveGenerator, BagShape, BehaviourGenerator, SearchTower, TableShape, Writer
 
 TOKENS, TEXTS = "tokens.json", "texts.json"
 SIZES: dict[str, tuple[str, ...]] = {
     **classics.SIZES,
     "autoregressive": ("hidden", "layers", "dropout", "max_embedding"),
     "writer": ("hidden", "embedding", "dropout"),
+    "tower": ("dimensions",),
     "behaviour": ("noise_dim", "hidden", "dropout", "attribute_dropout", "max_history", "token_dropout"),
 }
 """Settings that a generator is built from, by network; they are kept in model.json."""
@@ -44,6 +45,8 @@ def build_generator(network: str, table: TableShape, rank: int, settings: Mappin
     if network == "writer":
         sizes = (int(settings["hidden"]), int(settings["embedding"]), float(settings["dropout"]))
         return Writer(table, int(settings["pieces"]), *sizes)
+    if network == "tower":
+        return SearchTower(table.bags[0].vocabulary, int(settings["dimensions"]))
     if network in classics.SIZES:
         return classics.build_generator(network, table, settings)
     return BehaviourGenerator(

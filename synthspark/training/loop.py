@@ -26,11 +26,12 @@ from synthspark.training.loader import Shard, batch_rows, check_feed, steps_per_
 from synthspark.training.optimise import averaged, broadcast, processes
 from synthspark.training.private import poisson_batches, spent
 from synthspark.training.task import TrainingTask
+from synthspark.training.tower import TowerTrainer
 from synthspark.training.writing import WriterTrainer
 
 Validated = AutoregressiveTrainer | WriterTrainer
 """Those that keep the network of the best epoch."""
-Trainer = GanTrainer | BehaviourTrainer | Validated
+Trainer = GanTrainer | BehaviourTrainer | TowerTrainer | Validated
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -93,6 +94,8 @@ def _trainer(task: TrainingTask, device: torch.device) -> Trainer:
         return AutoregressiveTrainer(task, device)
     if task.network == "writer":
         return WriterTrainer(task, device)
+    if task.network == "tower":
+        return TowerTrainer(task, device)
     return GanTrainer(task, device) if task.network in SIZES else BehaviourTrainer(task, device)
 
 

@@ -55,6 +55,7 @@ DEFAULTS: dict[str, Hyper] = {
         "embedding": 128,
         "patience": 4,
     },
+    "tower": {"learning_rate": 2e-3, "gradient_clip": 5.0, "steps_per_epoch": 0, "dimensions": 96},
     "behaviour": {
         "learning_rate": 2e-3,
         "discriminator_learning_rate": 1e-3,

@@ -1,0 +1,145 @@
+"""Terms of titles and queries as an inverted index, and BM25 over it, all in Spark SQL.
+
+Long tables (one row per document and term) are what is counted and joined; `packed` makes vectors of them for
+`retrieval.top_k`, which is where all queries meet all items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from scipy.sparse import csr_matrix
+
+from synthspark.frames import of_each
+from synthspark.indexing import with_index
+from synthspark.judging.features import sparse_products
+from synthspark.search.log import SearchLog
+from synthspark.search.words import search_terms
+
+K1, B = 1.2, 0.5
+"""BM25 (Robertson, Zaragoza 2009, doi:10.1561/1500000019): saturation of repeated terms, and how much length counts."""
+MAX_QUERY_TERMS, MAX_ITEM_TERMS = 16, 64
+"""Of a query and of an item, those that tell most: longer ones are no queries and no titles."""
+SCALE = 1_000_000
+"""Sums over rows are of whole numbers, so that they know no order."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class Corpus(NamedTuple):
+    """What is known of words, before anything was clicked."""
+
+    lexicon: DataFrame
+    """`term`, `term_index` int, `idf` double, `digit` boolean: terms that queries and items, or two items, share."""
+    queries: DataFrame
+    """`query_index`, `term_index`, `position` int, `idf`, `digit`: one row per term, the most telling ones."""
+    items: DataFrame
+    """`item_index`, `term_index`, `tf` long, `length` long (of all terms of the item), `idf`, `weight` (BM25)."""
+
+
+def corpus_of(log: SearchLog, language: str | None, keep: Callable[[str, DataFrame], DataFrame]) -> Corpus:
+    """The words of a log's queries and items. keep: computes a table once (`Publication.keep`)."""
+    items = keep("item_terms", terms_of(log.items, "item_index", "text", language))
+    queries = keep("query_terms", terms_of(log.queries, "query_index", "query", language))
+    lexicon = keep("lexicon", lexicon_of(items, queries))
+    return Corpus(
+        lexicon,
+        keep("queries", _most_telling(queries.join(lexicon, on="term", how="inner"), "query_index", MAX_QUERY_TERMS)
+             .select("query_index", "term_index", "position", "idf", "digit")),
+        keep("items", bm25(_most_telling(items.join(lexicon, on="term", how="inner"), "item_index", MAX_ITEM_TERMS)
+             .select("item_index", "term_index", "tf", "length", "idf"))),
+    )  # fmt: skip
+
+
+def terms_of(texts: DataFrame, key: str, column: str, language: str | None) -> DataFrame:
+    """`key`, `term`, `tf`, `position` (of its last occurrence) and `length`, the number of terms of the text."""
+    terms = of_each(partial(search_terms, language=language), F.col(column), "array<string>")
+    listed = texts.select(key, terms.alias("terms")).where(F.size("terms") > 0)
+    spread = listed.select(key, F.size("terms").cast("long").alias("length"), F.posexplode("terms"))
+    grouped = spread.groupBy(key, F.col("col").alias("term"))
+    return grouped.agg(F.count(F.lit(1)).alias("tf"), F.max("pos").alias("position"), F.first("length").alias("length"))
+
+
+def lexicon_of(items: DataFrame, queries: DataFrame) -> DataFrame:
+    """See `Corpus.lexicon`. idf = log(1 + (N - n + .5) / (n + .5)) over the N items with a text, as Lucene has it."""
+    n = F.coalesce("n", F.lit(0))
+    in_items = items.groupBy("term").agg(F.count(F.lit(1)).alias("n"))
+    in_queries = queries.groupBy("term").agg(F.count(F.lit(1)).alias("m"))
+    shared = in_items.join(in_queries, on="term", how="full").where(n + F.coalesce("m", F.lit(0)) > 1)
+    total = F.broadcast(items.agg(F.count_distinct("item_index").alias("total")))
+    idf = F.log1p((F.col("total") - n + 0.5) / (n + 0.5)).alias("idf")
+    indexed = with_index(shared.crossJoin(total), "term", "term_index")
+    return indexed.select("term", "term_index", idf, F.col("term").rlike("[0-9]").alias("digit"))
+
+
+def bm25(terms: DataFrame, b: float = B, key: str = "item_index") -> DataFrame:
+    """`terms` (`key`, `term_index`, `tf`, `length`, `idf`) with `weight`: what a query gets that has the term once."""
+    lengths = terms.groupBy(key).agg(F.first("length").alias("length"))
+    mean = F.broadcast(lengths.agg(F.avg("length").alias("_mean")))
+    saturated = saturation(F.col("tf"), F.col("length") / F.greatest("_mean", F.lit(1e-9)), b)
+    return terms.crossJoin(mean).withColumn("weight", F.col("idf") * saturated).drop("_mean")
+
+
+def saturation(tf: Column, relative_length: Column, b: float) -> Column:
+    """BM25's part of a term frequency; relative_length: of the document over the mean."""
+    return tf * (K1 + 1) / (tf + K1 * (1 - b + b * relative_length))
+
+
+def tfidf(items: DataFrame) -> DataFrame:
+    """`item_index`, `term_index`, `weight`: (1 + log tf) x idf, of length 1 for each item."""
+    raw = items.select("item_index", "term_index", ((1 + F.log("tf")) * F.col("idf")).alias("weight"))
+    return unit(raw, "item_index")
+
+
+def unit(weights: DataFrame, key: str) -> DataFrame:
+    """`key`, `term_index`, `weight`, scaled to length 1."""
+    squares = F.sum((F.col("weight") ** 2 * SCALE).cast("long")).over(Window.partitionBy(key))
+    scaled = F.col("weight") / F.sqrt(F.greatest(squares, F.lit(1)) / SCALE)
+    return weights.select(key, "term_index", scaled.alias("weight"))
+
+
+def query_weights(queries: DataFrame) -> DataFrame:
+    """`query_index`, `term_index`, `weight`: 1 over the information of the whole query, so that a score is the mean of
+    BM25 over what was asked, and scores of different queries can be compared.
+    """
+    whole = F.sum((F.col("idf") * SCALE).cast("long")).over(Window.partitionBy("query_index")) / SCALE
+    return queries.select("query_index", "term_index", (1 / F.greatest(whole, F.lit(1e-6))).alias("weight"))
+
+
+def packed(weights: DataFrame, key: str) -> DataFrame:
+    """`key` and `vector` array<float>: term indices, then as many weights, both padded with -1 and 0 to the longest."""
+    listed = weights.groupBy(key).agg(
+        F.sort_array(F.collect_list(F.struct("term_index", F.col("weight").cast("float").alias("weight")))).alias("t")
+    )
+    width = F.broadcast(listed.agg(F.max(F.size("t")).alias("width")))
+    lacking = (F.col("width") - F.size("t")).cast("int")
+    ids = F.concat(F.transform("t", lambda t: t["term_index"].cast("float")),
+                   F.array_repeat(F.lit(-1.0).cast("float"), lacking))  # fmt: skip
+    values = F.concat(F.transform("t", lambda t: t["weight"]), F.array_repeat(F.lit(0.0).cast("float"), lacking))
+    return listed.crossJoin(width).select(key, F.concat(ids, values).alias("vector"))
+
+
+def matching(queries: Floats, targets: Floats) -> Floats:
+    """Kernel of `retrieval.top_k` over packed vectors: inner products over the terms that both have."""
+    return sparse_products(unpacked(queries), unpacked(targets))
+
+
+def unpacked(vectors: Floats) -> csr_matrix:
+    """Packed vectors (n, 2L) as a sparse matrix (n, terms)."""
+    width = vectors.shape[1] // 2
+    ids, weights = vectors[:, :width].astype(np.int32), vectors[:, width:]
+    known = ids >= 0
+    starts = np.concatenate([[0], known.sum(axis=1).cumsum()])
+    size = int(ids.max(initial=0)) + 1
+    return csr_matrix((weights[known], ids[known], starts), shape=(len(vectors), size))
+
+
+def _most_telling(terms: DataFrame, key: str, most: int) -> DataFrame:
+    best = Window.partitionBy(key).orderBy(F.col("idf").desc(), "term_index")
+    return terms.withColumn("_place", F.row_number().over(best)).where(F.col("_place") <= most).drop("_place")

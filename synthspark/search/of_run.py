@@ -1,0 +1,236 @@
+"""Searches of a run: what its stages learn of them, publish, and prove."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark import schemas
+from synthspark.judging import load_judge, save_judge
+from synthspark.judging.trees import TreeJudge
+from synthspark.ranking.measures import MetricRow, metric_rows
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Publication
+from synthspark.runs.tables import (
+    EXPANSIONS,
+    SEARCH_INDEX,
+    SEARCHES,
+    SYNTHETIC_SEARCHES,
+    clean,
+    model_folder,
+)
+from synthspark.search import gate
+from synthspark.search.learn import (
+    KNOWN,
+    UNKNOWN,
+    Learned,
+    fitted_by,
+    learn,
+    read_texts,
+    virtual_answers,
+    virtual_clicks,
+)
+from synthspark.search.log import SearchLog, of_searches
+from synthspark.search.proof import Results, for_als, judge_search
+from synthspark.search.towers import NAME, Tower
+from synthspark.search.translation import clicked_terms, with_field
+from synthspark.sides import ITEMS
+from synthspark.training import storage
+
+JUDGES = {KNOWN: "search_judge_known", UNKNOWN: "search_judge_unknown"}
+MIN_CLICKS = 100
+"""Clicks after queries below which nothing is learned of searches."""
+
+
+def fields_of(context: Context) -> list[str]:
+    """The attributes of items that are searched."""
+    attributes = context.config.source.attributes(ITEMS)
+    asked = context.config.search.fields
+    return [n for n, kind in attributes.items() if kind in ("text", "multi")] if asked is None else list(asked)
+
+
+def why_not(context: Context) -> str | None:
+    """Why nothing is learned of searches, in one line; None where something is."""
+    if not context.config.search.enabled:
+        return "search.enabled is false"
+    if not context.has(SEARCHES):
+        return "no table tells what was typed (source.searches, or a query of events)"
+    if not fields_of(context):
+        return "items have no text that could be searched (search.fields)"
+    clicks = context.read(SEARCHES).where(F.col("item_id").isNotNull()).limit(MIN_CLICKS).count()
+    return f"{clicks} clicks after queries are too few" if clicks < MIN_CLICKS else None
+
+
+def published_log(context: Context, staged: Publication) -> SearchLog:
+    """The log of the run's clean tables, kept."""
+    log = of_searches(context.read(SEARCHES), context.read(clean(ITEMS)), fields_of(context))
+    return SearchLog(*[staged.keep(f"search_{name}", df) for name, df in log._asdict().items()])
+
+
+def train_search(context: Context, staged: Publication, report: StageReport) -> None:
+    """Stage the two-tower network and the judges of searches; the report says why there is none."""
+    reason = why_not(context)
+    if reason is not None:
+        if context.config.source.has_searches:
+            report.notes.append(f"searches are not learned: {reason}")
+        return
+    with staged.scope():
+        log = published_log(context, staged)
+        learned = learn(context, staged, read_texts(context, staged, log), log.clicks, "search")
+        staged.copy_in(f"{context.checkpoints()}/search-whole", model_folder(NAME))
+        for kind, judge in learned.judges.items():
+            folder = f"{context.checkpoints()}/{JUDGES[kind]}"
+            save_judge(judge, {}, partial(_write, folder))
+            staged.copy_in(folder, model_folder(JUDGES[kind]))
+    report.details["search"] = learned.about
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in learned.about.items())
+    report.notes.append(f"searches: {told}")
+    if not learned.judges:
+        report.notes.append("no virtual clicks: the fold has too few clicks to learn what becomes of a proposal")
+
+
+def _write(folder: str, name: str, data: bytes) -> None:
+    storage.write(f"{folder}/{name}", data)
+
+
+def load(context: Context, staged: Publication) -> tuple[SearchLog, Learned] | None:
+    """The log, and what the run has learned of it; None where it has learned nothing."""
+    if not context.has(model_folder(NAME)):
+        return None
+    log = published_log(context, staged)
+    texts, url = read_texts(context, staged, log), context.url(model_folder(NAME))
+    meta = context.model_meta(NAME)
+    assert meta is not None
+    fitted = fitted_by(staged, texts, log.clicks.select("query_index", "item_index"), Tower(url, meta))
+    judges: dict[str, TreeJudge] = {}
+    for kind, name in JUDGES.items():
+        if context.has(model_folder(name)):
+            at = context.url(model_folder(name))
+            sha256 = str(json.loads(storage.read(f"{at}/judge.json"))["sha256"])
+            judge = load_judge(at, sha256, storage.read)
+            assert isinstance(judge, TreeJudge)
+            judges[kind] = judge
+    return log, Learned(texts, fitted, judges, context.record("train")["details"].get("search", {}))
+
+
+def publish_search(context: Context, staged: Publication, report: StageReport) -> None:
+    """Stage synthetic/searches, expansions and search_index, if the run has learned searches."""
+    with staged.scope():
+        found = load(context, staged)
+        if found is None:
+            return
+        log, learned = found
+        public = staged.keep("public", _public(context, log))
+        virtual = staged.keep("virtual", _virtual(context, staged, log, learned))
+        shown = staged.keep("shown", virtual.join(public, on="query_index", how="inner"))
+        staged.write(SYNTHETIC_SEARCHES, _named(log, shown))
+        terms = staged.keep("terms", _public_terms(learned, public))
+        expansion = staged.keep("expanded", _expansions(log, learned, shown, terms))
+        staged.write(EXPANSIONS, expansion)
+        staged.write_lines(f"{EXPANSIONS.name}_ndjson", expansion)
+        staged.write(SEARCH_INDEX, _index(log, learned, shown, terms))
+        counts = staged.read(SYNTHETIC_SEARCHES).groupBy("origin").agg(
+            F.count(F.lit(1)).alias("clicks"), F.count_distinct("query").alias("queries"),
+            F.count_distinct("item_id").alias("items"),
+        )  # fmt: skip
+        for row in counts.orderBy("origin").collect():
+            report.tables[f"virtual clicks of origin {row['origin']}"] = {
+                k: row[k] for k in ("clicks", "queries", "items")
+            }
+        kept = virtual.count() - shown.count()
+        if kept:
+            report.notes.append(f"{kept:,} virtual clicks are not published: fewer than search.min_query_users "
+                                f"({context.config.search.min_query_users}) users typed their query")  # fmt: skip
+
+
+def _virtual(context: Context, staged: Publication, log: SearchLog, learned: Learned) -> DataFrame:
+    """`query_index`, `item_index`, `probability`, `origin` of all virtual clicks."""
+    config, corpus = context.config.search, learned.texts.corpus
+    clicked = log.clicks.select("item_index").distinct()
+    titled = log.items.where(F.col("text").isNotNull()).select("item_index")
+    new = staged.keep("new", titled.join(clicked, on="item_index", how="left_anti"))
+    answered = log.clicks.select("query_index").distinct()
+    asked = log.queries.select("query_index").join(answered, on="query_index", how="left_anti")
+    asked = staged.keep("unanswered", asked)
+    translated = staged.keep("translated", with_field(corpus, learned.fitted.expansion))
+    items = virtual_clicks(staged, learned, new, config.clicks_per_item)
+    queries = virtual_answers(staged, learned, asked, translated, config.answers_per_query)
+    return items.withColumn("origin", F.lit("cold_item")).unionByName(queries.withColumn("origin", F.lit("cold_query")))
+
+
+def _public(context: Context, log: SearchLog) -> DataFrame:
+    """`query_index`, `query` that enough users have typed to be nobody's own."""
+    least = context.config.search.min_query_users
+    return log.queries.where(F.col("users") >= least).select("query_index", "query")
+
+
+def _public_terms(learned: Learned, public: DataFrame) -> DataFrame:
+    """`term_index`, `term`, `idf` of titles and public queries."""
+    corpus = learned.texts.corpus
+    asked = corpus.queries.join(public, on="query_index", how="left_semi").select("term_index")
+    known = corpus.items.select("term_index").unionByName(asked).distinct()
+    return corpus.lexicon.select("term_index", "term", "idf").join(known, on="term_index", how="left_semi")
+
+
+def _named(log: SearchLog, shown: DataFrame) -> DataFrame:
+    rows = shown.join(for_als(shown), on=["query_index", "item_index"], how="inner")
+    rows = rows.join(log.items.select("item_index", "item_id"), on="item_index", how="inner")
+    return schemas.conform(rows.withColumn("source", F.lit("judge")), schemas.SYNTHETIC_SEARCHES,
+                           SYNTHETIC_SEARCHES.name)  # fmt: skip
+
+
+def _expansions(log: SearchLog, learned: Learned, shown: DataFrame, terms: DataFrame) -> DataFrame:
+    """`item_id`, `terms`, `queries`: what to search an item by beside its title, with weights."""
+    translated = learned.fitted.expansion.join(terms, on="term_index", how="inner")
+    pair = F.struct(F.round("tf", 4).alias("weight"), "term")
+    listed = translated.groupBy("item_index").agg(F.sort_array(F.collect_list(pair), asc=False).alias("terms"))
+    query = F.struct(F.round("probability", 4).alias("weight"), "query")
+    queries = shown.groupBy("item_index").agg(F.sort_array(F.collect_list(query), asc=False).alias("queries"))
+    both = listed.join(queries, on="item_index", how="full")
+    named = both.join(log.items.select("item_index", "item_id"), on="item_index", how="inner")
+    return named.select("item_id", "terms", "queries")
+
+
+def _index(log: SearchLog, learned: Learned, shown: DataFrame, terms: DataFrame) -> DataFrame:
+    """`item_id`, `term`, `weight`, `title`, `idf`: an inverted index; title: the part of the title alone."""
+    corpus = learned.texts.corpus
+    clicked = clicked_terms(corpus, shown.withColumnRenamed("probability", "weight"))
+    field = with_field(corpus, learned.fitted.expansion, clicked)
+    title = corpus.items.select("item_index", "term_index", F.col("weight").alias("title"))
+    both = field.join(title, on=["item_index", "term_index"], how="left").fillna(0.0, ["title"])
+    named = both.join(terms, on="term_index", how="inner")
+    named = named.join(log.items.select("item_index", "item_id"), on="item_index", how="inner")
+    return named.select("item_id", "term", "weight", "title", "idf")
+
+
+def prove_search(
+    context: Context, staged: Publication, report: StageReport
+) -> tuple[list[MetricRow], dict[str, Any] | None]:
+    """Metrics of the search protocols, and their verdict; none and None where nothing is learned of searches."""
+    reason = why_not(context)
+    if reason is not None:
+        return [], None
+    config, rows = context.config.evaluate, list[MetricRow]()
+    found: dict[str, list[Results]] = {}
+    about: dict[str, Any] = {}
+    with staged.scope():
+        log = published_log(context, staged)
+        texts = read_texts(context, staged, log)
+        for protocol in context.config.search.protocols:
+            for seed in config.seeds:
+                with staged.scope():
+                    results, told = judge_search(context, staged, texts, log, protocol, seed, report)
+                if not results:
+                    continue
+                about[f"{protocol}, seed {seed}"] = told
+                found.setdefault(protocol, []).append(results)
+                rows += metric_rows(results, config.ks, protocol, seed, config.bootstrap)
+    verdict = gate.decided(found, config.ks, config.bootstrap, config.seeds[0])
+    report.details["search"] = {"verdict": asdict(verdict), "placed": about}
+    report.notes.append(f"searches: {verdict.why}")
+    return rows, report.details["search"]

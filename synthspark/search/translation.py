@@ -1,0 +1,93 @@
+"""Words that queries use for items whose titles say it otherwise, by counting clicks (Berger, Lafferty 1999,
+doi:10.1145/312624.312681), and items' fields with such words.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from synthspark.search.corpus import SCALE, Corpus, bm25
+
+MIN_CLICKS = 3
+"""Clicks that show a translation, at least."""
+PRIOR_CLICKS, LIFT_PRIOR = 10.0, 5.0
+MIN_LOG_LIFT, MAX_LOG_LIFT = 0.3, 6.0
+MAX_TRANSLATIONS = 50
+"""Of a term of titles."""
+EXPANSION_TERMS = 25
+"""Of an item."""
+FIELD_B = 0.3
+"""How much the length of the field of expansions counts."""
+FIELD_WEIGHT = 0.6
+"""What the field counts beside the title."""
+
+
+def translations(clicks: DataFrame, corpus: Corpus) -> DataFrame:
+    """`title_term`, `term_index`, `value`: how likely a click on an item with the one is by a query with the other.
+
+    value = P(query term | title term), shrunken, times the logarithm of its lift, bounded.
+    """
+    titles = corpus.items.select("item_index", F.col("term_index").alias("title_term"))
+    queries = corpus.queries.select("query_index", "term_index")
+    pairs = clicks.select("query_index", "item_index")
+    by_title = (
+        pairs.join(titles, on="item_index", how="inner")
+        .groupBy("title_term")
+        .agg(F.count(F.lit(1)).alias("with_title"))
+    )
+    by_query = (
+        pairs.join(queries, on="query_index", how="inner")
+        .groupBy("term_index")
+        .agg(F.count(F.lit(1)).alias("with_query"))
+    )
+    total = F.broadcast(pairs.agg(F.count(F.lit(1)).alias("total")))
+    met = pairs.join(titles, on="item_index", how="inner").join(queries, on="query_index", how="inner")
+    counted = met.groupBy("title_term", "term_index").agg(F.count(F.lit(1)).alias("both"))
+    counted = counted.where(F.col("both") >= MIN_CLICKS)
+    known = counted.join(by_title, on="title_term", how="inner").join(by_query, on="term_index", how="inner")
+    lift = F.log(F.col("both") / (F.col("with_title") + LIFT_PRIOR) / (F.col("with_query") / F.col("total")))
+    share = F.col("both") / (F.col("with_title") + PRIOR_CLICKS)
+    valued = known.crossJoin(total).withColumn("lift", lift).where(F.col("lift") > MIN_LOG_LIFT)
+    value = share * F.least("lift", F.lit(MAX_LOG_LIFT))
+    best = Window.partitionBy("title_term").orderBy(F.col("value").desc(), "term_index")
+    ranked = valued.select("title_term", "term_index", value.alias("value")).withColumn("n", F.row_number().over(best))
+    return ranked.where(F.col("n") <= MAX_TRANSLATIONS).drop("n")
+
+
+def expansions(corpus: Corpus, learned: DataFrame) -> DataFrame:
+    """`item_index`, `term_index`, `tf` double: the query terms that the titles translate to, the likeliest of each."""
+    titles = corpus.items.select("item_index", F.col("term_index").alias("title_term"))
+    summed = (
+        titles.join(learned, on="title_term", how="inner")
+        .groupBy("item_index", "term_index")
+        .agg((F.sum((F.col("value") * SCALE).cast("long")) / SCALE).alias("tf"))
+    )
+    best = Window.partitionBy("item_index").orderBy(F.col("tf").desc(), "term_index")
+    return summed.withColumn("n", F.row_number().over(best)).where(F.col("n") <= EXPANSION_TERMS).drop("n")
+
+
+def clicked_terms(corpus: Corpus, clicks: DataFrame) -> DataFrame:
+    """`item_index`, `term_index`, `tf`: the terms of the queries of each item; clicks: with a `weight`."""
+    queries = corpus.queries.select("query_index", "term_index")
+    met = clicks.join(queries, on="query_index", how="inner")
+    tf = F.sum((F.col("weight") * SCALE).cast("long")) / SCALE
+    return met.groupBy("item_index", "term_index").agg(tf.alias("tf"))
+
+
+def with_field(corpus: Corpus, *fields: DataFrame, weight: float = FIELD_WEIGHT) -> DataFrame:
+    """`item_index`, `term_index`, `weight`: BM25 of the titles plus that of a field with the terms of `fields`."""
+    titles = corpus.items.select("item_index", "term_index", "weight")
+    if not fields:
+        return titles
+    added = fields[0]
+    for other in fields[1:]:
+        added = added.unionByName(other)
+    tf = F.sum((F.col("tf") * SCALE).cast("long")) / SCALE
+    field = added.groupBy("item_index", "term_index").agg(tf.alias("tf"))
+    length = F.sum((F.col("tf") * SCALE).cast("long")).over(Window.partitionBy("item_index")) / SCALE
+    idf = corpus.lexicon.select("term_index", "idf")
+    scored = bm25(field.withColumn("length", length).join(idf, on="term_index", how="inner"), FIELD_B)
+    both = titles.unionByName(scored.select("item_index", "term_index", (F.col("weight") * weight).alias("weight")))
+    whole = F.sum((F.col("weight") * SCALE).cast("long")) / SCALE
+    return both.groupBy("item_index", "term_index").agg(whole.alias("weight"))
