@@ -6,6 +6,7 @@ from synthspark_models.dcgan import DcganDiscriminator, DcganGenerator
 from synthspark_models.gan import GanDiscriminator, GanGenerator
 from synthspark_models.infogan import Codes, CodeShape, InfoGanDiscriminator, InfoGanGenerator
 from synthspark_models.judge import PairDiscriminator
+from synthspark_models.query_writer import QueryWriter
 from synthspark_models.rows import RowDiscriminator, RowGenerator, Sample
 from synthspark_models.tabular import BagShape, TableShape, TabularEncoder
 from synthspark_models.tower import SearchTower
@@ -27,6 +28,7 @@ __all__ = [
     "InfoGanGenerator",
     "PairDiscriminator",
     "Preference",
+    "QueryWriter",
     "RowDiscriminator",
     "RowGenerator",
     "Sample",

@@ -15,7 +15,7 @@ from synthspark.config.learning import (
 )
 from synthspark.config.loading import load, parse, parse_text, public_yaml
 from synthspark.config.proof import ARMS, RANKERS, Ablation, Arm, Evaluate, Protocol
-from synthspark.config.search import Search, SearchProtocol
+from synthspark.config.search import Search, SearchControl, SearchProtocol
 from synthspark.config.sections import Config, Lake, Tracking
 from synthspark.config.source import EntitySource, EventSource, SearchSource, Source, Sources
 
@@ -42,6 +42,7 @@ __all__ = [
     "RANKERS",
     "Recommend",
     "Search",
+    "SearchControl",
     "SearchProtocol",
     "SearchSource",
     "Section",

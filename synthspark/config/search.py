@@ -11,6 +11,7 @@ from synthspark.config.base import Section, Words
 from synthspark.errors import did_you_mean
 
 SearchProtocol = Literal["search_cold_item", "search_cold_query", "search_time"]
+SearchControl = Literal["knn", "permuted", "random"]
 
 
 def _language(name: str | None) -> str | None:
@@ -37,6 +38,8 @@ class Search(Section):
     """Virtual clicks of a new item, at most."""
     answers_per_query: int = Field(default=20, ge=1)
     """Virtual clicks of a query that nobody has clicked after, at most."""
+    queries_per_item: int = Field(default=3, ge=0)
+    """Queries that are written for a new item, at most; 0 for none."""
     dimensions: int = Field(default=96, ge=8)
     """Length of the vectors of the two-tower network."""
     epochs: int = Field(default=5, ge=1)
@@ -45,5 +48,7 @@ class Search(Section):
     """Clicks per step: the others of a batch are what each is told from."""
     protocols: list[SearchProtocol] = ["search_cold_item", "search_cold_query"]
     """What is held out for the proof: docs/search.md."""
+    controls: list[SearchControl] = ["knn", "permuted", "random"]
+    """Arms of new items beside the product: clicks of similar items, those of another new item, drawn ones."""
     cold_query_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the queries that lose all clicks in search_cold_query: half are judged."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
@@ -201,7 +201,7 @@ def virtual_answers(
     fitted, judge = learned.fitted, learned.judges.get(UNKNOWN)
     pairs = staged.keep("answers", for_queries(queries, field, learned.texts.corpus, fitted.query_vectors,
                                                fitted.item_vectors))  # fmt: skip
-    rows = joined(pairs, fitted.queries, fitted.items, fitted.past.limit(0), _nothing_alike(pairs))
+    rows = joined(pairs, fitted.queries, fitted.items, fitted.past.limit(0), nothing_alike(pairs))
     scored = judged(rows, judge)
     best = Window.partitionBy("query_index").orderBy(F.col("probability").desc(), tie("query_index", "item_index"))
     ranked = scored.where(F.col("probability") >= MIN_PROBABILITY).withColumn("_n", F.row_number().over(best))
@@ -223,7 +223,7 @@ def judged(rows: DataFrame, judge: TreeJudge | None) -> DataFrame:
     text = judge.to_bytes().decode()
 
     def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        own = replace(judge_of(text))
+        own = judge_of(text)
         for batch in batches:
             if batch.num_rows:
                 flat = batch.column("features").flatten().to_numpy(zero_copy_only=False).astype(np.float32)
@@ -239,5 +239,6 @@ def judge_of(text: str) -> TreeJudge:
     return TreeJudge(None, 0, lightgbm.Booster(model_str=text))
 
 
-def _nothing_alike(pairs: DataFrame) -> DataFrame:
+def nothing_alike(pairs: DataFrame) -> DataFrame:
+    """`Candidates.neighbours` of queries that nobody has clicked after."""
     return pairs.select(*PAIR, F.lit(None).cast("float").alias("alike")).limit(0)

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark import schemas
+from synthspark.coldstart.spaces import Place
 from synthspark.judging import load_judge, save_judge
 from synthspark.judging.trees import TreeJudge
 from synthspark.ranking.measures import MetricRow, metric_rows
@@ -20,6 +21,7 @@ from synthspark.runs.tables import (
     EXPANSIONS,
     SEARCH_INDEX,
     SEARCHES,
+    SYNTHETIC_QUERIES,
     SYNTHETIC_SEARCHES,
     clean,
     model_folder,
@@ -37,8 +39,11 @@ from synthspark.search.learn import (
 )
 from synthspark.search.log import SearchLog, of_searches
 from synthspark.search.proof import Results, for_als, judge_search
+from synthspark.search.protocols import held_out
 from synthspark.search.towers import NAME, Tower
-from synthspark.search.translation import clicked_terms, with_field
+from synthspark.search.translation import clicked_terms, real_terms, with_field
+from synthspark.search.writing import NAME as WRITER
+from synthspark.search.writing import load_writer, train_writer, written_queries
 from synthspark.sides import ITEMS
 from synthspark.training import storage
 
@@ -87,6 +92,12 @@ def train_search(context: Context, staged: Publication, report: StageReport) -> 
             folder = f"{context.checkpoints()}/{JUDGES[kind]}"
             save_judge(judge, {}, partial(_write, folder))
             staged.copy_in(folder, model_folder(JUDGES[kind]))
+        writer = None
+        if context.config.search.queries_per_item:
+            work = f"{context.checkpoints()}/{WRITER}"
+            writer = train_writer(context, Place.scratch(staged, WRITER), log, learned.fitted.clicks, work)
+        if writer is not None:
+            staged.copy_in(f"{context.checkpoints()}/{WRITER}", model_folder(WRITER))
     report.details["search"] = learned.about
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in learned.about.items())
     report.notes.append(f"searches: {told}")
@@ -134,6 +145,7 @@ def publish_search(context: Context, staged: Publication, report: StageReport) -
         staged.write(EXPANSIONS, expansion)
         staged.write_lines(f"{EXPANSIONS.name}_ndjson", expansion)
         staged.write(SEARCH_INDEX, _index(log, learned, shown, terms))
+        _publish_queries(context, staged, log, learned, report)
         counts = staged.read(SYNTHETIC_SEARCHES).groupBy("origin").agg(
             F.count(F.lit(1)).alias("clicks"), F.count_distinct("query").alias("queries"),
             F.count_distinct("item_id").alias("items"),
@@ -148,6 +160,24 @@ def publish_search(context: Context, staged: Publication, report: StageReport) -
                                 f"({context.config.search.min_query_users}) users typed their query")  # fmt: skip
 
 
+def _publish_queries(
+    context: Context, staged: Publication, log: SearchLog, learned: Learned, report: StageReport
+) -> None:
+    """Stage synthetic/queries, if the run has a writer."""
+    meta = context.model_meta(WRITER)
+    if meta is None:
+        return
+    writer = load_writer(context.url(model_folder(WRITER)), meta)
+    items = staged.keep("titles", log.items.where(F.col("text").isNotNull()).select("item_index", "text")
+                        .join(learned.fitted.clicks, on="item_index", how="left_anti"))  # fmt: skip
+    texts = staged.keep("texts", written_queries(context, writer, learned, log, items, staged.keep))
+    named = texts.join(log.items.select("item_index", "item_id"), on="item_index", how="inner")
+    rows = staged.write(SYNTHETIC_QUERIES, named.select("item_id", "query", "probability", "log_likelihood"))
+    report.tables["queries written for new items"] = {
+        "texts": rows, "items": texts.select("item_index").distinct().count()
+    }  # fmt: skip
+
+
 def _virtual(context: Context, staged: Publication, log: SearchLog, learned: Learned) -> DataFrame:
     """`query_index`, `item_index`, `probability`, `origin` of all virtual clicks."""
     config, corpus = context.config.search, learned.texts.corpus
@@ -157,7 +187,8 @@ def _virtual(context: Context, staged: Publication, log: SearchLog, learned: Lea
     answered = log.clicks.select("query_index").distinct()
     asked = log.queries.select("query_index").join(answered, on="query_index", how="left_anti")
     asked = staged.keep("unanswered", asked)
-    translated = staged.keep("translated", with_field(corpus, learned.fitted.expansion))
+    real = real_terms(corpus, learned.fitted.clicks)
+    translated = staged.keep("translated", with_field(corpus, learned.fitted.expansion, real))
     items = virtual_clicks(staged, learned, new, config.clicks_per_item)
     queries = virtual_answers(staged, learned, asked, translated, config.answers_per_query)
     return items.withColumn("origin", F.lit("cold_item")).unionByName(queries.withColumn("origin", F.lit("cold_query")))
@@ -200,7 +231,8 @@ def _index(log: SearchLog, learned: Learned, shown: DataFrame, terms: DataFrame)
     """`item_id`, `term`, `weight`, `title`, `idf`: an inverted index; title: the part of the title alone."""
     corpus = learned.texts.corpus
     clicked = clicked_terms(corpus, shown.withColumnRenamed("probability", "weight"))
-    field = with_field(corpus, learned.fitted.expansion, clicked)
+    real = real_terms(corpus, learned.fitted.clicks)
+    field = with_field(corpus, learned.fitted.expansion, real, clicked)
     title = corpus.items.select("item_index", "term_index", F.col("weight").alias("title"))
     both = field.join(title, on=["item_index", "term_index"], how="left").fillna(0.0, ["title"])
     named = both.join(terms, on="term_index", how="inner")
@@ -221,15 +253,16 @@ def prove_search(
     with staged.scope():
         log = published_log(context, staged)
         texts = read_texts(context, staged, log)
-        for protocol in context.config.search.protocols:
-            for seed in config.seeds:
+        for seed in config.seeds:
+            for held in held_out(context, staged, log, context.config.search.protocols, seed, report):
+                name = "+".join(held.slices)
                 with staged.scope():
-                    results, told = judge_search(context, staged, texts, log, protocol, seed, report)
-                if not results:
-                    continue
-                about[f"{protocol}, seed {seed}"] = told
-                found.setdefault(protocol, []).append(results)
-                rows += metric_rows(results, config.ks, protocol, seed, config.bootstrap)
+                    results, told = judge_search(context, staged, texts, log, held, f"{name}-{seed}")
+                about[f"{name}, seed {seed}"] = told
+                for protocol, slices in held.slices.items():
+                    of = {arm: {n: r for n, r in parts.items() if n in slices} for arm, parts in results.items()}
+                    found.setdefault(protocol, []).append(of)
+                    rows += metric_rows(of, config.ks, protocol, seed, config.bootstrap)
     verdict = gate.decided(found, config.ks, config.bootstrap, config.seeds[0])
     report.details["search"] = {"verdict": asdict(verdict), "placed": about}
     report.notes.append(f"searches: {verdict.why}")

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.spaces import als_settings
+from synthspark.coldstart.spaces import Place, als_settings
+from synthspark.config import SearchControl
 from synthspark.indexing import uniform
 from synthspark.ranking.measures import SliceResult, measure, questions, ranked
-from synthspark.ranking.split import COLD, WARM, Shares, Slice, Split, entity_split, of_users
+from synthspark.ranking.split import COLD, Slice, Split
 from synthspark.recommend import blocks_for, fit_als, rating, with_virtual
-from synthspark.runs.context import Context, StageReport
+from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
 from synthspark.search.candidates import similar_items_queries
 from synthspark.search.learn import Learned, Texts, best_of_item, learn, virtual_answers, virtual_clicks
 from synthspark.search.log import SearchLog
+from synthspark.search.protocols import Held, queries_of
 from synthspark.search.rankers import by_both, by_table, by_words
-from synthspark.search.translation import clicked_terms, with_field
+from synthspark.search.translation import clicked_terms, real_terms, with_field
+from synthspark.search.writing import judged_texts, train_writer, written_queries
 
 BM25, REAL, PRODUCT = "bm25", "real", "real+synthetic"
 WORDS, ALS, TABLE, HYBRID = "words", "als", "table", "hybrid"
@@ -30,18 +33,6 @@ REAL_FIELD_WEIGHT = 0.3
 ALS_WEIGHT = 2.0
 """Weight of an item's likeliest virtual click for ALS, in real ones."""
 
-COLD_ITEM_SLICES = {
-    "cold": Slice((WARM,), (COLD,)),
-    "warm": Slice((WARM,), (WARM,)),
-    "all": Slice((WARM,), (WARM, COLD)),
-    "cold_in_all": Slice((WARM,), (COLD,), (WARM, COLD)),
-    "warm_in_all": Slice((WARM,), (WARM,), (WARM, COLD)),
-}
-COLD_QUERY_SLICES = {
-    "unseen": Slice((COLD,), (WARM,)),
-    "warm": Slice((WARM,), (WARM,)),
-    "all": Slice((WARM, COLD), (WARM,)),
-}
 Results = dict[str, dict[str, SliceResult]]
 """Arm and what it is served through -> slice -> result."""
 
@@ -51,64 +42,41 @@ def called(arm: str, through: str) -> str:
     return f"{arm} by {through}"
 
 
-@dataclass(frozen=True)
-class SearchSplit:
-    """A log without what is held out."""
-
-    split: Split
-    slices: Mapping[str, Slice]
-
-
-def cold_items(context: Context, log: SearchLog, seed: int) -> SearchSplit:
-    """Items that lose all clicks: half of them are judged, half are aside."""
-    config = context.config.evaluate
-    shares = Shares(items=config.cold_fraction, holdout=config.warm_holdout)
-    return SearchSplit(_split(log, shares, config.part, seed), COLD_ITEM_SLICES)
-
-
-def cold_queries(context: Context, log: SearchLog, seed: int) -> SearchSplit:
-    """Queries that lose all clicks, as if nobody had typed them before."""
-    config = context.config.evaluate
-    shares = Shares(users=context.config.search.cold_query_fraction, holdout=config.warm_holdout)
-    return SearchSplit(_split(log, shares, config.part, seed), COLD_QUERY_SLICES)
-
-
-PROTOCOLS: Mapping[str, Callable[[Context, SearchLog, int], SearchSplit]] = {
-    "search_cold_item": cold_items,
-    "search_cold_query": cold_queries,
-}
-
-
-def _split(log: SearchLog, shares: Shares, part: str, seed: int) -> Split:
-    pairs = log.clicks.select(F.col("query_index").alias("user_index"), "item_index", "clicks", "since")
-    users = pairs.select("user_index").distinct().withColumn("eligible", F.lit(True))
-    return entity_split(pairs, users, pairs.select("item_index").distinct(), shares, part, seed)
-
-
 def judge_search(
-    context: Context, staged: Publication, texts: Texts, log: SearchLog, protocol: str, seed: int, report: StageReport
+    context: Context, staged: Publication, texts: Texts, log: SearchLog, held: Held, name: str
 ) -> tuple[Results, dict[str, Any]]:
-    """Every arm on every slice of a protocol, and what its fold and its virtual clicks were like."""
-    found = PROTOCOLS[protocol](context, log, seed)
-    split = Split(*[staged.keep(f"{protocol}/{name}", df) for name, df in found.split._asdict().items()])
-    split = _asked(context, staged, split, protocol, report)
-    learned = learn(context, staged, texts, _queries(split.train), f"{protocol}-{seed}")
-    trial = Trial(context, staged, split, found.slices, learned)
+    """Every arm on every slice of a split, and what its fold and its virtual clicks were like.
+
+    name: of its folders.
+    """
+    learned = learn(context, staged, texts, queries_of(held.split.train), name)
+    trial = Trial(context, staged, held.split, held.every(), learned)
     results = dict(trial.arms())
-    return results, {**learned.about, **trial.placed}
+    return results, {**learned.about, **trial.placed, **_written(context, staged, log, trial, name)}
 
 
-def _queries(pairs: DataFrame) -> DataFrame:
-    return pairs.withColumnRenamed("user_index", "query_index").select("query_index", "item_index")
+def _written(context: Context, staged: Publication, log: SearchLog, trial: Trial, name: str) -> dict[str, Any]:
+    """How good queries are that are written for the new items, by a writer that has not seen their clicks."""
+    if not context.config.search.queries_per_item or trial.cold_items.isEmpty():
+        return {}
+    work = f"{context.checkpoints()}/{name}-writer"
+    writer = train_writer(context, Place.scratch(staged, f"{name}-writer"), log, trial.clicks, work)
+    if writer is None:
+        return {}
+    titled = log.items.where(F.col("text").isNotNull()).select("item_index", "text")
+    items = staged.keep("cold_titles", titled.join(trial.cold_items, on="item_index", how="left_semi"))
+    texts = written_queries(context, writer, trial.learned, log, items, staged.keep)
+    found = judged_texts(context, log, texts, queries_of(trial.split.test), staged.keep)
+    return {} if found is None else {"queries written for new items": found}
 
 
-def _asked(context: Context, staged: Publication, split: Split, name: str, report: StageReport) -> Split:
-    most = context.config.evaluate.max_users
-    asked = split.test.select("user_index").distinct().count()
-    if asked <= most:
-        return split
-    report.notes.append(f"{name}: {most:,} of {asked:,} queries are asked (evaluate.max_users)")
-    return split._replace(test=staged.keep(f"{name}/asked", of_users(split, most, context.config.seed)))
+class Virtual(NamedTuple):
+    """Virtual clicks, each `query_index`, `item_index`, `probability`."""
+
+    clicks: DataFrame
+    """Of new items: in their fields, too."""
+    answers: DataFrame
+    """Of queries that nobody has typed before: in the table only."""
 
 
 class Trial:
@@ -121,7 +89,7 @@ class Trial:
         self.corpus, self.k = learned.texts.corpus, max(context.config.evaluate.ks)
         asked = questions(split, slices)
         self.asked = asked._replace(truth=staged.keep("truth", asked.truth))
-        self.clicks = _queries(split.train)
+        self.clicks = queries_of(split.train)
         self.cold_items = split.items.where(F.col("role") == COLD).select("item_index")
         self.cold_queries = split.users.where(F.col("role") == COLD).select(F.col("user_index").alias("query_index"))
         self.placed: dict[str, Any] = {}
@@ -130,40 +98,49 @@ class Trial:
         """Name of each arm with what it is served through, and its results."""
         titles = with_field(self.corpus)
         yield called(BM25, WORDS), self._measured(by_words(self.split, self.corpus, titles, self.k))
-        real = self.staged.keep("real", self.clicks.withColumn("weight", F.lit(1.0)))
+        real = self.clicks.withColumn("weight", F.lit(1.0))
         field = with_field(self.corpus, clicked_terms(self.corpus, real), weight=REAL_FIELD_WEIGHT)
         yield called(REAL, WORDS), self._measured(by_words(self.split, self.corpus, field, self.k))
-        translated = self.staged.keep("translated", with_field(self.corpus, self.learned.fitted.expansion))
-        yield called("translation", WORDS), self._measured(by_words(self.split, self.corpus, translated, self.k))
         yield called(REAL, ALS), self._by_als(None)
+        self.clicked = self.staged.keep("clicked", real_terms(self.corpus, self.clicks))
+        translated = self.staged.keep("translated", self._field())
+        yield called("translation", WORDS), self._measured(by_words(self.split, self.corpus, translated, self.k))
         for arm, virtual in self._virtual(translated):
             yield from self._served(arm, virtual)
 
-    def _virtual(self, translated: DataFrame) -> Iterator[tuple[str, DataFrame]]:
-        """Arms of virtual clicks: `query_index`, `item_index`, `probability`."""
-        config = self.context.config.search
-        product = virtual_clicks(self.staged, self.learned, self.cold_items, config.clicks_per_item)
-        answers = virtual_answers(self.staged, self.learned, self.cold_queries, translated, config.answers_per_query)
-        product = self.staged.keep("virtual", product.unionByName(answers))
-        self._tell(product)
-        yield PRODUCT, product
-        if not self.cold_items.isEmpty():
-            yield "knn", self.staged.keep("knn", self._knn())
-            yield "permuted", self.staged.keep("permuted", self._permuted(product))
-            yield "random", self.staged.keep("random", self._random(product))
+    def _field(self, *virtual: DataFrame) -> DataFrame:
+        """Titles with a field of translations, of real clicks, and of virtual ones."""
+        return with_field(self.corpus, self.learned.fitted.expansion, self.clicked, *virtual)
 
-    def _served(self, arm: str, virtual: DataFrame) -> Iterator[tuple[str, dict[str, SliceResult]]]:
-        weighted = virtual.select("query_index", "item_index", F.col("probability").alias("weight"))
-        terms = clicked_terms(self.corpus, weighted)
-        expansion = self.learned.fitted.expansion
-        field = self.staged.keep("field", with_field(self.corpus, expansion, terms))
+    def _virtual(self, translated: DataFrame) -> Iterator[tuple[str, Virtual]]:
+        """Arms of virtual clicks."""
+        config = self.context.config.search
+        clicks = virtual_clicks(self.staged, self.learned, self.cold_items, config.clicks_per_item)
+        clicks = self.staged.keep("clicks_of_new", clicks)
+        answers = virtual_answers(self.staged, self.learned, self.cold_queries, translated, config.answers_per_query)
+        answers = self.staged.keep("answers_of_new", answers)
+        self._tell("items", "item_index", clicks, self.cold_items)
+        self._tell("queries", "query_index", answers, self.cold_queries)
+        yield PRODUCT, Virtual(clicks, answers)
+        for arm in config.controls:
+            yield arm, Virtual(self.staged.keep(arm, self._control(arm, clicks)), answers)
+
+    def _control(self, arm: SearchControl, clicks: DataFrame) -> DataFrame:
+        if arm == "knn":
+            return self._knn()
+        return self._permuted(clicks) if arm == "permuted" else self._random(clicks)
+
+    def _served(self, arm: str, virtual: Virtual) -> Iterator[tuple[str, dict[str, SliceResult]]]:
+        terms = clicked_terms(self.corpus, virtual.clicks.withColumnRenamed("probability", "weight"))
+        field = self.staged.keep("field", self._field(terms))
         words = self.staged.keep("words", by_words(self.split, self.corpus, field, self.k))
-        table = virtual.select(F.col("query_index").alias("user_index"), "item_index",
-                               F.col("probability").alias("score"))  # fmt: skip
-        yield called(arm, WORDS), self._measured(words)
-        yield called(arm, TABLE), self._measured(by_table(self.split, table, self.k))
+        every = virtual.clicks.unionByName(virtual.answers)
+        table = every.withColumnsRenamed({"query_index": "user_index", "probability": "score"})
         yield called(arm, HYBRID), self._measured(by_both(self.split, self.corpus, field, words, table, self.k))
-        yield called(arm, ALS), self._by_als(virtual)
+        yield called(arm, ALS), self._by_als(every)
+        if arm == PRODUCT:
+            yield called(arm, WORDS), self._measured(words)
+            yield called(arm, TABLE), self._measured(by_table(self.split, table, self.k))
 
     def _measured(self, lists: DataFrame) -> dict[str, SliceResult]:
         with self.staged.scope():
@@ -210,29 +187,21 @@ class Trial:
         drawn = asked.join(known, on="n", how="inner")
         return drawn.groupBy("query_index", "item_index").agg(F.max("probability").alias("probability"))
 
-    def _tell(self, product: DataFrame) -> None:
-        """How much of what is held out the virtual clicks have, and how many they are."""
-        known = self.clicks.select("query_index").distinct()
-        held = _queries(self.split.test)
-        for what, asked, key in (
-            ("items", self.cold_items, "item_index"),
-            ("queries", self.cold_queries, "query_index"),
-        ):
-            of = product.join(asked, on=key, how="left_semi")
-            true = held.join(asked, on=key, how="left_semi")
-            if what == "items":
-                true = true.join(known, on="query_index", how="left_semi")
-            hit = of.join(true, on=["query_index", "item_index"], how="inner")
-            sums = of.agg(F.count(F.lit(1)).alias("n"), F.sum("probability").alias("p"),
+    def _tell(self, what: str, key: str, placed: DataFrame, asked: DataFrame) -> None:
+        """How much of what is held out of the new the virtual clicks have, and how many they are."""
+        true = queries_of(self.split.test).join(asked, on=key, how="left_semi")
+        if key == "item_index":  # of queries that nobody has typed there are other virtual clicks
+            true = true.join(self.clicks.select("query_index").distinct(), on="query_index", how="left_semi")
+        sums = placed.agg(F.count(F.lit(1)).alias("n"), F.sum("probability").alias("p"),
                           F.count_distinct(key).alias("entities")).collect()[0]  # fmt: skip
-            if not sums["n"]:
-                continue
-            hits = hit.agg(F.count(F.lit(1)).alias("n"), F.sum("probability").alias("p")).collect()[0]
-            self.placed[f"virtual clicks of new {what}"] = {
-                "clicks": int(sums["n"]), what: int(sums["entities"]),
-                "recall": round(hits["n"] / max(true.count(), 1), 4),
-                "weighted precision": round((hits["p"] or 0.0) / sums["p"], 4),
-            }  # fmt: skip
+        if not sums["n"]:
+            return
+        hit = placed.join(true, on=["query_index", "item_index"], how="inner")
+        hits = hit.agg(F.count(F.lit(1)).alias("n"), F.sum("probability").alias("p")).collect()[0]
+        self.placed[f"virtual clicks of new {what}"] = {
+            "clicks": int(sums["n"]), what: int(sums["entities"]), "recall": round(hits["n"] / max(true.count(), 1), 4),
+            "weighted precision": round((hits["p"] or 0.0) / sums["p"], 4),
+        }  # fmt: skip
 
 
 ALS_RANK, ALS_ALPHA = 96, 20.0

@@ -15,7 +15,7 @@ from synthspark.ranking.split import ASIDE, Split
 from synthspark.retrieval import top_k
 from synthspark.search.corpus import SCALE, Corpus, matching, packed, query_weights
 
-TABLE_WEIGHT = 3.0
+TABLE_WEIGHT = 2.0
 """What a certain click counts beside the words, whose scores are BM25 per information that is asked for: the whole
 title of an item has about 1 to 2."""
 

@@ -23,6 +23,11 @@ FIELD_WEIGHT = 0.6
 """What the field counts beside the title."""
 
 
+CLICK_TF = 0.3
+"""What a real click counts in the field beside translations, as occurrences of its query's words. At 1, what was never
+clicked disappears behind what was; at 0, known items lose as much (docs/search.md)."""
+
+
 def translations(clicks: DataFrame, corpus: Corpus) -> DataFrame:
     """`title_term`, `term_index`, `value`: how likely a click on an item with the one is by a query with the other.
 
@@ -73,6 +78,11 @@ def clicked_terms(corpus: Corpus, clicks: DataFrame) -> DataFrame:
     met = clicks.join(queries, on="query_index", how="inner")
     tf = F.sum((F.col("weight") * SCALE).cast("long")) / SCALE
     return met.groupBy("item_index", "term_index").agg(tf.alias("tf"))
+
+
+def real_terms(corpus: Corpus, clicks: DataFrame) -> DataFrame:
+    """`item_index`, `term_index`, `tf`: the terms of the queries that each item was really clicked for."""
+    return clicked_terms(corpus, clicks.select("query_index", "item_index").withColumn("weight", F.lit(CLICK_TF)))
 
 
 def with_field(corpus: Corpus, *fields: DataFrame, weight: float = FIELD_WEIGHT) -> DataFrame:

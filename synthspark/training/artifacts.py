@@ -19,7 +19,15 @@ from synthspark.profiles.tokens import TokenEncoding
 from synthspark.texts.pieces import TextEncoding
 from synthspark.training import classics, storage
 from synthspark.training.task import TrainingTask
-from synthspark_models import AutoregressiveGenerator, BagShape, BehaviourGenerator, SearchTower, TableShape, Writer
+from synthspark_models import (
+    AutoregressiveGenerator,
+    BagShape,
+    BehaviourGenerator,
+    QueryWriter,
+    SearchTower,
+    TableShape,
+    Writer,
+)
 
 TOKENS, TEXTS = "tokens.json", "texts.json"
 SIZES: dict[str, tuple[str, ...]] = {
@@ -27,6 +35,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "autoregressive": ("hidden", "layers", "dropout", "max_embedding"),
     "writer": ("hidden", "embedding", "dropout"),
     "tower": ("dimensions",),
+    "query_writer": ("embedding", "hidden", "dropout"),
     "behaviour": ("noise_dim", "hidden", "dropout", "attribute_dropout", "max_history", "token_dropout"),
 }
 """Settings that a generator is built from, by network; they are kept in model.json."""
@@ -45,6 +54,9 @@ def build_generator(network: str, table: TableShape, rank: int, settings: Mappin
     if network == "writer":
         sizes = (int(settings["hidden"]), int(settings["embedding"]), float(settings["dropout"]))
         return Writer(table, int(settings["pieces"]), *sizes)
+    if network == "query_writer":
+        widths = (int(settings["embedding"]), int(settings["hidden"]), float(settings["dropout"]))
+        return QueryWriter(int(settings["pieces"]), *widths)
     if network == "tower":
         return SearchTower(table.bags[0].vocabulary, int(settings["dimensions"]))
     if network in classics.SIZES:

@@ -25,13 +25,14 @@ from synthspark.training.gan import GanTrainer
 from synthspark.training.loader import Shard, batch_rows, check_feed, steps_per_epoch
 from synthspark.training.optimise import averaged, broadcast, processes
 from synthspark.training.private import poisson_batches, spent
+from synthspark.training.query_writing import QueryWriterTrainer
 from synthspark.training.task import TrainingTask
 from synthspark.training.tower import TowerTrainer
 from synthspark.training.writing import WriterTrainer
 
 Validated = AutoregressiveTrainer | WriterTrainer
 """Those that keep the network of the best epoch."""
-Trainer = GanTrainer | BehaviourTrainer | TowerTrainer | Validated
+Trainer = GanTrainer | BehaviourTrainer | TowerTrainer | QueryWriterTrainer | Validated
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -94,6 +95,8 @@ def _trainer(task: TrainingTask, device: torch.device) -> Trainer:
         return AutoregressiveTrainer(task, device)
     if task.network == "writer":
         return WriterTrainer(task, device)
+    if task.network == "query_writer":
+        return QueryWriterTrainer(task, device)
     if task.network == "tower":
         return TowerTrainer(task, device)
     return GanTrainer(task, device) if task.network in SIZES else BehaviourTrainer(task, device)

@@ -55,6 +55,14 @@ DEFAULTS: dict[str, Hyper] = {
         "embedding": 128,
         "patience": 4,
     },
+    "query_writer": {
+        "learning_rate": 4e-3,
+        "gradient_clip": 2.0,
+        "steps_per_epoch": 0,
+        "hidden": 160,
+        "embedding": 96,
+        "dropout": 0.2,
+    },
     "tower": {"learning_rate": 2e-3, "gradient_clip": 5.0, "steps_per_epoch": 0, "dimensions": 96},
     "behaviour": {
         "learning_rate": 2e-3,

@@ -55,6 +55,6 @@ def write_shop(folder: Path, clicks: int = 2500, seed: int = 0) -> dict[str, Any
         "train": {"epochs": 1},
         "synthesize": {"users": 0, "items": 0},
         "evaluate": {"arms": ["real"], "profiles": False, "references": False, "als_seeds": 1},
-        "search": {"min_query_users": 2, "epochs": 3, "batch_size": 256},
+        "search": {"min_query_users": 2, "epochs": 3, "batch_size": 256, "controls": ["permuted"]},
         "spark": {"spark.master": "local[2]"},
     }

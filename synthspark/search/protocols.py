@@ -1,0 +1,120 @@
+"""What is held out of a search log, and what is asked then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.quantiles import quantiles
+from synthspark.ranking.split import (
+    ANYBODY,
+    COLD,
+    WARM,
+    Shares,
+    Slice,
+    Split,
+    entity_split,
+    lacking,
+    of_users,
+    time_split,
+)
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Publication
+from synthspark.search.log import SearchLog
+
+COLD_ITEM, COLD_QUERY, TIME = "search_cold_item", "search_cold_query", "search_time"
+SLICES: Mapping[str, Mapping[str, Slice]] = {
+    COLD_ITEM: {
+        "cold": Slice((WARM,), (COLD,)),
+        "warm": Slice((WARM,), (WARM,)),
+        "all": Slice((WARM,), (WARM, COLD)),
+        "cold_in_all": Slice((WARM,), (COLD,), (WARM, COLD)),
+        "warm_in_all": Slice((WARM,), (WARM,), (WARM, COLD)),
+    },
+    COLD_QUERY: {"unseen": Slice((COLD,), (WARM,))},
+    TIME: {
+        "cold": Slice(ANYBODY, (COLD,)),
+        "unseen": Slice((COLD,), ANYBODY),
+        "warm": Slice((WARM,), (WARM,)),
+        "all": Slice(ANYBODY, ANYBODY),
+        "cold_in_all": Slice(ANYBODY, (COLD,), ANYBODY),
+        "warm_in_all": Slice((WARM,), (WARM,), ANYBODY),
+    },
+}
+"""By protocol, what is asked: queries are the users of a split. `unseen` are queries that were never typed before."""
+HELD_BY = {"cold": "cold_fraction", "warm": "warm_holdout"}
+
+
+class Held(NamedTuple):
+    """A log without what is held out, and the slices of each protocol that it answers."""
+
+    split: Split
+    slices: Mapping[str, Mapping[str, Slice]]
+
+    def every(self) -> dict[str, Slice]:
+        """The slices of all its protocols."""
+        return {name: asked for of in self.slices.values() for name, asked in of.items()}
+
+
+def drawn(context: Context, log: SearchLog, seed: int) -> Split:
+    """Items and queries that lose all clicks; half of each are judged, half are aside."""
+    config = context.config.evaluate
+    shares = Shares(config.cold_fraction, context.config.search.cold_query_fraction, config.warm_holdout)
+    pairs = log.clicks.select(F.col("query_index").alias("user_index"), "item_index", "since")
+    users = pairs.select("user_index").distinct().withColumn("eligible", F.lit(True))
+    return entity_split(pairs, users, pairs.select("item_index").distinct(), shares, config.part, seed)
+
+
+def by_time(context: Context, log: SearchLog, _seed: int) -> Split:
+    """Clicks before an instant against those after it."""
+    pairs = log.clicks.select(F.col("query_index").alias("user_index"), "item_index", "since")
+    cut = quantiles(pairs, {"since": F.col("since")}, [1 - context.config.evaluate.time_fraction])["since"]
+    before = pairs.where(F.col("since") < (cut[0] if cut else 0)).withColumn("rating", F.lit(1.0))
+    after = pairs.where(F.col("since") >= (cut[0] if cut else 0))
+    users, items = (pairs.select(key).distinct() for key in ("user_index", "item_index"))
+    return time_split(before, after, users, items, 1, 1)
+
+
+SPLITS: Mapping[tuple[str, ...], Callable[[Context, SearchLog, int], Split]] = {
+    (COLD_ITEM, COLD_QUERY): drawn,
+    (TIME,): by_time,
+}
+"""Protocols that one split answers, and how it is made."""
+
+
+def held_out(
+    context: Context, staged: Publication, log: SearchLog, asked: Sequence[str], seed: int, report: StageReport
+) -> list[Held]:
+    """The splits that answer the protocols `asked`, kept; what the log cannot answer is said in the report."""
+    found = []
+    for protocols, split_of in SPLITS.items():
+        wanted = {name: SLICES[name] for name in protocols if name in asked}
+        if not wanted or (TIME in wanted and seed != context.config.evaluate.seeds[0]):
+            continue
+        name = "+".join(wanted)
+        split = Split(*[staged.keep(f"{name}/{part}", df)
+                        for part, df in split_of(context, log, seed)._asdict().items()])  # fmt: skip
+        slices = dict(SLICES[protocols[0]])
+        why = lacking(split, name, Shares(items=1.0), slices, HELD_BY)
+        if why is not None:
+            report.notes.append(f"searches are not judged: {why}")
+            continue
+        found.append(Held(_asked(context, staged, split, name, report), wanted))
+    return found
+
+
+def _asked(context: Context, staged: Publication, split: Split, name: str, report: StageReport) -> Split:
+    most = context.config.evaluate.max_users
+    asked = split.test.select("user_index").distinct().count()
+    if asked <= most:
+        return split
+    report.notes.append(f"{name}: {most:,} of {asked:,} queries are asked (evaluate.max_users)")
+    return split._replace(test=staged.keep(f"{name}/asked", of_users(split, most, context.config.seed)))
+
+
+def queries_of(pairs: DataFrame) -> DataFrame:
+    """`query_index`, `item_index` of pairs of a split."""
+    return pairs.withColumnRenamed("user_index", "query_index").select("query_index", "item_index")
