@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-dialects benchmark-field lint types doctor clean
+.PHONY: help demo test test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-dialects benchmark-field benchmark-search lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -77,6 +77,10 @@ benchmark-faults: $(VENV)/.installed  ## docs/faults.md: kill -9 in every stage,
 # FIELD="--config CONFIG --variant whole" does some only.
 benchmark-field: $(VENV)/.installed data/complete_journey/products.parquet data/ml-100k/movies.parquet  ## docs/field.md: variants of the shops, what auto promises and what comes of it (hours).
 	$(BIN)/python benchmarks/field.py $(FIELD)
+
+# DATA: a folder with items.parquet and searches.parquet, and perhaps ratings.parquet; benchmarks/search.py says more.
+benchmark-search: $(VENV)/.installed  ## Searches: virtual clicks of new items and queries, proven on the log in DATA.
+	$(BIN)/python benchmarks/search.py $(DATA) $(SEARCH)
 
 # How many of the ways to write a shop's tables are read right; SEEDS=0:500 takes an hour.
 SEEDS ?= 0:500

@@ -60,6 +60,7 @@ def page(facts: Facts) -> str:
         version=__version__,
         headline=headline(metrics, facts.who),
         verdict=metrics["verdict"],
+        search=metrics.get("search"),
         protocols={name: _protocol(metrics["protocols"], name) for name in _names(metrics["protocols"])},
         distributions=[_figure(d.title, pictures.distribution, d) for d in facts.distributions],
         heats=[_figure(h.title, pictures.heat, h) for h in facts.heats if h.pairs],

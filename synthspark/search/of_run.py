@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -15,11 +16,13 @@ from synthspark.coldstart.spaces import Place
 from synthspark.judging import load_judge, save_judge
 from synthspark.judging.trees import TreeJudge
 from synthspark.ranking.measures import MetricRow, metric_rows
+from synthspark.ranking.split import WARM, Split
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Publication
 from synthspark.runs.tables import (
     EXPANSIONS,
     SEARCH_INDEX,
+    SEARCH_RESULTS,
     SEARCHES,
     SYNTHETIC_QUERIES,
     SYNTHETIC_SEARCHES,
@@ -40,12 +43,13 @@ from synthspark.search.learn import (
 from synthspark.search.log import SearchLog, of_searches
 from synthspark.search.proof import Results, for_als, judge_search
 from synthspark.search.protocols import held_out
+from synthspark.search.rankers import by_both, by_words, certainty
 from synthspark.search.towers import NAME, Tower
 from synthspark.search.translation import clicked_terms, real_terms, with_field
 from synthspark.search.writing import NAME as WRITER
-from synthspark.search.writing import load_writer, train_writer, written_queries
+from synthspark.search.writing import Writer, load_writer, train_writer, written_queries
 from synthspark.sides import ITEMS
-from synthspark.training import storage
+from synthspark.training import TrainingTask, storage
 
 JUDGES = {KNOWN: "search_judge_known", UNKNOWN: "search_judge_unknown"}
 MIN_CLICKS = 100
@@ -77,8 +81,12 @@ def published_log(context: Context, staged: Publication) -> SearchLog:
     return SearchLog(*[staged.keep(f"search_{name}", df) for name, df in log._asdict().items()])
 
 
-def train_search(context: Context, staged: Publication, report: StageReport) -> None:
-    """Stage the two-tower network and the judges of searches; the report says why there is none."""
+Card = Callable[[Context, TrainingTask, dict[str, Any]], None]
+"""Writes the card of a trained model beside it."""
+
+
+def train_search(context: Context, staged: Publication, report: StageReport, write_card: Card) -> None:
+    """Stage the two-tower network, the judges and the writer of searches; the report says why there is none."""
     reason = why_not(context)
     if reason is not None:
         if context.config.source.has_searches:
@@ -87,17 +95,18 @@ def train_search(context: Context, staged: Publication, report: StageReport) -> 
     with staged.scope():
         log = published_log(context, staged)
         learned = learn(context, staged, read_texts(context, staged, log), log.clicks, "search")
-        staged.copy_in(f"{context.checkpoints()}/search-whole", model_folder(NAME))
         for kind, judge in learned.judges.items():
             folder = f"{context.checkpoints()}/{JUDGES[kind]}"
             save_judge(judge, {}, partial(_write, folder))
             staged.copy_in(folder, model_folder(JUDGES[kind]))
-        writer = None
+        made: list[Tower | Writer | None] = [learned.fitted.tower]
         if context.config.search.queries_per_item:
             work = f"{context.checkpoints()}/{WRITER}"
-            writer = train_writer(context, Place.scratch(staged, WRITER), log, learned.fitted.clicks, work)
-        if writer is not None:
-            staged.copy_in(f"{context.checkpoints()}/{WRITER}", model_folder(WRITER))
+            made.append(train_writer(context, Place.scratch(staged, WRITER), log, learned.fitted.clicks, work))
+        for folder, model in zip(("search-whole", WRITER), made, strict=False):
+            if model is not None and model.task is not None:
+                write_card(context, model.task, model.meta)
+                staged.copy_in(f"{context.checkpoints()}/{folder}", model_folder(model.task.name))
     report.details["search"] = learned.about
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in learned.about.items())
     report.notes.append(f"searches: {told}")
@@ -144,7 +153,9 @@ def publish_search(context: Context, staged: Publication, report: StageReport) -
         expansion = staged.keep("expanded", _expansions(log, learned, shown, terms))
         staged.write(EXPANSIONS, expansion)
         staged.write_lines(f"{EXPANSIONS.name}_ndjson", expansion)
-        staged.write(SEARCH_INDEX, _index(log, learned, shown, terms))
+        field = staged.keep("field", _field(learned, shown))
+        staged.write(SEARCH_INDEX, _index(log, learned, field, terms))
+        staged.write(SEARCH_RESULTS, _results(context, staged, log, learned, field, shown))
         _publish_queries(context, staged, log, learned, report)
         counts = staged.read(SYNTHETIC_SEARCHES).groupBy("origin").agg(
             F.count(F.lit(1)).alias("clicks"), F.count_distinct("query").alias("queries"),
@@ -227,17 +238,39 @@ def _expansions(log: SearchLog, learned: Learned, shown: DataFrame, terms: DataF
     return named.select("item_id", "terms", "queries")
 
 
-def _index(log: SearchLog, learned: Learned, shown: DataFrame, terms: DataFrame) -> DataFrame:
-    """`item_id`, `term`, `weight`, `title`, `idf`: an inverted index; title: the part of the title alone."""
+def _field(learned: Learned, shown: DataFrame) -> DataFrame:
+    """`item_index`, `term_index`, `weight`: titles with translations, real clicks and the virtual ones `shown`."""
     corpus = learned.texts.corpus
-    clicked = clicked_terms(corpus, shown.withColumnRenamed("probability", "weight"))
-    real = real_terms(corpus, learned.fitted.clicks)
-    field = with_field(corpus, learned.fitted.expansion, real, clicked)
-    title = corpus.items.select("item_index", "term_index", F.col("weight").alias("title"))
+    virtual = clicked_terms(corpus, shown.withColumnRenamed("probability", "weight"))
+    return with_field(corpus, learned.fitted.expansion, real_terms(corpus, learned.fitted.clicks), virtual)
+
+
+def _index(log: SearchLog, learned: Learned, field: DataFrame, terms: DataFrame) -> DataFrame:
+    """`item_id`, `term`, `weight`, `title`, `idf`: an inverted index; title: the part of the title alone."""
+    title = learned.texts.corpus.items.select("item_index", "term_index", F.col("weight").alias("title"))
     both = field.join(title, on=["item_index", "term_index"], how="left").fillna(0.0, ["title"])
     named = both.join(terms, on="term_index", how="inner")
     named = named.join(log.items.select("item_index", "item_id"), on="item_index", how="inner")
     return named.select("item_id", "term", "weight", "title", "idf")
+
+
+def _results(
+    context: Context, staged: Publication, log: SearchLog, learned: Learned, field: DataFrame, shown: DataFrame
+) -> DataFrame:
+    """`query`, `item_id`, `rank`, `score`: the best of every public query, by words and clicks, real and virtual."""
+    k, public = context.config.recommend.k, _public(context, log)
+    asked = public.select(F.col("query_index").alias("user_index"), F.lit(None).cast("int").alias("item_index"))
+    roles = log.items.select("item_index", F.lit(WARM).alias("role"))
+    split = Split(asked.limit(0), asked, asked.select("user_index", F.lit(WARM).alias("role")), roles)
+    real = log.clicks.join(public, on="query_index", how="left_semi")
+    real = real.select("query_index", "item_index", certainty(F.col("clicks")).alias("score"))
+    both = real.unionByName(shown.select("query_index", "item_index", F.col("probability").alias("score")))
+    table = both.groupBy(F.col("query_index").alias("user_index"), "item_index").agg(F.max("score").alias("score"))
+    words = staged.keep("words", by_words(split, learned.texts.corpus, field, k))
+    lists = by_both(split, learned.texts.corpus, field, words, staged.keep("table", table), k)
+    named = lists.join(public.withColumnRenamed("query_index", "user_index"), on="user_index", how="inner")
+    named = named.join(log.items.select("item_index", "item_id"), on="item_index", how="inner")
+    return named.select("query", "item_id", "rank", "score")
 
 
 def prove_search(

@@ -42,6 +42,8 @@ class Tower:
 
     url: str
     meta: dict[str, Any]
+    task: TrainingTask | None = None
+    """What trained it, where that was just now."""
 
 
 def columns_of(side: str, size: int) -> list[str]:
@@ -96,7 +98,7 @@ def train_tower(
         hyper={"dimensions": config.dimensions},
     )
     metas = train_all(context.spark, [task], context.config.train.processes, context.on_epoch)
-    return Tower(task.output_url, metas[task.output_url])
+    return Tower(task.output_url, metas[task.output_url], task)
 
 
 def vectors(texts: DataFrame, index: str, side: str, size: int, tower: Tower) -> DataFrame:

@@ -53,6 +53,8 @@ class Writer:
     url: str
     meta: dict[str, Any]
     words: tuple[str, ...]
+    task: TrainingTask | None = None
+    """What trained it, where that was just now."""
 
 
 def written_words(text: str | None) -> list[str]:
@@ -124,7 +126,7 @@ def train_writer(context: Context, place: Place, log: SearchLog, clicks: DataFra
     )
     metas = train_all(context.spark, [task], context.config.train.processes, context.on_epoch)
     storage.write(f"{task.output_url}/{WORDS}", json.dumps(words).encode())
-    return Writer(task.output_url, metas[task.output_url], tuple(words))
+    return Writer(task.output_url, metas[task.output_url], tuple(words), task)
 
 
 def load_writer(url: str, meta: dict[str, Any]) -> Writer:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.clean import classify_entities, classify_events, item_status, unreadable_values
+from synthspark.clean import classify_entities, classify_events, classify_searches, item_status, unreadable_values
 from synthspark.clean.columns import mapped
 from synthspark.clean.ids import as_text
 from synthspark.clean.verdicts import malformed
@@ -18,7 +18,7 @@ from synthspark.runs.context import Context
 from synthspark.session import task_slots
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 from synthspark.stages.checks import Declared, blamed, examples_in_words, require_known, require_sound
-from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source
+from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source, search_rules
 
 FIXED_SECONDS, SECONDS_PER_MILLION = 200.0, 350.0
 """The demo's on 2 cores (1.47 million events, one split): what Spark needs however small a shop is, and the rest."""
@@ -77,7 +77,22 @@ def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None
     yield from _rejected("events", looked, rows)
     for side, entities in classified.items():
         yield from _known(looked, entities, side, config)
+    yield from _searches(context, read, status)
     return rows
+
+
+def _searches(context: Context, read: dict[str, Declared], status: DataFrame | None) -> Iterator[str]:
+    source = context.config.source.searches
+    if source is None:
+        if context.config.source.has_searches:
+            yield "searches: events that have a query"
+        return
+    frame, asked = read_source(context.spark, source, "searches"), search_rules(source)
+    read["searches"] = Declared(frame, asked.columns)
+    rows = frame.count()
+    yield f"searches: {rows:,} rows of {source.path or source.table}"
+    looked = classify_searches(frame.limit(LOOKED), status, asked, datetime.now(UTC)).persist(STORAGE)
+    yield from _rejected("searches", looked, rows)
 
 
 def _known(events: DataFrame, entities: DataFrame, side: Side, config: Config) -> Iterator[str]:

@@ -46,7 +46,7 @@ def train(context: Context) -> StageReport:
             pairs = staged.keep("warm", evidence.warm_pairs())
             models = {n: Model(t.output_url, trained[t.output_url]) for n, t in behaviours.items()}
             _judge(context, staged, Learned(evidence, pairs, models, learn.spaces_of(context), None), report)
-        train_search(context, staged, report)
+        train_search(context, staged, report, write_card)
         report.rows_in = sum(t.num_rows for t in tasks)
         report.rows_out = len(tasks)
         staged.details.update(report.to_json())

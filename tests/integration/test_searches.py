@@ -199,6 +199,12 @@ def test_what_is_published_is_whole_and_nobodys_own(spark: SparkSession, shop: P
     assert not rare & {q["query"] for r in expansions.values() for q in r["queries"] or []}
     lines = spark.read.json(str(shop.parent / "lake" / "expansions_ndjson" / "run_id=r")).count()
     assert lines == len(expansions)
+    results = read(spark, shop, "search_results").where("rank <= 5").collect()
+    assert {r["query"] for r in results} > shown and not rare & {r["query"] for r in results}
+    assert np.mean([_fits(r["query"], r["item_id"]) for r in results if r["query"] != "purple teapot"]) > 0.9
+    for model in ("search_tower", "search_writer"):
+        card = json.loads((shop.parent / "lake" / "models" / model / "run_id=r" / "card.json").read_text())
+        assert card["name"] == model and card["data"]["rows"] > 1000
     written = read(spark, shop, "synthetic/queries").collect()
     assert written and not rare & {r["query"] for r in written}
     assert np.mean([_fits(r["query"], r["item_id"]) for r in written]) > 0.6

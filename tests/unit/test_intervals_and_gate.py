@@ -110,17 +110,24 @@ def test_no_verdict_without_both_slices_that_decide() -> None:
 
 
 def test_a_placing_keeps_warm_accuracy_first() -> None:
-    small, large, heavy = Placing(0.05, 0.5), Placing(0.2, 0.5), Placing(0.2, 1.0)
+    small, large, heavy = Placing(0.01, 0.5), Placing(0.02, 0.5), Placing(0.02, 1.0)
     real = trial(0.01, 0.2, 0.18)
-    tried = {small: trial(0.1, 0.2, 0.19), large: trial(0.12, 0.1995, 0.2), heavy: trial(0.14, 0.19, 0.21)}
+    tried = {small: trial(0.1, 0.2, 0.19), large: trial(0.12, 0.1997, 0.2), heavy: trial(0.14, 0.19, 0.21)}
     assert best(real, tried) == large
     losing = {heavy: tried[heavy], large: trial(0.1, 0.191, 0.2)}
     assert best(real, losing) == NOTHING
     assert best(real, losing, may_be_nothing=False) == large
 
 
+def test_what_a_trial_does_not_see_is_allowed_for_by_the_budget() -> None:
+    real, kept = trial(0.01, 0.2, 0.18), trial(0.1, 0.2, 0.19)
+    small, large = Placing(0.03, 0.25), Placing(0.2, 0.25)
+    assert best(real, {small: kept}) == small and best(real, {large: kept}) == NOTHING
+    assert best(real, {large: trial(0.1, 0.202, 0.19)}) == large
+
+
 def test_nothing_is_placed_where_a_question_loses_or_the_cold_gain_by_chance() -> None:
-    real, one = trial(0.01, 0.2, 0.18), Placing(0.1, 0.5)
+    real, one = trial(0.01, 0.2, 0.18), Placing(0.01, 0.5)
     good = trial(0.1, 0.2, 0.19)
     assert best(real, {one: good}) == one
     assert best(real, {one: trial(0.1, 0.2, 0.179)}) == NOTHING  # all items are ranked worse
@@ -132,7 +139,7 @@ def test_nothing_is_placed_where_a_question_loses_or_the_cold_gain_by_chance() -
 
 
 def test_of_placings_that_are_as_good_the_cold_decide_and_the_warm_must_be_sure() -> None:
-    real, one, other = trial(0.01, 0.2, 0.18), Placing(0.1, 0.5), Placing(0.1, 0.5, slack=2.0)
+    real, one, other = trial(0.01, 0.2, 0.18), Placing(0.01, 0.5), Placing(0.01, 0.5, slack=2.0)
     assert best(real, {one: trial(0.1, 0.2, 0.2), other: trial(0.14, 0.2, 0.1995)}) == other
     assert best(real, {one: trial(0.1, 0.2, 0.2), other: trial(0.14, 0.2, 0.197)}) == one
     unsure = {"warm": by_users([0.0, 0.4] * 50)}  # of the same mean

@@ -1,0 +1,160 @@
+"""Searches proven on any folder in the contract's form, and on human ratings where there are any.
+
+`make benchmark-search DATA=folder`: items.parquet (item_id, title and other texts), searches.parquet (query, item_id,
+and where there are user_id, session_id, ts), and optionally ratings.parquet (query, item_id, rating), which says how
+well items answer queries and is only ever used to judge. Writes benchmarks/results/search-NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+from pyspark.sql import functions as F
+
+from synthspark.clean.queries import normalised
+from synthspark.cli import run_job
+from synthspark.config import load
+from synthspark.frames import of_each
+from synthspark.ranking.bootstrap import interval, resampled_means
+from synthspark.ranking.measures import measure, paired_difference, questions
+from synthspark.ranking.split import WARM, Slice, Split
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Lake, Publication
+from synthspark.search.learn import Learned, learn, read_texts, virtual_answers, virtual_clicks
+from synthspark.search.log import SearchLog
+from synthspark.search.of_run import prove_search, published_log
+from synthspark.search.rankers import by_both, by_words
+from synthspark.search.translation import clicked_terms, real_terms, with_field
+from synthspark.session import session
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+TEXTS = ("title", "name", "text")
+RELEVANT = 2
+"""Ratings from which on an item is an answer."""
+KS = [10, 20]
+
+
+def main(data: Path, name: str, seeds: Sequence[int], overrides: Sequence[str]) -> None:
+    """Prove, judge by ratings where there are any, and write both down."""
+    lake = ROOT / "benchmarks" / "lake" / f"search-{name}"
+    path = lake / "config.yaml"
+    lake.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(configuration(data, lake)))
+    words = [f"evaluate.seeds={list(seeds)}", *overrides]
+    started = time.monotonic()
+    run_job(path, "clean", "search", words)
+    config = load(path, list(words))
+    result: dict[str, Any] = {"data": name, "seeds": list(seeds)}
+    with session("search", config.spark) as spark:
+        context = Context(spark, Lake(spark, config.lake.root), config, "search")
+        report = StageReport()
+        with context.publication("evaluate") as staged:
+            rows, found = prove_search(context, staged, report)
+            result |= {"proof": found, "notes": report.notes, "protocols": [r.to_json() for r in rows]}
+            if (data / "ratings.parquet").exists():
+                result["ratings"] = judged_by_people(context, staged, data / "ratings.parquet")
+    result["seconds"] = round(time.monotonic() - started)
+    used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    result["cpu_seconds_of_python"] = round(sum(u.ru_utime + u.ru_stime for u in used))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"search-{name}.json").write_text(json.dumps(result, indent=0) + "\n")
+
+
+def configuration(data: Path, lake: Path) -> dict[str, Any]:
+    """What reads a folder in the contract's form: its searches are its events, too."""
+    columns = pq.read_schema(data / "searches.parquet").names
+    texts = [c for c in pq.read_schema(data / "items.parquet").names if c in TEXTS]
+    asked = {c: c for c in ("query", "item_id", "user_id", "session_id", "ts") if c in columns}
+    events = {"user_id": asked.get("user_id", "query"), "item_id": "item_id", **({"ts": "ts"} if "ts" in asked else {})}
+    searches = str(data / "searches.parquet")
+    return {
+        "lake": {"root": str(lake / "lake")},
+        "source": {
+            "events": {"path": searches, "columns": events, "event_type": "click"},
+            "items": {"path": str(data / "items.parquet"), "columns": {"item_id": "item_id"},
+                      "attributes": dict.fromkeys(texts, "text")},
+            "searches": {"path": searches, "columns": asked},
+        },
+        "events": {"weights": {"click": 1}},
+        "search": {"min_query_users": 1},
+        "spark": {"spark.master": "local[2]", "spark.driver.memory": "8g"},
+    }  # fmt: skip
+
+
+def judged_by_people(context: Context, staged: Publication, path: Path) -> dict[str, Any]:
+    """NDCG of BM25, of translations, and of words and virtual clicks together, by what people say is an answer."""
+    log = published_log(context, staged)
+    query = of_each(normalised, F.col("query"), "string").alias("query")
+    ratings = context.spark.read.parquet(str(path)).select(query, F.col("item_id").cast("string"), "rating")
+    ratings = staged.keep("ratings", ratings.where(F.col("rating") >= RELEVANT).distinct())
+    log = with_queries(staged, log, [r["query"] for r in ratings.select("query").distinct().collect()])
+    texts = read_texts(context, staged, log)
+    learned = learn(context, staged, texts, log.clicks.select("query_index", "item_index"), "ratings")
+    true = ratings.join(log.queries, on="query", how="inner").join(log.items, on="item_id", how="inner")
+    true = staged.keep("true", true.select(F.col("query_index").alias("user_index"), "item_index").distinct())
+    nobody = true.limit(0).withColumn("rating", F.lit(1.0))
+    split = Split(nobody, true, true.select("user_index").distinct().withColumn("role", F.lit(WARM)),
+                  log.items.select("item_index", F.lit(WARM).alias("role")))  # fmt: skip
+    asked = questions(split, {"all": Slice((WARM,), (WARM,))})
+    asked = asked._replace(truth=staged.keep("truth", asked.truth))
+    lists = {n: measure(asked, staged.keep("lists", found), KS) for n, found in rankings(staged, learned, log, split)}
+    told: dict[str, Any] = {"queries": true.select("user_index").distinct().count()}
+    for name, found in lists.items():
+        sums = found["all"].sums
+        low, high = interval(resampled_means([sums], 1000, 0)[:, 0, KS.index(20)])
+        told[name] = {f"ndcg_{k}": round(found["all"].value(KS, f"ndcg_{k}"), 4) for k in KS} | {
+            "interval": [low, high]
+        }
+        gain = paired_difference([lists["bm25"]["all"].sums], [sums], KS, "ndcg_20", 1000, 0)
+        told[name]["above bm25"] = [round(gain.product - gain.real, 4), round(gain.low, 4), round(gain.high, 4)]
+    return told
+
+
+def with_queries(staged: Publication, log: SearchLog, texts: Sequence[str]) -> SearchLog:
+    """The log with further queries that nobody has clicked after."""
+    known = {r["query"] for r in log.queries.where(F.col("query").isin(list(texts))).collect()}
+    first = log.queries.count()
+    new = [(first + n, text, 1) for n, text in enumerate(sorted(set(texts) - known))]
+    rows = log.queries.sparkSession.createDataFrame(new, "query_index int, query string, users long")
+    return log._replace(queries=staged.keep("queries", log.queries.unionByName(rows)))
+
+
+def rankings(staged: Publication, learned: Learned, log: SearchLog, split: Split) -> Any:
+    """Name and lists of each ranker."""
+    corpus, clicks = learned.texts.corpus, learned.fitted.clicks
+    yield "bm25", by_words(split, corpus, with_field(corpus), max(KS))
+    clicked = staged.keep("clicked", real_terms(corpus, clicks))
+    translated = staged.keep("field", with_field(corpus, learned.fitted.expansion, clicked))
+    yield "translation", by_words(split, corpus, translated, max(KS))
+    new = log.items.where(F.col("text").isNotNull()).select("item_index").join(clicks, on="item_index", how="left_anti")
+    virtual = staged.keep("virtual", virtual_clicks(staged, learned, new, 8))
+    terms = clicked_terms(corpus, virtual.withColumnRenamed("probability", "weight"))
+    field = staged.keep("whole_field", with_field(corpus, learned.fitted.expansion, clicked, terms))
+    words = staged.keep("words", by_words(split, corpus, field, max(KS)))
+    yield "words with virtual clicks", words
+    asked = split.users.select(F.col("user_index").alias("query_index"))
+    asked = asked.join(clicks, on="query_index", how="left_anti")
+    answers = virtual_answers(staged, learned, staged.keep("asked", asked), translated, 20)
+    table = staged.keep("table", answers.unionByName(virtual)).withColumnsRenamed(
+        {"query_index": "user_index", "probability": "score"}
+    )
+    yield "words and table", by_both(split, corpus, field, words, table, max(KS))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--name", help="of the result; the folder's by default")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    given = parser.parse_args()
+    main(given.data.resolve(), given.name or given.data.name, given.seeds, given.overrides)
