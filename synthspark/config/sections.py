@@ -6,13 +6,15 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from synthspark.config.base import Section
 from synthspark.config.learning import Events, Features, Judge, Recommend, Synthesize, Train
 from synthspark.config.proof import Evaluate
 from synthspark.config.search import Search
 from synthspark.config.source import Sources
+from synthspark.errors import did_you_mean
+from synthspark.sides import ITEMS
 
 
 class Lake(Section):
@@ -51,6 +53,15 @@ class Config(Section):
     """Spark settings, e.g. {spark.master: "local[2]", spark.driver.memory: 4g}."""
     seed: int = 0
     """Seed of every stage but synthesize, which has its own."""
+
+    @model_validator(mode="after")
+    def _searched(self) -> Config:
+        known = self.source.attributes(ITEMS)
+        for name in self.search.fields or ():
+            if known.get(name) not in ("text", "multi", "categorical"):
+                raise ValueError(f"search.fields: {name!r} is no text, set or category of source.items.attributes."
+                                 f"{did_you_mean(name, known)}")  # fmt: skip
+        return self
 
     def fingerprint(self) -> str:
         """SHA-256 (12 hex digits) of everything that changes results: neither Spark's settings nor tracking."""

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
-from scipy.sparse import csr_matrix
 
 from synthspark.judging.features import sparse_products
 from synthspark.retrieval import Kernel, inner_products, tie, top_k
-from synthspark.search.corpus import SCALE, Corpus, matching, packed, query_weights, tfidf, unpacked
+from synthspark.search.corpus import SCALE, Corpus, matching, ones, packed, query_weights, tfidf, unpacked
 
 PER_SOURCE = 20
 """Queries that each source proposes for an item."""
@@ -111,9 +110,5 @@ def _shares(corpus: Corpus, weights: DataFrame) -> DataFrame:
 def _lexical(items: Floats, queries: Floats) -> Floats:
     """BM25 of the item for the query, times the square of the share of the query's information that it has."""
     titles, asked = unpacked(items), unpacked(queries)
-    scores: Floats = sparse_products(titles, _ones(asked)) * sparse_products(_ones(titles), asked) ** 2
+    scores: Floats = sparse_products(titles, ones(asked)) * sparse_products(ones(titles), asked) ** 2
     return scores
-
-
-def _ones(rows: csr_matrix) -> csr_matrix:
-    return csr_matrix((np.ones_like(rows.data), rows.indices, rows.indptr), shape=rows.shape)

@@ -140,6 +140,11 @@ def unpacked(vectors: Floats) -> csr_matrix:
     return csr_matrix((weights[known], ids[known], starts), shape=(len(vectors), size))
 
 
+def ones(rows: csr_matrix) -> csr_matrix:
+    """The same matrix with 1 for every value."""
+    return csr_matrix((np.ones_like(rows.data), rows.indices, rows.indptr), shape=rows.shape)
+
+
 def _most_telling(terms: DataFrame, key: str, most: int) -> DataFrame:
     best = Window.partitionBy(key).orderBy(F.col("idf").desc(), "term_index")
     return terms.withColumn("_place", F.row_number().over(best)).where(F.col("_place") <= most).drop("_place")

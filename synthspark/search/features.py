@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
 from synthspark.indexing import uniform
-from synthspark.search.corpus import SCALE, Corpus, tfidf, unit
+from synthspark.search.corpus import SCALE, Corpus, ones, tfidf, unit
 
 WORDS = ("bm25", "bm25_share", "coverage", "missing_terms", "rarest_missing", "query_terms", "item_terms",
          "missing_numbers", "last_term", "translated", "least_translated", "tower")  # fmt: skip
@@ -127,8 +127,8 @@ def matrix_of(batch: pa.RecordBatch) -> Floats:
     q, i = batch.column("q"), batch.column("i")
     size = 1 + max(_largest(q, "terms"), _largest(i, "terms"), _largest(i, "translated"), _largest_of(batch))
     idf = _sparse(q, "terms", "idf", size)
-    asked, bm25 = _ones(idf), _sparse(i, "terms", "bm25", size)
-    titles, digits = _ones(bm25), _sparse(q, "terms", "digit", size)
+    asked, bm25 = ones(idf), _sparse(i, "terms", "bm25", size)
+    titles, digits = ones(bm25), _sparse(q, "terms", "digit", size)
     information = np.maximum(_sums(idf), 1e-6)
     hits = _dots(asked, titles)
     missing = idf - idf.multiply(titles)
@@ -213,10 +213,6 @@ def _largest(rows: pa.StructArray, name: str) -> int:
 
 def _largest_of(batch: pa.RecordBatch) -> int:
     return 0 if pa.types.is_null(batch.schema.field("h").type) else _largest(batch.column("h"), "terms")
-
-
-def _ones(rows: csr_matrix) -> csr_matrix:
-    return csr_matrix((np.ones_like(rows.data), rows.indices, rows.indptr), shape=rows.shape)
 
 
 def _dots(left: csr_matrix, right: csr_matrix) -> Floats:

@@ -29,7 +29,7 @@ def of_searches(searches: DataFrame, items: DataFrame, fields: list[str]) -> Sea
     """The log of `clean/searches`; items: `clean/items`, whose texts are `fields` in order."""
     queries = searches.groupBy("query").agg(F.count_distinct(asker()).alias("users"))
     queries = with_index(queries, "query", "query_index").select("query_index", "query", "users")
-    texts = with_index(items.select("item_id", _text(items, fields)), "item_id", "item_index")
+    texts = with_index(with_texts(items, fields), "item_id", "item_index")
     counted = searches.groupBy("query", "item_id").agg(
         F.count(F.lit(1)).alias("clicks"), F.min(F.unix_micros("ts")).alias("since")
     )
@@ -43,12 +43,12 @@ def asker() -> Column:
     return F.coalesce("user_id", "session_id", F.lit(NOBODY))
 
 
-def _text(items: DataFrame, fields: list[str]) -> Column:
-    """The fields one after the other; of a set its members."""
+def with_texts(items: DataFrame, fields: list[str]) -> DataFrame:
+    """`item_id` and `text`: the fields one after the other, of a set its members; null where there is nothing."""
     parts = []
     for name in fields:
         column = F.col(quoted(name))
         parts.append(F.concat_ws(" ", column) if items.schema[name].dataType.typeName() == "array" else column)
     if not parts:
-        return F.lit(None).cast("string").alias("text")
-    return F.nullif(F.btrim(F.concat_ws(" ", *parts)), F.lit("")).alias("text")
+        return items.select("item_id", F.lit(None).cast("string").alias("text"))
+    return items.select("item_id", F.nullif(F.btrim(F.concat_ws(" ", *parts)), F.lit("")).alias("text"))

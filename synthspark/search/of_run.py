@@ -40,7 +40,7 @@ from synthspark.search.learn import (
     virtual_answers,
     virtual_clicks,
 )
-from synthspark.search.log import SearchLog, of_searches
+from synthspark.search.log import SearchLog, of_searches, with_texts
 from synthspark.search.proof import Results, for_als, judge_search
 from synthspark.search.protocols import held_out
 from synthspark.search.rankers import by_both, by_words, certainty
@@ -71,8 +71,9 @@ def why_not(context: Context) -> str | None:
         return "no table tells what was typed (source.searches, or a query of events)"
     if not fields_of(context):
         return "items have no text that could be searched (search.fields)"
-    clicks = context.read(SEARCHES).where(F.col("item_id").isNotNull()).limit(MIN_CLICKS).count()
-    return f"{clicks} clicks after queries are too few" if clicks < MIN_CLICKS else None
+    titled = with_texts(context.read(clean(ITEMS)), fields_of(context)).where(F.col("text").isNotNull())
+    clicks = context.read(SEARCHES).join(titled, on="item_id", how="left_semi").limit(MIN_CLICKS).count()
+    return f"{clicks} clicks on items with a text are too few" if clicks < MIN_CLICKS else None
 
 
 def published_log(context: Context, staged: Publication) -> SearchLog:

@@ -6,6 +6,7 @@ import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bm25s
@@ -19,10 +20,14 @@ from searched import SYNONYMS, write_shop
 
 from synthspark.clean import ColumnSource, SearchRules, classify_searches, searches_of
 from synthspark.cli import cli, run_job
+from synthspark.config import parse
+from synthspark.runs.tables import SEARCHES, clean
 from synthspark.search.corpus import Corpus, corpus_of, packed, query_weights
 from synthspark.search.log import SearchLog, of_searches
+from synthspark.search.of_run import why_not
 from synthspark.search.translation import expansions, translations, with_field
 from synthspark.search.words import search_terms
+from synthspark.sides import ITEMS
 
 pytestmark = pytest.mark.spark
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -152,6 +157,32 @@ def test_a_click_of_an_unknown_user_counts_as_one(spark: SparkSession) -> None:
     texts = {r["item_id"]: r["text"] for r in log.items.collect()}
     assert texts == {"i": "Mug a b", "j": None}
     assert sorted(r["clicks"] for r in log.clicks.collect()) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("title", "searches", "why"),
+    [
+        (None, 200, "0 clicks on items with a text are too few"),
+        ("mug", 99, "99 clicks on items with a text are too few"),
+        ("mug", 100, None),
+    ],
+)
+def test_nothing_is_learned_of_too_little(
+    spark: SparkSession, title: str | None, searches: int, why: str | None
+) -> None:
+    items = {"path": "i", "columns": {"item_id": "i"}, "attributes": {"title": "text"}}
+    events = {"path": "e", "columns": {"user_id": "u", "item_id": "i", "query": "q"}, "event_type": "view"}
+    config = parse({"source": {"events": events, "items": items}})
+    tables = {
+        SEARCHES: spark.range(searches).select(F.lit("i").alias("item_id"), F.lit("q").alias("query")),
+        clean(ITEMS): spark.createDataFrame([("i", title)], "item_id string, title string"),
+    }
+    context: Any = SimpleNamespace(config=config, has=lambda _: True, read=tables.__getitem__)
+    assert why_not(context) == why
+    context.config = parse({"source": {"events": events}})
+    assert why_not(context) == "items have no text that could be searched (search.fields)"
+    context.has = lambda _: False
+    assert "no table tells what was typed" in (why_not(context) or "")
 
 
 @pytest.fixture(scope="module")

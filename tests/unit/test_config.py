@@ -104,3 +104,19 @@ def test_the_fingerprint_sees_what_changes_results_only() -> None:
     base = parse(minimal()).fingerprint()
     assert parse(minimal(spark={"spark.master": "local[4]"})).fingerprint() == base
     assert parse(minimal(seed=1)).fingerprint() != base
+
+
+def test_what_is_searched_is_checked() -> None:
+    items = {"path": "i", "columns": {"item_id": "i"}, "attributes": {"title": "text", "price": "numeric"}}
+    bad = minimal(search={"fields": ["titel"]})
+    bad["source"]["items"] = items
+    with pytest.raises(ConfigError, match="search.fields: 'titel' is no text.*Did you mean 'title'"):
+        parse(bad)
+    with pytest.raises(ConfigError, match="there is no stemmer for 'englisch'. Did you mean 'english'"):
+        parse(minimal(search={"language": "englisch"}))
+    good = minimal()
+    good["source"]["searches"] = {"path": "s", "columns": {"query": "q"}}
+    with pytest.raises(ConfigError, match="source.searches.columns lacks 'item_id'"):
+        parse(good)
+    good["source"]["searches"]["columns"]["item_id"] = "sku"
+    assert parse(good).source.has_searches and not parse(minimal()).source.has_searches
