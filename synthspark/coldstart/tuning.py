@@ -179,8 +179,8 @@ def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = Tru
     A placing gains if it keeps the warm accuracy of drawn pairs (KEPT and MARGIN), as surely as the gate asks for; if
     in no question that (KEPT) or the accuracy over all items falls beyond chance; if over the questions it keeps the
     latter (KEPT) and ranks the cold better, beyond chance. If none does, NOTHING; or, where there must be something,
-    what keeps most of the warm accuracy. Of the newest pairs, which are fewer, means would forbid by chance what does no
-    harm.
+    what keeps most of the warm accuracy. Of the newest pairs, which are fewer, means would forbid by chance what does
+    no harm.
     """
     gaining = {p: t for p, t in tried.items() if _gains(real, t, p.budget)}
     if not gaining:
