@@ -11,12 +11,13 @@ import argparse
 import json
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.clean.queries import normalised
@@ -24,14 +25,24 @@ from synthspark.cli import run_job
 from synthspark.config import load
 from synthspark.frames import of_each
 from synthspark.ranking.bootstrap import interval, resampled_means
-from synthspark.ranking.measures import measure, paired_difference, questions
+from synthspark.ranking.measures import SliceResult, best_of, measure, paired_difference, questions
 from synthspark.ranking.split import WARM, Slice, Split
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Lake, Publication
-from synthspark.search.learn import Learned, learn, read_texts, virtual_answers, virtual_clicks
+from synthspark.search.features import joined
+from synthspark.search.learn import (
+    UNKNOWN,
+    Learned,
+    judged,
+    learn,
+    nothing_alike,
+    read_texts,
+    virtual_answers,
+    virtual_clicks,
+)
 from synthspark.search.log import SearchLog
 from synthspark.search.of_run import prove_search, published_log
-from synthspark.search.rankers import by_both, by_words
+from synthspark.search.rankers import TABLE_WEIGHT, by_both, by_words, word_scores
 from synthspark.search.translation import clicked_terms, real_terms, with_field
 from synthspark.session import session
 
@@ -43,7 +54,7 @@ RELEVANT = 2
 KS = [10, 20]
 
 
-def main(data: Path, name: str, seeds: Sequence[int], overrides: Sequence[str]) -> None:
+def main(data: Path, name: str, seeds: Sequence[int], overrides: Sequence[str], ratings_only: bool) -> None:
     """Prove, judge by ratings where there are any, and write both down."""
     lake = ROOT / "benchmarks" / "lake" / f"search-{name}"
     path = lake / "config.yaml"
@@ -53,20 +64,23 @@ def main(data: Path, name: str, seeds: Sequence[int], overrides: Sequence[str]) 
     started = time.monotonic()
     run_job(path, "clean", "search", words)
     config = load(path, list(words))
-    result: dict[str, Any] = {"data": name, "seeds": list(seeds)}
+    target = RESULTS / f"search-{name}.json"
+    result: dict[str, Any] = json.loads(target.read_text()) if ratings_only and target.exists() else {}
+    result |= {"data": name, "seeds": list(seeds)}
     with session("search", config.spark) as spark:
         context = Context(spark, Lake(spark, config.lake.root), config, "search")
         report = StageReport()
         with context.publication("evaluate") as staged:
-            rows, found = prove_search(context, staged, report)
-            result |= {"proof": found, "notes": report.notes, "protocols": [r.to_json() for r in rows]}
+            if not ratings_only:
+                rows, found = prove_search(context, staged, report)
+                result |= {"proof": found, "notes": report.notes, "protocols": [r.to_json() for r in rows]}
             if (data / "ratings.parquet").exists():
                 result["ratings"] = judged_by_people(context, staged, data / "ratings.parquet")
     result["seconds"] = round(time.monotonic() - started)
     used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     result["cpu_seconds_of_python"] = round(sum(u.ru_utime + u.ru_stime for u in used))
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"search-{name}.json").write_text(json.dumps(result, indent=0) + "\n")
+    target.write_text(json.dumps(result, indent=0) + "\n")
 
 
 def configuration(data: Path, lake: Path) -> dict[str, Any]:
@@ -94,29 +108,60 @@ def judged_by_people(context: Context, staged: Publication, path: Path) -> dict[
     """NDCG of BM25, of translations, and of words and virtual clicks together, by what people say is an answer."""
     log = published_log(context, staged)
     query = of_each(normalised, F.col("query"), "string").alias("query")
-    ratings = context.spark.read.parquet(str(path)).select(query, F.col("item_id").cast("string"), "rating")
-    ratings = staged.keep("ratings", ratings.where(F.col("rating") >= RELEVANT).distinct())
-    log = with_queries(staged, log, [r["query"] for r in ratings.select("query").distinct().collect()])
+    rated = context.spark.read.parquet(str(path)).select(query, F.col("item_id").cast("string"), "rating").distinct()
+    log = with_queries(staged, log, [r["query"] for r in rated.select("query").distinct().collect()])
     texts = read_texts(context, staged, log)
     learned = learn(context, staged, texts, log.clicks.select("query_index", "item_index"), "ratings")
-    true = ratings.join(log.queries, on="query", how="inner").join(log.items, on="item_id", how="inner")
-    true = staged.keep("true", true.select(F.col("query_index").alias("user_index"), "item_index").distinct())
+    named = rated.join(log.queries, on="query", how="inner").join(log.items, on="item_id", how="inner")
+    every = staged.keep("rated", named.select(F.col("query_index").alias("user_index"), "item_index", "rating"))
+    true = staged.keep("true", every.where(F.col("rating") >= RELEVANT).select("user_index", "item_index"))
     nobody = true.limit(0).withColumn("rating", F.lit(1.0))
     split = Split(nobody, true, true.select("user_index").distinct().withColumn("role", F.lit(WARM)),
                   log.items.select("item_index", F.lit(WARM).alias("role")))  # fmt: skip
     asked = questions(split, {"all": Slice((WARM,), (WARM,))})
     asked = asked._replace(truth=staged.keep("truth", asked.truth))
-    lists = {n: measure(asked, staged.keep("lists", found), KS) for n, found in rankings(staged, learned, log, split)}
     told: dict[str, Any] = {"queries": true.select("user_index").distinct().count()}
-    for name, found in lists.items():
-        sums = found["all"].sums
-        low, high = interval(resampled_means([sums], 1000, 0)[:, 0, KS.index(20)])
-        told[name] = {f"ndcg_{k}": round(found["all"].value(KS, f"ndcg_{k}"), 4) for k in KS} | {
-            "interval": [low, high]
-        }
-        gain = paired_difference([lists["bm25"]["all"].sums], [sums], KS, "ndcg_20", 1000, 0)
-        told[name]["above bm25"] = [round(gain.product - gain.real, 4), round(gain.low, 4), round(gain.high, 4)]
+    found = {"whole catalogue": rankings(staged, learned, log, split),
+             "items that people rated": among_rated(staged, learned, split, every)}  # fmt: skip
+    for what, rankers in found.items():
+        lists = {n: measure(asked, staged.keep("lists", df), KS)["all"] for n, df in rankers}
+        told[what] = {name: compared(lists["bm25"], result) for name, result in lists.items()}
     return told
+
+
+def compared(before: SliceResult, after: SliceResult) -> dict[str, Any]:
+    """Figures of a ranker, and how far above the one `before` it is."""
+    low, high = interval(resampled_means([after.sums], 1000, 0)[:, 0, KS.index(20)])
+    gain = paired_difference([before.sums], [after.sums], KS, "ndcg_20", 1000, 0)
+    figures = {f"ndcg_{k}": round(after.value(KS, f"ndcg_{k}"), 4) for k in KS}
+    above = [round(x, 4) for x in (gain.product - gain.real, gain.low, gain.high)]
+    return {**figures, "interval": [round(low, 4), round(high, 4)], "above bm25": above}
+
+
+def among_rated(
+    staged: Publication, learned: Learned, split: Split, rated: DataFrame
+) -> Iterator[tuple[str, DataFrame]]:
+    """Rankings of the items that people rated for a query (Sakai 2007, doi:10.1145/1277741.1277756): what nobody looked
+    at is not wrong, and most of what was looked at was found by words.
+    """
+    corpus, fitted = learned.texts.corpus, learned.fitted
+    pairs = rated.select("user_index", "item_index")
+    clicked = staged.keep("clicked_terms", real_terms(corpus, fitted.clicks))
+    fields = {"bm25": with_field(corpus), "translation": with_field(corpus, fitted.expansion, clicked)}
+    for name, field in fields.items():
+        scores = staged.keep(f"scores_{name}", word_scores(pairs, corpus, field))
+        every = pairs.join(scores, on=["user_index", "item_index"], how="left")
+        words = every.select("user_index", "item_index", F.coalesce("words", F.lit(0.0)).alias("score"))
+        yield name, best_of(words, split, max(KS))
+    asked = pairs.withColumnRenamed("user_index", "query_index")
+    rows = joined(asked, fitted.queries, fitted.items, fitted.past.limit(0), nothing_alike(asked))
+    chances = staged.keep("chances", judged(rows, learned.judges.get(UNKNOWN))).withColumnRenamed(
+        "query_index", "user_index"
+    )
+    yield "judge", best_of(chances.withColumnRenamed("probability", "score"), split, max(KS))
+    both = words.join(chances, on=["user_index", "item_index"], how="left")
+    score = F.col("score") + TABLE_WEIGHT * F.coalesce("probability", F.lit(0.0))
+    yield "words and table", best_of(both.select("user_index", "item_index", score.alias("score")), split, max(KS))
 
 
 def with_queries(staged: Publication, log: SearchLog, texts: Sequence[str]) -> SearchLog:
@@ -128,7 +173,7 @@ def with_queries(staged: Publication, log: SearchLog, texts: Sequence[str]) -> S
     return log._replace(queries=staged.keep("queries", log.queries.unionByName(rows)))
 
 
-def rankings(staged: Publication, learned: Learned, log: SearchLog, split: Split) -> Any:
+def rankings(staged: Publication, learned: Learned, log: SearchLog, split: Split) -> Iterator[tuple[str, DataFrame]]:
     """Name and lists of each ranker."""
     corpus, clicks = learned.texts.corpus, learned.fitted.clicks
     yield "bm25", by_words(split, corpus, with_field(corpus), max(KS))
@@ -156,5 +201,6 @@ if __name__ == "__main__":
     parser.add_argument("--name", help="of the result; the folder's by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--ratings-only", action="store_true", help="Only judge by ratings; the proof is kept.")
     given = parser.parse_args()
-    main(given.data.resolve(), given.name or given.data.name, given.seeds, given.overrides)
+    main(given.data.resolve(), given.name or given.data.name, given.seeds, given.overrides, given.ratings_only)

@@ -21,10 +21,12 @@ from searched import SYNONYMS, write_shop
 from synthspark.clean import ColumnSource, SearchRules, classify_searches, searches_of
 from synthspark.cli import cli, run_job
 from synthspark.config import parse
+from synthspark.runs.context import StageReport
 from synthspark.runs.tables import SEARCHES, clean
 from synthspark.search.corpus import Corpus, corpus_of, packed, query_weights
 from synthspark.search.log import SearchLog, of_searches
 from synthspark.search.of_run import why_not
+from synthspark.search.protocols import Held, held_out
 from synthspark.search.translation import expansions, translations, with_field
 from synthspark.search.words import search_terms
 from synthspark.sides import ITEMS
@@ -157,6 +159,39 @@ def test_a_click_of_an_unknown_user_counts_as_one(spark: SparkSession) -> None:
     texts = {r["item_id"]: r["text"] for r in log.items.collect()}
     assert texts == {"i": "Mug a b", "j": None}
     assert sorted(r["clicks"] for r in log.clicks.collect()) == [1, 2]
+
+
+def held(spark: SparkSession, clicks: list[tuple[int, int, int | None]], protocol: str) -> tuple[list[Held], list[str]]:
+    rows = spark.createDataFrame(clicks, "query_index int, item_index int, since long")
+    log = SearchLog(rows, rows, rows)
+    staged: Any = SimpleNamespace(keep=lambda _name, df: df)
+    events = {"path": "e", "columns": {"user_id": "u", "item_id": "i", "query": "q"}, "event_type": "view"}
+    context: Any = SimpleNamespace(config=parse({"source": {"events": events}, "evaluate": {"time_fraction": 0.3}}))
+    report = StageReport()
+    return held_out(context, staged, log, [protocol], 0, report), report.notes
+
+
+def test_by_time_what_came_last_is_asked(spark: SparkSession) -> None:
+    clicks = [(q, i, 10 * q + i) for q in range(8) for i in range(3)] + [(0, 9, 90), (8, 1, 91), (1, 2, 92), (2, 3, 93)]
+    found, notes = held(spark, clicks, "search_time")
+    assert not notes and len(found) == 1
+    split = found[0].split
+    last = {(r["user_index"], r["item_index"]) for r in split.test.collect()}
+    assert {(0, 9), (8, 1), (2, 3)} <= last and (1, 2) not in last  # that one was clicked before, too
+    roles = {r["item_index"]: r["role"] for r in split.items.collect()}
+    assert roles[9] == roles[3] == "cold" and roles[1] == "warm"
+    queries = {r["user_index"]: r["role"] for r in split.users.collect()}
+    assert queries[8] == "cold" and queries[0] == "warm"
+    known = {(r["user_index"], r["item_index"]) for r in split.train.collect()}
+    assert not known & last
+
+
+def test_what_a_log_cannot_answer_is_a_note(spark: SparkSession) -> None:
+    for clicks in ([(q, q % 3, None) for q in range(20)], [(q, q % 3, 5) for q in range(20)]):
+        found, notes = held(spark, clicks, "search_time")
+        assert found == [] and notes[0].startswith("searches are not judged: search_time")
+    found, notes = held(spark, [(0, 0, None)], "search_cold_item")
+    assert found == [] and "search_cold_item" in notes[0]
 
 
 @pytest.mark.parametrize(
