@@ -170,6 +170,7 @@ def _lake_options(function: Callable[..., None]) -> Callable[..., None]:
 @_lake_options
 def runs(path: Path, overrides: tuple[str, ...]) -> None:
     """List the lake's runs, the newest last: state, time, rows of the synthetic tables."""
+    from synthspark.runs.current import current
     from synthspark.terminal import runs_table
 
     with _opened(path, overrides) as (lake, out):
@@ -177,7 +178,8 @@ def runs(path: Path, overrides: tuple[str, ...]) -> None:
         if not found:
             out.print(f"{lake.root}: no run yet", markup=False)
             return
-        out.print(runs_table({run_id: lake.records(run_id) for run_id in found}))
+        now = current(lake)
+        out.print(runs_table({run_id: lake.records(run_id) for run_id in found}, now["run_id"] if now else None))
 
 
 @cli.command()
@@ -185,11 +187,46 @@ def runs(path: Path, overrides: tuple[str, ...]) -> None:
 @click.option("--run-id", required=True, help="The run to take back.")
 def drop(path: Path, run_id: str, overrides: tuple[str, ...]) -> None:
     """Remove everything of one run from the lake, without asking; other runs are left as they are."""
+    from synthspark.runs.current import require_not_current
+
     with _opened(path, overrides) as (lake, out):
+        require_not_current(lake, run_id)
         removed = lake.drop(run_id)
         out.print(f"run {run_id} removed from {lake.root}:", markup=False)
         for name in removed:
             out.print(f"    {name}", markup=False)
+
+
+@cli.command()
+@_lake_options
+@click.option("--run-id", required=True, help="The run that others shall read.")
+@click.option("--force", is_flag=True, help="Even if its verdict is no, or it was not judged; the record says so.")
+def promote(path: Path, run_id: str, overrides: tuple[str, ...], force: bool) -> None:
+    """Make a run the current one: lake.root/current.json names it, and views in the catalogue show it."""
+    from synthspark.config import load
+    from synthspark.runs.current import promote as promote_run
+
+    views = load(path, list(overrides)).lake.views
+    with _opened(path, overrides) as (lake, out):
+        now = promote_run(lake, run_id, force, views)
+        forced = ", by force: its verdict is not to ship" if now["forced"] else ""
+        out.print(f"run {run_id} is the current one{forced}", markup=False)
+
+
+@cli.command()
+@_lake_options
+@click.option("--keep", type=click.IntRange(min=1), default=7, show_default=True, help="The newest runs that stay.")
+def prune(path: Path, overrides: tuple[str, ...], keep: int) -> None:
+    """Remove old runs from the lake, but never the current one, nor one that is at work."""
+    from synthspark.runs.current import prune as prune_runs
+
+    with _opened(path, overrides) as (lake, out):
+        removed, busy = prune_runs(lake, keep)
+        out.print(f"{lake.root}: {len(removed)} runs removed", markup=False)
+        for run_id in removed:
+            out.print(f"    {run_id}", markup=False)
+        for run_id in busy:
+            out.print(f"    {run_id} is at work, and stays", markup=False)
 
 
 @contextmanager

@@ -29,6 +29,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "search": ('synthspark search --config my.yaml "usb c cable 2m"',),
     "doctor": ("synthspark doctor", "synthspark doctor --config my.yaml"),
     "runs": ("synthspark runs --config my.yaml",),
+    "promote": ("synthspark promote --config my.yaml --run-id 2026-11-25",),
+    "prune": ("synthspark prune --config my.yaml --keep 7",),
     "drop": ("synthspark drop --config my.yaml --run-id 20260101T120000-ab12cd",),
     "init": (
         "synthspark init --events sales.csv --items products.csv --output my.yaml",

@@ -152,14 +152,18 @@ def metrics_table(protocol: str, rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def runs_table(records: dict[str, dict[str, dict[str, Any]]]) -> Table:
-    """One row per run: the last stage published, the seconds of all that were, and the synthetic rows."""
+def runs_table(records: dict[str, dict[str, dict[str, Any]]], current: str | None = None) -> Table:
+    """One row per run: the last stage published, the seconds of all that were, and the synthetic rows.
+
+    current: the run that others read.
+    """
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for name in ("run", "state", "seconds", "new users", "new items", "events", "verdict"):
         table.add_column(name, justify="left" if name in ("run", "state", "verdict") else "right", no_wrap=True)
     for run_id, stages in records.items():
         missing = [stage for stage in STAGES if stage not in stages]
-        state = "complete" if not missing else f"{len(stages)} of {len(STAGES)}; next: {missing[0]}"
+        whole = "current" if run_id == current else "complete"
+        state = whole if not missing else f"{len(stages)} of {len(STAGES)}; next: {missing[0]}"
         seconds = sum(record.get("seconds", 0.0) for record in stages.values())
         rows = stages.get("synthesize", {}).get("rows", {})
         made = [f"{rows[t]:,}" if t in rows else "" for t in SYNTHETIC]

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -67,6 +68,23 @@ class Files:
                 stream.close()
             self.delete(path)
             self.rename(part, path)
+
+    def replace_text(self, path: str, text: str) -> None:
+        """As `write_text`, but whoever reads finds the old file or the new one, as far as the store can do that."""
+        part = f"{path}.{uuid.uuid4().hex[:8]}.part"
+        if self._fs.getScheme() == "file":  # Hadoop's own local rename deletes the old one first
+            here, there = (Path(self._path(p).toUri().getPath()) for p in (part, path))
+            here.write_text(text, encoding="utf-8")
+            there.with_name(f".{there.name}.crc").unlink(missing_ok=True)  # of a file that Hadoop wrote before
+            here.replace(there)
+            return
+        self.write_text(part, text)
+        with self.guarded(f"replacing {path}"):
+            fs = self._jvm.org.apache.hadoop.fs
+            overwrite = self._jvm.java.lang.reflect.Array.newInstance(fs.Options.Rename.OVERWRITE.getClass(), 1)
+            overwrite[0] = fs.Options.Rename.OVERWRITE
+            context = fs.FileContext.getFileContext(self._path(path).toUri(), self.spark._jsc.hadoopConfiguration())
+            context.rename(self._path(part), self._path(path), overwrite)
 
     def rename(self, source: str, target: str) -> None:
         """Move a file or folder; the target's parents are made, the target must not exist."""
