@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from synthspark.coldstart.spaces import Place, als_settings
 from synthspark.config import SearchControl
-from synthspark.indexing import uniform
+from synthspark.indexing import uniform, with_index
 from synthspark.ranking.measures import SliceResult, measure, questions, ranked
 from synthspark.ranking.split import COLD, Slice, Split
 from synthspark.recommend import blocks_for, fit_als, rating, with_virtual
@@ -30,6 +30,8 @@ WORDS, ALS, TABLE, HYBRID = "words", "als", "table", "hybrid"
 """What an arm is served through."""
 REAL_FIELD_WEIGHT = 0.3
 """What real clicks count as a field beside the title."""
+ALS_RANK, ALS_ALPHA = 96, 20.0
+"""Queries are followed by few clicks: a longer and surer ALS than that of users."""
 ALS_WEIGHT = 2.0
 """Weight of an item's likeliest virtual click for ALS, in real ones."""
 
@@ -168,19 +170,17 @@ class Trial:
 
     def _permuted(self, product: DataFrame) -> DataFrame:
         """Every new item has the clicks of another one."""
-        order = Window.orderBy(uniform(F.lit("permuted"), "item_index"), "item_index")
-        items = product.select("item_index").distinct().withColumn("n", F.row_number().over(order))
-        size = F.broadcast(items.agg(F.max("n").alias("size")))
-        shifted = items.crossJoin(size).select(F.col("item_index").alias("other"),
-                                               (F.col("n") % F.col("size") + 1).alias("n"))  # fmt: skip
+        items = with_index(product.select("item_index").distinct(), "item_index", "n")
+        size = F.broadcast(items.agg(F.count(F.lit(1)).alias("size")))
+        next_one = ((F.col("n") + 1) % F.col("size")).alias("n")
+        shifted = items.crossJoin(size).select(F.col("item_index").alias("other"), next_one)
         turned = items.join(shifted, on="n", how="inner").drop("n")
         joined = product.join(turned, on="item_index", how="inner").drop("item_index")
         return joined.select("query_index", F.col("other").alias("item_index"), "probability")
 
     def _random(self, product: DataFrame) -> DataFrame:
         """As many clicks, of queries that are drawn."""
-        order = Window.orderBy(uniform(F.lit("any"), "query_index"), "query_index")
-        known = self.clicks.select("query_index").distinct().withColumn("n", F.row_number().over(order) - 1)
+        known = with_index(self.clicks.select("query_index").distinct(), "query_index", "n")
         size = F.broadcast(known.agg(F.count(F.lit(1)).alias("size")))
         draw = F.floor(uniform(F.lit("random"), "query_index", "item_index") * F.col("size"))
         asked = product.crossJoin(size).select("item_index", "probability", draw.cast("int").alias("n"))
@@ -202,10 +202,6 @@ class Trial:
             "clicks": int(sums["n"]), what: int(sums["entities"]), "recall": round(hits["n"] / max(true.count(), 1), 4),
             "weighted precision": round((hits["p"] or 0.0) / sums["p"], 4),
         }  # fmt: skip
-
-
-ALS_RANK, ALS_ALPHA = 96, 20.0
-"""Queries are followed by few clicks: a longer and surer ALS than that of users."""
 
 
 def for_als(virtual: DataFrame) -> DataFrame:
