@@ -25,6 +25,8 @@ SLICES = {
     "cold_in_all": "new items among all",
     "warm_in_all": "known items among all",
 }
+SEARCH = "search_"
+"""Protocols of searches begin so."""
 METRICS = (("ndcg", "NDCG"), ("recall", "Recall"))
 GAUGES = {
     "dcr_train_share": "nearer to train than to the holdout",
@@ -55,13 +57,16 @@ def page(facts: Facts) -> str:
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
                                      lstrip_blocks=True)  # fmt: skip
     metrics = facts.metrics
+    judged = {name: _protocol(metrics["protocols"], name) for name in _names(metrics["protocols"])}
     html = environment.get_template("report.html.j2").render(
         facts=facts,
         version=__version__,
         headline=headline(metrics, facts.who),
         verdict=metrics["verdict"],
         search=metrics.get("search"),
-        protocols={name: _protocol(metrics["protocols"], name) for name in _names(metrics["protocols"])},
+        protocols={name: shown for name, shown in judged.items() if not name.startswith(SEARCH)},
+        search_protocols={name: shown for name, shown in judged.items() if name.startswith(SEARCH)},
+        products=pictures.PRODUCTS,
         distributions=[_figure(d.title, pictures.distribution, d) for d in facts.distributions],
         heats=[_figure(h.title, pictures.heat, h) for h in facts.heats if h.pairs],
         curves=[_figure(c.title, pictures.curve, c) for c in facts.curves],

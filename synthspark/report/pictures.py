@@ -67,13 +67,19 @@ def _bars(axes: Axes, facts: Distribution) -> None:
     axes.set_xticks(ticks, labels, rotation=turned, ha="right" if turned else "center")
 
 
+PRODUCTS = ("real+synthetic", "real+synthetic by hybrid")
+"""Arms that are what a shop would serve, of events and of searches."""
+BASES = ("real", "real by words")
+"""What they are compared with."""
+
+
 def arms(rows: Sequence[tuple[str, float, float | None, float | None]], metric: str) -> str:
     """A metric by arm, (name, value, lower end, upper end), with intervals where there are any."""
 
     def draw(axes: Axes) -> None:
         places = range(len(rows), 0, -1)
         for place, (name, value, low, high) in zip(places, rows, strict=True):
-            colour = COLOURS[1] if name == "real+synthetic" else COLOURS[0] if name == "real" else COLOURS[7]
+            colour = COLOURS[1] if name in PRODUCTS else COLOURS[0] if name in BASES else COLOURS[7]
             axes.barh(place, value, color=colour, height=0.7)
             if low is not None and high is not None:
                 axes.plot([low, high], [place, place], color="black", linewidth=1.5)

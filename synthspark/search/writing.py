@@ -215,4 +215,8 @@ def judged_texts(
     }  # fmt: skip
     least = context.config.search.min_query_users
     alike = text_likeness(real, texts, "query", "text", least, context.config.seed)
-    return found if alike is None else found | alike.to_json()
+    if alike is None:
+        return found
+    rare = log.queries.where(F.col("users") < least).select("query")
+    copies = texts.join(rare, on="query", how="left_semi").count() / counts["texts"]
+    return found | alike.to_json() | {"copies_of_rare": round(copies, 6)}  # by users, not by rows

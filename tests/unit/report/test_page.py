@@ -181,3 +181,15 @@ def test_secrets_are_not_shown() -> None:
         shown["spark"]["spark.app.name"] == "plain" and shown["path"] == "s3a://bucket/plain" and shown["epochs"] == 3
     )
     assert shown["options"][0]["url"] == "jdbc:x://(not shown)@host/db?user=me&password=(not shown)&x=1"
+
+
+def test_searches_have_their_own_verdict_and_pictures() -> None:
+    assert "Searches" not in page(Facts("r", metrics(), []))
+    found = {"protocol": "search_cold_item", "arm": "real+synthetic by hybrid", "slice": "cold_in_all"}
+    rows = [*metrics()["protocols"], {**row("x", "cold", 0.4, low=0.3), **found}]  # type: ignore[misc]
+    told = {"proposals": 12, "virtual clicks of new items": {"clicks": 7, "weighted precision": 0.25}}
+    search = {"verdict": {"ship": False, "why": "do not ship: " + NASTY}, "placed": {"search_cold_item, seed 0": told}}
+    html = page(Facts("r", {**metrics(), "protocols": rows, "search": search}, []))
+    assert "Do not serve the virtual clicks." in html and "<script>" not in html
+    assert "clicks 7, weighted precision 0.25" in html and "new items among all" in html
+    assert html.index("cold_item, split") < html.index('id="searches"') < html.index("search_cold_item, split")
