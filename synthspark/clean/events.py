@@ -13,7 +13,7 @@ from pyspark.sql import types as T
 from synthspark import schemas
 from synthspark.clean.columns import ID_TYPES, NUMBER_TYPES, ColumnSource, mapped, require_types
 from synthspark.clean.ids import BLANKS, NULL_WORDS, as_id, as_text, is_inexact
-from synthspark.clean.timestamps import require_pattern, require_zone, to_utc
+from synthspark.clean.timestamps import instant_rules, require_pattern, require_zone, to_utc
 from synthspark.clean.verdicts import first_reason, malformed, owner, raw_row
 from synthspark.schemas import INTERNAL, MALFORMED
 
@@ -147,7 +147,6 @@ def _unreadable(name: str, has: set[str], kinds: Mapping[str, T.DataType], rules
 
 def _row_rules(rules: EventRules, now: datetime) -> list[tuple[str, Column]]:
     """What a row shows by itself."""
-    ts = F.col("ts")
     checks = [
         ("malformed_row", F.col(MALFORMED).isNotNull()),
         ("null_key", F.col("user_id").isNull() | F.col("item_id").isNull() | F.col("event_type").isNull()),
@@ -156,11 +155,7 @@ def _row_rules(rules: EventRules, now: datetime) -> list[tuple[str, Column]]:
     reserved = schemas.SYNTHETIC_ID_PREFIX
     checks.append(("reserved_id", F.col("user_id").startswith(reserved) | F.col("item_id").startswith(reserved)))
     if "ts" in rules.columns:
-        checks += [
-            ("unparsable_timestamp", ts.isNull()),
-            ("future_timestamp", ts > F.lit(now)),
-            ("pre_epoch_timestamp", ts < F.timestamp_seconds(F.lit(0))),
-        ]
+        checks += instant_rules(F.col("ts"), now)
     for name in ("value", "price"):
         number = F.col(name)
         checks.append((f"{name}_not_finite", F.isnan(number) | (F.abs(number) == float("inf")) | F.col(BAD + name)))

@@ -14,7 +14,7 @@ from synthspark import schemas
 from synthspark.clean.columns import ID_TYPES, ColumnSource, mapped, require_types
 from synthspark.clean.ids import as_id, as_text, is_inexact
 from synthspark.clean.queries import MAX_QUERY, normalised
-from synthspark.clean.timestamps import require_pattern, require_zone, to_utc
+from synthspark.clean.timestamps import instant_rules, require_pattern, require_zone, to_utc
 from synthspark.clean.verdicts import first_reason, malformed, raw_row
 from synthspark.frames import of_each
 from synthspark.schemas import INTERNAL, MALFORMED
@@ -114,9 +114,7 @@ def _rules(rules: SearchRules, with_items: bool, now: datetime) -> list[tuple[st
         ("reserved_id", F.col("item_id").startswith(schemas.SYNTHETIC_ID_PREFIX)),
     ]
     if "ts" in rules.columns:
-        ts = F.col("ts")
-        checks += [("unparsable_timestamp", ts.isNull()), ("future_timestamp", ts > F.lit(now)),
-                   ("pre_epoch_timestamp", ts < F.timestamp_seconds(F.lit(0)))]  # fmt: skip
+        checks += instant_rules(F.col("ts"), now)
     if with_items:
         known = F.col("item_id").isNotNull()
         checks.append(("filtered_item", known & F.col("filtered")))

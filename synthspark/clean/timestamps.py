@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from datetime import datetime
 
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
@@ -45,6 +46,15 @@ def require_pattern(df: DataFrame, pattern: str | None, where: str) -> None:
             f"{where}: timestamp_format {pattern!r} is no pattern that Spark reads{style}; write it as in "
             f"yyyy-MM-dd HH:mm:ss, or one of {', '.join(EPOCHS)}"
         ) from None
+
+
+def instant_rules(ts: Column, now: datetime) -> list[tuple[str, Column]]:
+    """Why a row of something that happened cannot be kept, by its instant; now: UTC."""
+    return [
+        ("unparsable_timestamp", ts.isNull()),
+        ("future_timestamp", ts > F.lit(now)),
+        ("pre_epoch_timestamp", ts < F.timestamp_seconds(F.lit(0))),
+    ]
 
 
 def to_utc(column: Column, kind: T.DataType, zone: str, pattern: str | None, where: str) -> Column:

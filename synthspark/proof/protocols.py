@@ -73,7 +73,7 @@ def by_entities(items: bool, users: bool) -> Splits:
             )
             called = f"{name}+{left}" if left else name
             split = _rated(entity_split(*tables, shares, config.part, seed))
-            found[called] = _kept(context, staged, split, called, report)
+            found[called] = kept(context, staged, split, called, report)
             check_split(found[called], called, shares, PROTOCOLS[name].slices, PROTOCOLS[name].held_by)
         return found
 
@@ -86,15 +86,17 @@ def _rated(split: Split) -> Split:
     return split._replace(train=split.train.withColumn("rating", rating(F.col("weight"), unit)).drop("weight"))
 
 
-def _kept(context: Context, staged: Publication, split: Split, name: str, report: StageReport) -> Split:
-    """With no more users asked than `evaluate.max_users`."""
-    kept = Split(*[staged.keep(f"{name}/{field}", df) for field, df in split._asdict().items()])
+def kept(
+    context: Context, staged: Publication, split: Split, name: str, report: StageReport, who: str = "users"
+) -> Split:
+    """In scratch, with no more users asked than `evaluate.max_users`; who: what they are called in the report."""
+    found = Split(*[staged.keep(f"{name}/{field}", df) for field, df in split._asdict().items()])
     most, seed = context.config.evaluate.max_users, context.config.seed
-    asked = kept.test.select("user_index").distinct().count()
+    asked = found.test.select("user_index").distinct().count()
     if asked <= most:
-        return kept
-    report.notes.append(f"{name}: {most:,} of {asked:,} users are asked (evaluate.max_users)")
-    return kept._replace(test=staged.keep(f"{name}/asked", of_users(kept, most, seed)))
+        return found
+    report.notes.append(f"{name}: {most:,} of {asked:,} {who} are asked (evaluate.max_users)")
+    return found._replace(test=staged.keep(f"{name}/asked", of_users(found, most, seed)))
 
 
 def _events_left(context: Context, protocol: str, report: StageReport, several: list[int] | None) -> list[int]:
@@ -159,13 +161,13 @@ def by_time(context: Context, staged: Publication, name: str, _seed: int, report
     users = context.read(features(USERS)).where(F.col("breadth") > 0).select("user_index")
     before = before.join(items, on="item_index", how="left_semi")
     split = time_split(before, after, users, items, least.min_user_items, least.min_item_users)
-    kept, shares, of = _kept(context, staged, split, name, report), Shares(items=1.0), PROTOCOLS[name]
-    why = lacking(kept, name, shares, of.slices, of.held_by)
+    held, shares, of = kept(context, staged, split, name, report), Shares(items=1.0), PROTOCOLS[name]
+    why = lacking(held, name, shares, of.slices, of.held_by)
     if why is not None:
         report.notes.append(f"protocol {name}: not judged. {why}")
         return {}
-    check_split(kept, name, shares, of.slices, of.held_by)
-    return {name: kept}
+    check_split(held, name, shares, of.slices, of.held_by)
+    return {name: held}
 
 
 def _indexed_pairs(context: Context, events: DataFrame) -> DataFrame:

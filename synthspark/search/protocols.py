@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.proof.protocols import kept
 from synthspark.quantiles import quantiles
 from synthspark.ranking.split import (
     ANYBODY,
@@ -18,7 +19,6 @@ from synthspark.ranking.split import (
     Split,
     entity_split,
     lacking,
-    of_users,
     time_split,
 )
 from synthspark.runs.context import Context, StageReport
@@ -72,8 +72,9 @@ def by_time(context: Context, log: SearchLog, _seed: int) -> Split:
     """Clicks before an instant against those after it."""
     pairs = log.clicks.select(F.col("query_index").alias("user_index"), "item_index", "since")
     cut = quantiles(pairs, {"since": F.col("since")}, [1 - context.config.evaluate.time_fraction])["since"]
-    before = pairs.where(F.col("since") < (cut[0] if cut else 0)).withColumn("rating", F.lit(1.0))
-    after = pairs.where(F.col("since") >= (cut[0] if cut else 0))
+    start = cut[0] if cut else 0
+    before = pairs.where(F.col("since") < start).withColumn("rating", F.lit(1.0))
+    after = pairs.where(F.col("since") >= start)
     users, items = (pairs.select(key).distinct() for key in ("user_index", "item_index"))
     return time_split(before, after, users, items, 1, 1)
 
@@ -95,24 +96,14 @@ def held_out(
         if not wanted or (TIME in wanted and seed != context.config.evaluate.seeds[0]):
             continue
         name = "+".join(wanted)
-        split = Split(*[staged.keep(f"{name}/{part}", df)
-                        for part, df in split_of(context, log, seed)._asdict().items()])  # fmt: skip
+        split = kept(context, staged, split_of(context, log, seed), name, report, "queries")
         slices = dict(SLICES[protocols[0]])
         why = lacking(split, name, Shares(items=1.0), slices, HELD_BY)
         if why is not None:
             report.notes.append(f"searches are not judged: {why}")
             continue
-        found.append(Held(_asked(context, staged, split, name, report), wanted))
+        found.append(Held(split, wanted))
     return found
-
-
-def _asked(context: Context, staged: Publication, split: Split, name: str, report: StageReport) -> Split:
-    most = context.config.evaluate.max_users
-    asked = split.test.select("user_index").distinct().count()
-    if asked <= most:
-        return split
-    report.notes.append(f"{name}: {most:,} of {asked:,} queries are asked (evaluate.max_users)")
-    return split._replace(test=staged.keep(f"{name}/asked", of_users(split, most, context.config.seed)))
 
 
 def queries_of(pairs: DataFrame) -> DataFrame:
