@@ -36,6 +36,7 @@ from synthspark.search.learn import (
     judged,
     learn,
     nothing_alike,
+    proposed,
     read_texts,
     virtual_answers,
     virtual_clicks,
@@ -43,7 +44,7 @@ from synthspark.search.learn import (
 from synthspark.search.log import SearchLog
 from synthspark.search.of_run import prove_search, published_log
 from synthspark.search.rankers import TABLE_WEIGHT, by_both, by_words, word_scores
-from synthspark.search.translation import clicked_terms, real_terms, with_field
+from synthspark.search.translation import with_field
 from synthspark.session import session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,8 +147,7 @@ def among_rated(
     """
     corpus, fitted = learned.texts.corpus, learned.fitted
     pairs = rated.select("user_index", "item_index")
-    clicked = staged.keep("clicked_terms", real_terms(corpus, fitted.clicks))
-    fields = {"bm25": with_field(corpus), "translation": with_field(corpus, fitted.expansion, clicked)}
+    fields = {"bm25": with_field(corpus), "translation": learned.field()}
     for name, field in fields.items():
         scores = staged.keep(f"scores_{name}", word_scores(pairs, corpus, field))
         every = pairs.join(scores, on=["user_index", "item_index"], how="left")
@@ -177,13 +177,12 @@ def rankings(staged: Publication, learned: Learned, log: SearchLog, split: Split
     """Name and lists of each ranker."""
     corpus, clicks = learned.texts.corpus, learned.fitted.clicks
     yield "bm25", by_words(split, corpus, with_field(corpus), max(KS))
-    clicked = staged.keep("clicked", real_terms(corpus, clicks))
-    translated = staged.keep("field", with_field(corpus, learned.fitted.expansion, clicked))
+    translated = staged.keep("field", learned.field())
     yield "translation", by_words(split, corpus, translated, max(KS))
     new = log.items.where(F.col("text").isNotNull()).select("item_index").join(clicks, on="item_index", how="left_anti")
-    virtual = staged.keep("virtual", virtual_clicks(staged, learned, new, 8))
-    terms = clicked_terms(corpus, virtual.withColumnRenamed("probability", "weight"))
-    field = staged.keep("whole_field", with_field(corpus, learned.fitted.expansion, clicked, terms))
+    found = proposed(staged, learned.texts, learned.fitted, staged.keep("new", new))
+    virtual = staged.keep("virtual", virtual_clicks(learned, found, 8))
+    field = staged.keep("whole_field", learned.field(virtual))
     words = staged.keep("words", by_words(split, corpus, field, max(KS)))
     yield "words with virtual clicks", words
     asked = split.users.select(F.col("user_index").alias("query_index"))

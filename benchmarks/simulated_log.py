@@ -3,8 +3,8 @@
 The model of a query, as declared here: an item is drawn by a popularity of its own (Zipf, exponent .8); somebody looks
 for it by 2 + Poisson(.8) words of its title that at least five titles have, each drawn in proportion to the fourth root
 of how many have it, in the order of the title; with a chance of .25 they begin with the brand; every word has a typing
-error with a chance of .03 (a letter left out, doubled, or two exchanged); what they click is the item. A tenth of what
-is searched in the end is of a word that no title has: the translation of a word in SYNONYMS.
+error with a chance of .03 (a letter left out, doubled, or two exchanged), and a word of SYNONYMS is typed as its
+synonym with a chance of .5; what they click is the item.
 """
 
 from __future__ import annotations

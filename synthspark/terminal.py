@@ -181,5 +181,5 @@ def answers_table(query: str, answers: Sequence[Mapping[str, Any]]) -> Table:
     for place, row in enumerate(answers, 1):
         figures = (f"{row['score']:.2f}", f"{row['words']:.2f}", f"{row['expanded']:.2f}", f"{row['clicks']:,}",
                    f"{row['virtual']:.2f}")  # fmt: skip
-        table.add_row(str(place), escape(str(row["item_id"])), escape(str(row["text"])), *figures)
+        table.add_row(str(place), escape(str(row["item_id"])), escape(row["text"] or ""), *figures)
     return table

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.clean.queries import normalised
 from synthspark.runs.context import Context
 from synthspark.runs.tables import SEARCH_INDEX, SEARCHES, SYNTHETIC_SEARCHES, clean
-from synthspark.schemas import quoted
+from synthspark.search.log import with_texts
 from synthspark.search.of_run import fields_of
 from synthspark.search.rankers import TABLE_WEIGHT, certainty
 from synthspark.search.words import search_terms
@@ -39,11 +38,6 @@ def answers(context: Context, query: str, most: int) -> list[dict[str, Any]]:
         "item_id", (F.col("score") + TABLE_WEIGHT * told).alias("score"), "words",
         (F.col("score") - F.col("words")).alias("expanded"), "clicks", "virtual",
     )  # fmt: skip
-    named = scored.join(_texts(context), on="item_id", how="left")
+    named = scored.join(with_texts(context.read(clean(ITEMS)), fields_of(context)), on="item_id", how="left")
     rows = named.orderBy(F.col("score").desc(), "item_id").limit(most).collect()
     return [row.asDict() for row in rows]
-
-
-def _texts(context: Context) -> DataFrame:
-    columns = [F.col(quoted(name)).cast("string") for name in fields_of(context)]
-    return context.read(clean(ITEMS)).select("item_id", F.concat_ws(" ", *columns).alias("text"))

@@ -93,11 +93,7 @@ def _best(queries: DataFrame, targets: DataFrame, k: int, kernel: Kernel = inner
                            F.lit(None).cast("array<int>").alias("exclude"))  # fmt: skip
     named = targets.select(F.col(to).alias("target_index"), "vector")
     found = top_k(asked, named, kernel=kernel)
-    return (
-        found.where(F.col("score") > 0)
-        .select(F.col("query_index").alias("_of"), F.col("target_index").alias("_to"))
-        .select(F.col("_of").alias(of), F.col("_to").alias(to))
-    )
+    return found.where(F.col("score") > 0).select(F.col("query_index").alias(of), F.col("target_index").alias(to))
 
 
 def _shares(corpus: Corpus, weights: DataFrame) -> DataFrame:

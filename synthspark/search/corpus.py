@@ -50,9 +50,9 @@ def corpus_of(log: SearchLog, language: str | None, keep: Callable[[str, DataFra
     lexicon = keep("lexicon", lexicon_of(items, queries))
     return Corpus(
         lexicon,
-        keep("queries", _most_telling(queries.join(lexicon, on="term", how="inner"), "query_index", MAX_QUERY_TERMS)
+        keep("queries", heaviest(queries.join(lexicon, on="term", how="inner"), "query_index", MAX_QUERY_TERMS, "idf")
              .select("query_index", "term_index", "position", "idf", "digit")),
-        keep("items", bm25(_most_telling(items.join(lexicon, on="term", how="inner"), "item_index", MAX_ITEM_TERMS)
+        keep("items", bm25(heaviest(items.join(lexicon, on="term", how="inner"), "item_index", MAX_ITEM_TERMS, "idf")
              .select("item_index", "term_index", "tf", "length", "idf"))),
     )  # fmt: skip
 
@@ -91,6 +91,21 @@ def saturation(tf: Column, relative_length: Column, b: float) -> Column:
     return tf * (K1 + 1) / (tf + K1 * (1 - b + b * relative_length))
 
 
+def exact_sum(value: Column) -> Column:
+    """An aggregate: the sum to the millionth, whatever the order of the rows."""
+    return _millionths(value) / SCALE
+
+
+def _millionths(value: Column) -> Column:
+    return F.sum((value * SCALE).cast("long"))
+
+
+def heaviest(rows: DataFrame, key: str, most: int, by: str) -> DataFrame:
+    """Of each `key` the `most` rows of the largest `by`; the smaller `term_index` of equal ones."""
+    best = Window.partitionBy(key).orderBy(F.col(by).desc(), "term_index")
+    return rows.withColumn("_place", F.row_number().over(best)).where(F.col("_place") <= most).drop("_place")
+
+
 def tfidf(items: DataFrame) -> DataFrame:
     """`item_index`, `term_index`, `weight`: (1 + log tf) x idf, of length 1 for each item."""
     raw = items.select("item_index", "term_index", ((1 + F.log("tf")) * F.col("idf")).alias("weight"))
@@ -99,7 +114,7 @@ def tfidf(items: DataFrame) -> DataFrame:
 
 def unit(weights: DataFrame, key: str) -> DataFrame:
     """`key`, `term_index`, `weight`, scaled to length 1."""
-    squares = F.sum((F.col("weight") ** 2 * SCALE).cast("long")).over(Window.partitionBy(key))
+    squares = _millionths(F.col("weight") ** 2).over(Window.partitionBy(key))
     scaled = F.col("weight") / F.sqrt(F.greatest(squares, F.lit(1)) / SCALE)
     return weights.select(key, "term_index", scaled.alias("weight"))
 
@@ -108,7 +123,7 @@ def query_weights(queries: DataFrame) -> DataFrame:
     """`query_index`, `term_index`, `weight`: 1 over the information of the whole query, so that a score is the mean of
     BM25 over what was asked, and scores of different queries can be compared.
     """
-    whole = F.sum((F.col("idf") * SCALE).cast("long")).over(Window.partitionBy("query_index")) / SCALE
+    whole = _millionths(F.col("idf")).over(Window.partitionBy("query_index")) / SCALE
     return queries.select("query_index", "term_index", (1 / F.greatest(whole, F.lit(1e-6))).alias("weight"))
 
 
@@ -143,8 +158,3 @@ def unpacked(vectors: Floats) -> csr_matrix:
 def ones(rows: csr_matrix) -> csr_matrix:
     """The same matrix with 1 for every value."""
     return csr_matrix((np.ones_like(rows.data), rows.indices, rows.indptr), shape=rows.shape)
-
-
-def _most_telling(terms: DataFrame, key: str, most: int) -> DataFrame:
-    best = Window.partitionBy(key).orderBy(F.col("idf").desc(), "term_index")
-    return terms.withColumn("_place", F.row_number().over(best)).where(F.col("_place") <= most).drop("_place")

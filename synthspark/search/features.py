@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
 from synthspark.indexing import uniform
-from synthspark.search.corpus import SCALE, Corpus, ones, tfidf, unit
+from synthspark.search.corpus import SCALE, Corpus, exact_sum, heaviest, ones, tfidf, unit
 
 WORDS = ("bm25", "bm25_share", "coverage", "missing_terms", "rarest_missing", "query_terms", "item_terms",
          "missing_numbers", "last_term", "translated", "least_translated", "tower")  # fmt: skip
@@ -67,9 +67,8 @@ def histories(corpus: Corpus, clicks: DataFrame, queries: DataFrame, item_payloa
     drawn = clicks.select(PAIR).withColumn("_n", F.row_number().over(order)).where(F.col("_n") <= MAX_CLICKED)
     breadth = clicks.groupBy("query_index").agg(F.count(F.lit(1)).cast("float").alias("clicks"))
     titles = drawn.join(tfidf(corpus.items), on="item_index", how="inner").groupBy("query_index", "term_index")
-    summed = titles.agg((F.sum((F.col("weight") * SCALE).cast("long")) / SCALE).alias("weight"))
-    best = Window.partitionBy("query_index").orderBy(F.col("weight").desc(), "term_index")
-    kept = summed.withColumn("_n", F.row_number().over(best)).where(F.col("_n") <= CENTROID_TERMS).drop("_n")
+    summed = titles.agg(exact_sum(F.col("weight")).alias("weight"))
+    kept = heaviest(summed, "query_index", CENTROID_TERMS, "weight")
     centroid = (
         unit(kept, "query_index")
         .groupBy("query_index")

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -41,7 +40,7 @@ from synthspark.search.towers import (
     train_tower,
     vectors,
 )
-from synthspark.search.translation import expansions, translations
+from synthspark.search.translation import clicked_terms, expansions, real_terms, translations, with_field
 
 FOLD = 0.25
 """Share of the clicked items that are treated as new, to learn what becomes of proposals."""
@@ -92,6 +91,17 @@ class Learned:
     judges: Mapping[str, TreeJudge]
     about: dict[str, Any]
     """Figures of the fold: how many of its clicks were proposed, how well they were judged."""
+
+    def field(self, virtual: DataFrame | None = None) -> DataFrame:
+        """What is searched, by the run and by its proof: titles with translations, real clicks and `virtual` ones.
+
+        virtual: `query_index`, `item_index`, `probability`. Returns `item_index`, `term_index`, `weight`.
+        """
+        corpus = self.texts.corpus
+        parts = [self.fitted.expansion, real_terms(corpus, self.fitted.clicks)]
+        if virtual is not None:
+            parts.append(clicked_terms(corpus, virtual.withColumnRenamed("probability", "weight")))
+        return with_field(corpus, *parts)
 
 
 def read_texts(context: Context, staged: Publication, log: SearchLog) -> Texts:
@@ -146,7 +156,7 @@ def _judges(
     labelled = staged.keep("labelled", found.pairs.join(label, on=PAIR, how="left").fillna(False, ["label"]))
     counts = labelled.agg(F.count(F.lit(1)).alias("n"), F.count_if("label").alias("real")).collect()[0]
     share = min(1.0, MAX_JUDGED / max(counts["n"], 1))
-    drawn = labelled.where(F.col("label") | (uniform(F.lit("drawn"), *PAIR) < share))
+    drawn = labelled.where(uniform(F.lit("drawn"), *PAIR) < share)  # of all alike: chances stay what they are
     rows = features_of(joined(drawn, fitted.queries, fitted.items, fitted.past, found.neighbours))
     data = rows.orderBy("item_index", "query_index").toPandas()
     about = {"fold_clicks": clicks, "proposals": int(counts["n"]), "recall": round(counts["real"] / clicks, 4)}
@@ -183,12 +193,11 @@ def proposed(staged: Publication, texts: Texts, fitted: Fitted, items: DataFrame
     return Candidates(staged.keep("proposed", found.pairs), neighbours)
 
 
-def virtual_clicks(staged: Publication, learned: Learned, items: DataFrame, most: int) -> DataFrame:
-    """`query_index`, `item_index`, `probability`: at most `most` of each of `items`, which nobody has clicked."""
-    found = proposed(staged, learned.texts, learned.fitted, items)
+def virtual_clicks(learned: Learned, found: Candidates, most: int) -> DataFrame:
+    """`query_index`, `item_index`, `probability`: at most `most` of each item; found: of `proposed`."""
     fitted = learned.fitted
     rows = joined(found.pairs, fitted.queries, fitted.items, fitted.past, found.neighbours)
-    return best_of_item(judged(rows, learned.judges.get(KNOWN)), most)
+    return best_of(judged(rows, learned.judges.get(KNOWN)), "item_index", "query_index", most)
 
 
 def virtual_answers(
@@ -202,15 +211,12 @@ def virtual_answers(
     pairs = staged.keep("answers", for_queries(queries, field, learned.texts.corpus, fitted.query_vectors,
                                                fitted.item_vectors))  # fmt: skip
     rows = joined(pairs, fitted.queries, fitted.items, fitted.past.limit(0), nothing_alike(pairs))
-    scored = judged(rows, judge)
-    best = Window.partitionBy("query_index").orderBy(F.col("probability").desc(), tie("query_index", "item_index"))
-    ranked = scored.where(F.col("probability") >= MIN_PROBABILITY).withColumn("_n", F.row_number().over(best))
-    return ranked.where(F.col("_n") <= most).drop("_n")
+    return best_of(judged(rows, judge), "query_index", "item_index", most)
 
 
-def best_of_item(scored: DataFrame, most: int) -> DataFrame:
-    """Of each item the `most` pairs of the highest `probability`."""
-    best = Window.partitionBy("item_index").orderBy(F.col("probability").desc(), tie("item_index", "query_index"))
+def best_of(scored: DataFrame, of: str, other: str, most: int) -> DataFrame:
+    """Of each `of` (an index) the `most` pairs with the `other` side of the highest `probability`."""
+    best = Window.partitionBy(of).orderBy(F.col("probability").desc(), tie(of, other))
     ranked = scored.where(F.col("probability") >= MIN_PROBABILITY).withColumn("_n", F.row_number().over(best))
     return ranked.where(F.col("_n") <= most).drop("_n")
 
@@ -220,10 +226,10 @@ def judged(rows: DataFrame, judge: TreeJudge | None) -> DataFrame:
     scored = features_of(rows.select(*PAIR, "q", "i", "h", "alike"))
     if judge is None:
         return scored.limit(0).select(*PAIR, F.lit(0.0).alias("probability"))
-    text = judge.to_bytes().decode()
+    data, about = judge.to_bytes(), {"auc": judge.auc, "num_pairs": judge.num_pairs}
 
     def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        own = judge_of(text)
+        own = TreeJudge.from_bytes(data, about)
         for batch in batches:
             if batch.num_rows:
                 flat = batch.column("features").flatten().to_numpy(zero_copy_only=False).astype(np.float32)
@@ -232,11 +238,6 @@ def judged(rows: DataFrame, judge: TreeJudge | None) -> DataFrame:
                 yield pa.RecordBatch.from_arrays(arrays, names=[*PAIR, "probability"])
 
     return scored.mapInArrow(apply, "query_index int, item_index int, probability double")
-
-
-def judge_of(text: str) -> TreeJudge:
-    """The judge of LightGBM's text, to be asked only."""
-    return TreeJudge(None, 0, lightgbm.Booster(model_str=text))
 
 
 def nothing_alike(pairs: DataFrame) -> DataFrame:

@@ -36,6 +36,7 @@ from synthspark.search.learn import (
     Learned,
     fitted_by,
     learn,
+    proposed,
     read_texts,
     virtual_answers,
     virtual_clicks,
@@ -45,7 +46,6 @@ from synthspark.search.proof import Results, for_als, judge_search
 from synthspark.search.protocols import held_out
 from synthspark.search.rankers import by_both, by_words, certainty
 from synthspark.search.towers import NAME, Tower
-from synthspark.search.translation import clicked_terms, real_terms, with_field
 from synthspark.search.writing import NAME as WRITER
 from synthspark.search.writing import Writer, load_writer, train_writer, written_queries
 from synthspark.sides import ITEMS
@@ -154,7 +154,7 @@ def publish_search(context: Context, staged: Publication, report: StageReport) -
         expansion = staged.keep("expanded", _expansions(log, learned, shown, terms))
         staged.write(EXPANSIONS, expansion)
         staged.write_lines(f"{EXPANSIONS.name}_ndjson", expansion)
-        field = staged.keep("field", _field(learned, shown))
+        field = staged.keep("field", learned.field(shown))
         staged.write(SEARCH_INDEX, _index(log, learned, field, terms))
         staged.write(SEARCH_RESULTS, _results(context, staged, log, learned, field, shown))
         _publish_queries(context, staged, log, learned, report)
@@ -166,9 +166,9 @@ def publish_search(context: Context, staged: Publication, report: StageReport) -
             report.tables[f"virtual clicks of origin {row['origin']}"] = {
                 k: row[k] for k in ("clicks", "queries", "items")
             }
-        kept = virtual.count() - shown.count()
-        if kept:
-            report.notes.append(f"{kept:,} virtual clicks are not published: fewer than search.min_query_users "
+        hidden = virtual.count() - shown.count()
+        if hidden:
+            report.notes.append(f"{hidden:,} virtual clicks are not published: fewer than search.min_query_users "
                                 f"({context.config.search.min_query_users}) users typed their query")  # fmt: skip
 
 
@@ -192,16 +192,16 @@ def _publish_queries(
 
 def _virtual(context: Context, staged: Publication, log: SearchLog, learned: Learned) -> DataFrame:
     """`query_index`, `item_index`, `probability`, `origin` of all virtual clicks."""
-    config, corpus = context.config.search, learned.texts.corpus
+    config = context.config.search
     clicked = log.clicks.select("item_index").distinct()
     titled = log.items.where(F.col("text").isNotNull()).select("item_index")
     new = staged.keep("new", titled.join(clicked, on="item_index", how="left_anti"))
     answered = log.clicks.select("query_index").distinct()
     asked = log.queries.select("query_index").join(answered, on="query_index", how="left_anti")
     asked = staged.keep("unanswered", asked)
-    real = real_terms(corpus, learned.fitted.clicks)
-    translated = staged.keep("translated", with_field(corpus, learned.fitted.expansion, real))
-    items = virtual_clicks(staged, learned, new, config.clicks_per_item)
+    translated = staged.keep("translated", learned.field())
+    found = proposed(staged, learned.texts, learned.fitted, new)
+    items = virtual_clicks(learned, found, config.clicks_per_item)
     queries = virtual_answers(staged, learned, asked, translated, config.answers_per_query)
     return items.withColumn("origin", F.lit("cold_item")).unionByName(queries.withColumn("origin", F.lit("cold_query")))
 
@@ -237,13 +237,6 @@ def _expansions(log: SearchLog, learned: Learned, shown: DataFrame, terms: DataF
     both = listed.join(queries, on="item_index", how="full")
     named = both.join(log.items.select("item_index", "item_id"), on="item_index", how="inner")
     return named.select("item_id", "terms", "queries")
-
-
-def _field(learned: Learned, shown: DataFrame) -> DataFrame:
-    """`item_index`, `term_index`, `weight`: titles with translations, real clicks and the virtual ones `shown`."""
-    corpus = learned.texts.corpus
-    virtual = clicked_terms(corpus, shown.withColumnRenamed("probability", "weight"))
-    return with_field(corpus, learned.fitted.expansion, real_terms(corpus, learned.fitted.clicks), virtual)
 
 
 def _index(log: SearchLog, learned: Learned, field: DataFrame, terms: DataFrame) -> DataFrame:

@@ -17,12 +17,11 @@ from synthspark.ranking.split import COLD, Slice, Split
 from synthspark.recommend import blocks_for, fit_als, rating, with_virtual
 from synthspark.runs.context import Context
 from synthspark.runs.lake import Publication
-from synthspark.search.candidates import similar_items_queries
-from synthspark.search.learn import Learned, Texts, best_of_item, learn, virtual_answers, virtual_clicks
+from synthspark.search.learn import Learned, Texts, best_of, learn, proposed, virtual_answers, virtual_clicks
 from synthspark.search.log import SearchLog
 from synthspark.search.protocols import Held, queries_of
 from synthspark.search.rankers import by_both, by_table, by_words
-from synthspark.search.translation import clicked_terms, real_terms, with_field
+from synthspark.search.translation import clicked_terms, with_field
 from synthspark.search.writing import judged_texts, train_writer, written_queries
 
 BM25, REAL, PRODUCT = "bm25", "real", "real+synthetic"
@@ -104,37 +103,31 @@ class Trial:
         field = with_field(self.corpus, clicked_terms(self.corpus, real), weight=REAL_FIELD_WEIGHT)
         yield called(REAL, WORDS), self._measured(by_words(self.split, self.corpus, field, self.k))
         yield called(REAL, ALS), self._by_als(None)
-        self.clicked = self.staged.keep("clicked", real_terms(self.corpus, self.clicks))
-        translated = self.staged.keep("translated", self._field())
+        translated = self.staged.keep("translated", self.learned.field())
         yield called("translation", WORDS), self._measured(by_words(self.split, self.corpus, translated, self.k))
         for arm, virtual in self._virtual(translated):
             yield from self._served(arm, virtual)
 
-    def _field(self, *virtual: DataFrame) -> DataFrame:
-        """Titles with a field of translations, of real clicks, and of virtual ones."""
-        return with_field(self.corpus, self.learned.fitted.expansion, self.clicked, *virtual)
-
     def _virtual(self, translated: DataFrame) -> Iterator[tuple[str, Virtual]]:
         """Arms of virtual clicks."""
         config = self.context.config.search
-        clicks = virtual_clicks(self.staged, self.learned, self.cold_items, config.clicks_per_item)
-        clicks = self.staged.keep("clicks_of_new", clicks)
+        found = proposed(self.staged, self.learned.texts, self.learned.fitted, self.cold_items)
+        clicks = self.staged.keep("clicks_of_new", virtual_clicks(self.learned, found, config.clicks_per_item))
         answers = virtual_answers(self.staged, self.learned, self.cold_queries, translated, config.answers_per_query)
         answers = self.staged.keep("answers_of_new", answers)
         self._tell("items", "item_index", clicks, self.cold_items)
         self._tell("queries", "query_index", answers, self.cold_queries)
         yield PRODUCT, Virtual(clicks, answers)
         for arm in config.controls:
-            yield arm, Virtual(self.staged.keep(arm, self._control(arm, clicks)), answers)
+            yield arm, Virtual(self.staged.keep(arm, self._control(arm, clicks, found.neighbours)), answers)
 
-    def _control(self, arm: SearchControl, clicks: DataFrame) -> DataFrame:
+    def _control(self, arm: SearchControl, clicks: DataFrame, alike: DataFrame) -> DataFrame:
         if arm == "knn":
-            return self._knn()
+            return self._knn(alike)
         return self._permuted(clicks) if arm == "permuted" else self._random(clicks)
 
     def _served(self, arm: str, virtual: Virtual) -> Iterator[tuple[str, dict[str, SliceResult]]]:
-        terms = clicked_terms(self.corpus, virtual.clicks.withColumnRenamed("probability", "weight"))
-        field = self.staged.keep("field", self._field(terms))
+        field = self.staged.keep("field", self.learned.field(virtual.clicks))
         words = self.staged.keep("words", by_words(self.split, self.corpus, field, self.k))
         every = virtual.clicks.unionByName(virtual.answers)
         table = every.withColumnsRenamed({"query_index": "user_index", "probability": "score"})
@@ -160,13 +153,11 @@ class Trial:
             factors = fit_als(ratings, settings, blocks_for(ratings.count()))
             return self._measured(ranked(self.split, factors.users, factors.items, self.k))
 
-    def _knn(self) -> DataFrame:
-        """As many clicks of the queries of similar items."""
-        alike = similar_items_queries(self.cold_items, self.corpus, self.clicks)
+    def _knn(self, alike: DataFrame) -> DataFrame:
+        """As many clicks of the queries of similar items; alike: `Candidates.neighbours`."""
         most = F.max("alike").over(Window.partitionBy("item_index"))
-        scored = alike.withColumn("probability", F.col("alike") / most)
-        return best_of_item(scored.select("query_index", "item_index", "probability"),
-                            self.context.config.search.clicks_per_item)  # fmt: skip
+        scored = alike.select("query_index", "item_index", (F.col("alike") / most).alias("probability"))
+        return best_of(scored, "item_index", "query_index", self.context.config.search.clicks_per_item)
 
     def _permuted(self, product: DataFrame) -> DataFrame:
         """Every new item has the clicks of another one."""

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from synthspark.ranking.measures import best_of
 from synthspark.ranking.split import ASIDE, Split
 from synthspark.retrieval import top_k
-from synthspark.search.corpus import SCALE, Corpus, matching, packed, query_weights
+from synthspark.search.corpus import Corpus, exact_sum, matching, packed, query_weights
 
 TABLE_WEIGHT = 2.0
 """What a certain click counts beside the words, whose scores are BM25 per information that is asked for: the whole
@@ -75,5 +75,5 @@ def word_scores(pairs: DataFrame, corpus: Corpus, field: DataFrame) -> DataFrame
     )
     met = pairs.select("user_index", "item_index").join(weights, on="user_index", how="inner")
     met = met.join(field, on=["item_index", "term_index"], how="inner")
-    score = F.sum((F.col("weight") * F.col("share") * SCALE).cast("long")) / SCALE
+    score = exact_sum(F.col("weight") * F.col("share"))
     return met.groupBy("user_index", "item_index").agg(score.alias("words"))

@@ -4,10 +4,12 @@ doi:10.1145/312624.312681), and items' fields with such words.
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from functools import reduce
+
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.search.corpus import SCALE, Corpus, bm25
+from synthspark.search.corpus import Corpus, bm25, exact_sum, heaviest
 
 MIN_CLICKS = 3
 """Clicks that show a translation, at least."""
@@ -17,6 +19,10 @@ MAX_TRANSLATIONS = 50
 """Of a term of titles."""
 EXPANSION_TERMS = 25
 """Of an item."""
+MAX_FIELD_TERMS = 512
+"""Of an item, title and field together: all vectors are as long as the longest, and a best seller is clicked after any
+query.
+"""
 FIELD_B = 0.3
 """How much the length of the field of expansions counts."""
 FIELD_WEIGHT = 0.6
@@ -55,9 +61,8 @@ def translations(clicks: DataFrame, corpus: Corpus) -> DataFrame:
     share = F.col("both") / (F.col("with_title") + PRIOR_CLICKS)
     valued = known.crossJoin(total).withColumn("lift", lift).where(F.col("lift") > MIN_LOG_LIFT)
     value = share * F.least("lift", F.lit(MAX_LOG_LIFT))
-    best = Window.partitionBy("title_term").orderBy(F.col("value").desc(), "term_index")
-    ranked = valued.select("title_term", "term_index", value.alias("value")).withColumn("n", F.row_number().over(best))
-    return ranked.where(F.col("n") <= MAX_TRANSLATIONS).drop("n")
+    found = valued.select("title_term", "term_index", value.alias("value"))
+    return heaviest(found, "title_term", MAX_TRANSLATIONS, "value")
 
 
 def expansions(corpus: Corpus, learned: DataFrame) -> DataFrame:
@@ -66,18 +71,16 @@ def expansions(corpus: Corpus, learned: DataFrame) -> DataFrame:
     summed = (
         titles.join(learned, on="title_term", how="inner")
         .groupBy("item_index", "term_index")
-        .agg((F.sum((F.col("value") * SCALE).cast("long")) / SCALE).alias("tf"))
+        .agg(exact_sum(F.col("value")).alias("tf"))
     )
-    best = Window.partitionBy("item_index").orderBy(F.col("tf").desc(), "term_index")
-    return summed.withColumn("n", F.row_number().over(best)).where(F.col("n") <= EXPANSION_TERMS).drop("n")
+    return heaviest(summed, "item_index", EXPANSION_TERMS, "tf")
 
 
 def clicked_terms(corpus: Corpus, clicks: DataFrame) -> DataFrame:
     """`item_index`, `term_index`, `tf`: the terms of the queries of each item; clicks: with a `weight`."""
     queries = corpus.queries.select("query_index", "term_index")
     met = clicks.join(queries, on="query_index", how="inner")
-    tf = F.sum((F.col("weight") * SCALE).cast("long")) / SCALE
-    return met.groupBy("item_index", "term_index").agg(tf.alias("tf"))
+    return met.groupBy("item_index", "term_index").agg(exact_sum(F.col("weight")).alias("tf"))
 
 
 def real_terms(corpus: Corpus, clicks: DataFrame) -> DataFrame:
@@ -90,14 +93,12 @@ def with_field(corpus: Corpus, *fields: DataFrame, weight: float = FIELD_WEIGHT)
     titles = corpus.items.select("item_index", "term_index", "weight")
     if not fields:
         return titles
-    added = fields[0]
-    for other in fields[1:]:
-        added = added.unionByName(other)
-    tf = F.sum((F.col("tf") * SCALE).cast("long")) / SCALE
-    field = added.groupBy("item_index", "term_index").agg(tf.alias("tf"))
-    length = F.sum((F.col("tf") * SCALE).cast("long")).over(Window.partitionBy("item_index")) / SCALE
+    added = reduce(DataFrame.unionByName, fields)
+    field = added.groupBy("item_index", "term_index").agg(exact_sum(F.col("tf")).alias("tf"))
+    length = field.groupBy("item_index").agg(exact_sum(F.col("tf")).alias("length"))
     idf = corpus.lexicon.select("term_index", "idf")
-    scored = bm25(field.withColumn("length", length).join(idf, on="term_index", how="inner"), FIELD_B)
-    both = titles.unionByName(scored.select("item_index", "term_index", (F.col("weight") * weight).alias("weight")))
-    whole = F.sum((F.col("weight") * SCALE).cast("long")) / SCALE
-    return both.groupBy("item_index", "term_index").agg(whole.alias("weight"))
+    known = field.join(length, on="item_index", how="inner").join(idf, on="term_index", how="inner")
+    scored = bm25(known, FIELD_B).withColumn("weight", F.col("weight") * weight)
+    both = titles.unionByName(scored.select("item_index", "term_index", "weight"))
+    whole = both.groupBy("item_index", "term_index").agg(exact_sum(F.col("weight")).alias("weight"))
+    return heaviest(whole, "item_index", MAX_FIELD_TERMS, "weight")
