@@ -1,13 +1,12 @@
 """The feed: Petastorm reads this process's shard of a Parquet directory by row groups, which are cut into batches here.
 
-The only file that imports Petastorm. Its own loader shuffles row by row and costs four to seven times as much; rows of
-a feed lie in an order of hashes already, so that it is enough to shuffle the row groups and the rows within each. Why
-these settings and no others: docs/decisions/001-petastorm-pins.md.
+Petastorm's own loader shuffles row by row and costs four to seven times as much; rows of a feed lie in an order of
+hashes already, so that it is enough to shuffle the row groups and the rows within each. Why these settings and no
+others: docs/decisions/001-petastorm.md.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -24,11 +23,8 @@ import torch
 from torch import Tensor
 
 from synthspark.errors import TrainingError
+from synthspark.training.petastorm_reader import batch_reader
 from synthspark.training.storage import portable
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns of what it deprecates itself
-    from petastorm import make_batch_reader
 
 SHUFFLED_ROWS = 16_384
 """That are drawn from at once, at least, of a feed that is not held."""
@@ -106,23 +102,10 @@ class Shard:
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]} if parts else {}
 
     def _row_groups(self, seed: int) -> Generator[Batch, None, None]:
-        """The rows as Petastorm reads them, a row group at a time, or several that are small: shuffled together.
-
-        One worker thread: more are faster, but their order cannot be reproduced. One epoch: at the start of a further
-        one Petastorm draws the order again for as long as its queue is full, so that time decides it.
-        """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            reader = make_batch_reader(
-                portable(self.url),
-                schema_fields=[f"^{c}$" for c in self.columns],
-                reader_pool_type="thread",
-                workers_count=1,
-                cur_shard=self.rank,
-                shard_count=self.processes,
-                seed=seed % (1 << 31) + 1,  # 0 would mean: not reproducible
-                num_epochs=1,
-            )
+        """The rows as Petastorm reads them, a row group at a time, or several that are small: shuffled together."""
+        reader = batch_reader(
+            portable(self.url), self.columns, rank=self.rank, processes=self.processes, seed=seed % (1 << 31) + 1
+        )
         draws = torch.Generator().manual_seed(seed)
         groups: list[dict[str, npt.NDArray[Any]]] = []
         rows = 0
