@@ -12,6 +12,8 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from synthspark.spark_versions import from_arrow
+
 
 def local_frame(spark: SparkSession, rows: Sequence[Sequence[Any]], schema: str | T.StructType) -> DataFrame:
     """`rows` as a part of the plan itself, whose size the planner knows and which no task has to be started for.
@@ -21,9 +23,9 @@ def local_frame(spark: SparkSession, rows: Sequence[Sequence[Any]], schema: str 
     """
     kinds = T._parse_datatype_string(schema) if isinstance(schema, str) else schema
     assert isinstance(kinds, T.StructType)
-    arrow = to_arrow_schema(kinds, timestamp_utc=True)
+    arrow = to_arrow_schema(kinds)
     columns = [pa.array([row[i] for row in rows], field.type) for i, field in enumerate(arrow)]
-    return spark.createDataFrame(pa.Table.from_arrays(columns, schema=arrow), kinds)
+    return from_arrow(spark, pa.Table.from_arrays(columns, schema=arrow), kinds)
 
 
 def of_each(function: Callable[[Any], Any], column: Column, returns: str) -> Column:

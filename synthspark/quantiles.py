@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from synthspark.indexing import uniform
 from synthspark.schemas import quoted
+from synthspark.spark_versions import to_arrow
 
 ROWS = 1 << 17
 """Values of a column that are looked at, about: a quantile's rank is wrong by .14 % then (one standard deviation)."""
@@ -36,7 +37,7 @@ def sampled(frame: DataFrame, columns: Mapping[str, Column]) -> pa.Table:
     known = frame.agg(*[F.count(value).alias(name) for name, value in columns.items()]).collect()[0]
     drawn = {name: F.when(place < ROWS / max(known[name], 1), value) for name, value in columns.items()}
     some = reduce(or_, [value.isNotNull() for value in drawn.values()])
-    return frame.where(some).select(*[value.alias(name) for name, value in drawn.items()]).toArrow()
+    return to_arrow(frame.where(some).select(*[value.alias(name) for name, value in drawn.items()]))
 
 
 def quantiles(frame: DataFrame, columns: Mapping[str, Column], ranks: Sequence[float]) -> dict[str, list[Any]]:

@@ -20,6 +20,7 @@ from synthspark.clean.timestamps import require_zone, to_day_or_utc
 from synthspark.clean.verdicts import first_reason, malformed, owner, raw_row
 from synthspark.errors import SourceError
 from synthspark.schemas import INTERNAL, quoted
+from synthspark.spark_versions import try_cast
 
 FILTERED, INEXACT, GIVEN = INTERNAL + "filtered", INTERNAL + "inexact", INTERNAL + "given_"
 Bound = float | datetime | None
@@ -129,7 +130,7 @@ def _attribute(declared: DataFrame, name: str, kind: str, rules: EntityRules) ->
             "map an {expr: ...}, or leave the attribute out"
         )
     if kind == "numeric":
-        number = column.try_cast("double")
+        number = try_cast(column, "double")
         low, high = rules.bounds.get(name, (None, None))
         sound = ~F.isnan(number) & (F.abs(number) != float("inf"))
         return F.when(sound & _within(number, low, high), number)

@@ -16,6 +16,7 @@ from synthspark.clean.ids import BLANKS, NULL_WORDS, as_id, as_text, is_inexact
 from synthspark.clean.timestamps import instant_rules, require_pattern, require_zone, to_utc
 from synthspark.clean.verdicts import first_reason, malformed, owner, raw_row
 from synthspark.schemas import INTERNAL, MALFORMED
+from synthspark.spark_versions import try_cast
 
 TABLE = "source.events"
 REASONS = (
@@ -131,7 +132,7 @@ def _typed(declared: DataFrame, rules: EventRules) -> DataFrame:
 
 
 def _number(name: str, has: set[str]) -> Column:
-    return F.col(name).try_cast("double") if name in has else F.lit(None).cast("double")
+    return try_cast(F.col(name), "double") if name in has else F.lit(None).cast("double")
 
 
 def _unreadable(name: str, has: set[str], kinds: Mapping[str, T.DataType], rules: EventRules) -> Column:

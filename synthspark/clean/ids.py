@@ -8,6 +8,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from synthspark.spark_versions import is_valid_utf8
+
 BLANKS = " \t\n\x0b\f\r\u00a0\u200b\ufeff"
 """Characters around a value that are not part of it; the no-break space and its kin come from web pages."""
 NULL_WORDS = ("NULL", "null", "Null", "\\N", "nan", "NaN", "None", "N/A", "n/a", "<NA>", "-", "undefined")
@@ -66,7 +68,7 @@ def is_inexact(column: Column, kind: T.DataType) -> Column:
 def _bytes_as_text(column: Column) -> Column:
     """Text where the bytes are printable ASCII or longer UTF-8, a UUID of other 16 bytes, else hexadecimal digits."""
     digits = F.lower(F.hex(column))
-    text = F.when(F.is_valid_utf8(column.cast("string")), column.cast("string"))
+    text = F.when(is_valid_utf8(column), column.cast("string"))
     printable = text.rlike(r"^[\x20-\x7e]*$")
     uuid = F.regexp_replace(digits, r"^(.{8})(.{4})(.{4})(.{4})(.{12})$", "$1-$2-$3-$4-$5")
     sixteen = F.octet_length(column) == 16

@@ -18,6 +18,7 @@ from synthspark.clean.timestamps import instant_rules, require_pattern, require_
 from synthspark.clean.verdicts import first_reason, malformed, raw_row
 from synthspark.frames import of_each
 from synthspark.schemas import INTERNAL, MALFORMED
+from synthspark.spark_versions import try_cast
 
 TABLE = "source.searches"
 SOURCE, INEXACT = INTERNAL + "source_", INTERNAL + "inexact"
@@ -97,7 +98,7 @@ def _typed(declared: DataFrame, rules: SearchRules) -> DataFrame:
         *[column.alias(n) for n, column in ids.items()],
         instant.alias("ts"),
         texts["session_id"].alias("session_id"),
-        *[F.col(n).try_cast(kind).alias(n) if n in has else nothing.cast(kind).alias(n) for n, kind in NUMBERS.items()],
+        *[(try_cast(F.col(n), kind) if n in has else nothing.cast(kind)).alias(n) for n, kind in NUMBERS.items()],
         texts["filter"].alias("filter"),
         lost.alias(INEXACT),
         MALFORMED,

@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 
 from synthspark.clean.ids import BLANKS, as_text
 from synthspark.errors import SourceError, did_you_mean
+from synthspark.spark_versions import try_cast
 
 EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1, "epoch_nanos": 0.001}
 """Microseconds in one unit of a number's declared format."""
@@ -74,7 +75,7 @@ def to_utc(column: Column, kind: T.DataType, zone: str, pattern: str | None, whe
         return _from_epoch(column, kind, pattern)
     if isinstance(kind, T.StringType):
         if pattern in EPOCHS:
-            return _from_epoch(column.try_cast("decimal(38,9)"), T.DecimalType(38, 9), pattern)
+            return _from_epoch(try_cast(column, "decimal(38,9)"), T.DecimalType(38, 9), pattern)
         return _from_text(F.btrim(column, F.lit(BLANKS)), zone, pattern)
     raise SourceError(f"{where} is {kind.simpleString()}, accepted are timestamp, date, string and epoch numbers")
 
@@ -93,7 +94,7 @@ def to_day_or_utc(column: Column, kind: T.DataType, zone: str, where: str) -> Co
     if isinstance(kind, T.StringType):
         bare = F.btrim(column, F.lit(BLANKS))
         day_only = bare.rlike(rf"^{_DATE}([T ]00:00(:00(\.0*)?)?)?$")
-        return F.when(day_only, bare.try_cast("timestamp")).otherwise(instant)
+        return F.when(day_only, try_cast(bare, "timestamp")).otherwise(instant)
     return instant
 
 
@@ -116,7 +117,7 @@ def _from_text(text: Column, zone: str, pattern: str | None) -> Column:
         return instant if any(letter in _letters(pattern) for letter in "zZXxVO") else F.to_utc_timestamp(instant, zone)
     complete = F.regexp_replace(text, _WITHOUT_SECONDS, "$1:00")  # Spark reads a zone after seconds only
     rest = F.regexp_replace(complete, _PLAIN, "")
-    instant = F.when(complete.rlike(rf"^{_DATE}(?!\d)"), complete.try_cast("timestamp"))
+    instant = F.when(complete.rlike(rf"^{_DATE}(?!\d)"), try_cast(complete, "timestamp"))
     # Whatever Spark's cast understood beyond the time of day is a zone, and the cast has applied it.
     return F.when(rest != "", instant).otherwise(F.to_utc_timestamp(instant, zone))
 

@@ -15,6 +15,7 @@ from synthspark.indexing import uniform
 from synthspark.judging.features import Items, ItemStatistics, PairTable, Proposal, pair_features
 from synthspark.judging.judge import Judge
 from synthspark.pairing import random_pairs
+from synthspark.spark_versions import to_arrow
 
 
 class LabelledFeatures(NamedTuple):
@@ -140,7 +141,7 @@ def training_rows(rows: DataFrame, table: PairTable, stats: ItemStatistics) -> L
         return pa.RecordBatch.from_arrays(arrays, names=[*PAIR, "label", "features"])
 
     schema = "user_index int, item_index int, label boolean, features array<float>"
-    found = rows.mapInArrow(_over_users(table, stats, handle), schema).toArrow()
+    found = to_arrow(rows.mapInArrow(_over_users(table, stats, handle), schema))
     found = found.sort_by([(name, "ascending") for name in PAIR]).combine_chunks()
     features = found.column("features").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return LabelledFeatures(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 PRIOR_STRENGTH = 200.0
 """Items whose sales tell a judge as much as the regression knows without them: decisions/016."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,13 @@ from pyspark.sql import DataFrame
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from scipy.sparse import csr_matrix, hstack
+from typing_extensions import Self
 
 from synthspark.errors import LakeError
 from synthspark.judging.features import PairTable
 from synthspark.judging.judge import HELD_OUT
 from synthspark.judging.network import torch_threads
+from synthspark.spark_versions import to_arrow
 
 WIDTH = 2048
 """Columns of the regression that codes and tokens share, whatever the vocabularies: as wide are its equations."""
@@ -148,7 +150,8 @@ def fit_ridge(known: DataFrame, key: str, table: PairTable) -> Ridge:
         )
 
     ordered = known.select(key, *design.inputs, "vector").repartition(1).sortWithinPartitions(key)
-    found = ordered.mapInArrow(summed, "part long, sums array<double>, squares double").toArrow().sort_by("part")
+    parts = ordered.mapInArrow(summed, "part long, sums array<double>, squares double")
+    found = to_arrow(parts).sort_by("part")
     sums = found.column("sums").combine_chunks().flatten().to_numpy().reshape(2, size, size + rank)
     learned, held = (_Sums(part[:, :size], part[:, size:]) for part in sums)
     with torch_threads(1):  # sums over several threads depend on how many there are

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from synthspark.judging.features import OPINION
 from synthspark.judging.judge import HELD_OUT, Judge, both_kinds, held_out

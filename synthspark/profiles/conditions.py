@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import numpy as np
 import numpy.typing as npt
@@ -143,8 +143,8 @@ def _number_shares(tokens: NumberTokens, condition: Condition, limits: dict[str,
 def _number(tokens: NumberTokens, condition: Condition) -> float:
     try:
         if tokens.is_instant:
-            instant = datetime.fromisoformat(condition.value)
-            return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+            instant = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", condition.value))  # Python 3.10 knows no Z
+            return (instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)).timestamp()
         return float(condition.value)
     except ValueError as error:
         kind = "an ISO date" if tokens.is_instant else "a number"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from synthspark.errors import LakeError, did_you_mean
@@ -42,7 +42,7 @@ def promote(lake: Lake, run_id: str, force: bool = False, views: str | None = No
         assert verdict is not None
         raise LakeError(f"run {run_id!r} must not be promoted, its verdict is: {verdict['why']} (--force does it all "
                         "the same, and says so in the record)")  # fmt: skip
-    now = {"run_id": run_id, "promoted_at": datetime.now(UTC).isoformat(timespec="seconds"), "ship": ship,
+    now = {"run_id": run_id, "promoted_at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "ship": ship,
            "forced": force and not ship}  # fmt: skip
     if views is not None:
         _view(lake, run_id, records, views)

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import psutil
@@ -39,7 +39,7 @@ def leased(files: Files, folder: str) -> Iterator[None]:
     """
     path = f"{folder}/{LEASE}"
     require_free(files, folder)
-    own = {"driver": uuid.uuid4().hex, "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", **_here()}
+    own = {"driver": uuid.uuid4().hex, "since": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", **_here()}
     files.write_text(path, json.dumps(own))
     done = threading.Event()
     thread = threading.Thread(target=_beat, args=(files, path, own, done), name="lease", daemon=True)

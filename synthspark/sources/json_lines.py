@@ -14,6 +14,7 @@ from synthspark.errors import SourceError
 from synthspark.names import distinct_names
 from synthspark.schemas import MALFORMED, json_path, quoted
 from synthspark.sources.files import LISTING, option, settings
+from synthspark.spark_versions import try_cast
 
 LINE = "value"
 
@@ -120,7 +121,7 @@ def _as_one(variants: _Variants, where: str) -> list[tuple[str, Column]]:
 def _looked_up(path: Sequence[str], kind: T.DataType) -> Column:
     """A field by its exact name in a record's text."""
     text = _text(path)
-    return text.try_cast(kind) if isinstance(kind, T.AtomicType) else F.from_json(text, kind)  # type: ignore[arg-type]
+    return try_cast(text, kind) if isinstance(kind, T.AtomicType) else F.from_json(text, kind)  # type: ignore[arg-type]
 
 
 def _text(path: Sequence[str]) -> Column:

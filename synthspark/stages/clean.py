@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import reduce
 
 from pyspark.sql import DataFrame, Observation
@@ -52,7 +52,7 @@ def clean(context: Context) -> StageReport:
         entities = {side: _entities(report, staged, read[side.name].frame, side, rules[side]) for side in rules}
         status = item_status(entities[ITEMS]) if ITEMS in entities else None
         counted, seen = _counted(events, "events")
-        classified = classify_events(counted, status, asked, datetime.now(UTC)).persist(STORAGE)
+        classified = classify_events(counted, status, asked, datetime.now(timezone.utc)).persist(STORAGE)
         staged.write(EVENTS, schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
         for side, of_side in entities.items():
             require_known(classified, of_side, side, sources[side])
@@ -92,7 +92,7 @@ def _searches(
 ) -> DataFrame:
     """Stage searches; returns the classified rows, persisted."""
     counted, seen = _counted(frame, "searches")
-    classified = classify_searches(counted, status, rules, datetime.now(UTC)).persist(STORAGE)
+    classified = classify_searches(counted, status, rules, datetime.now(timezone.utc)).persist(STORAGE)
     staged.write(SEARCHES, schemas.conform(kept(classified, schemas.SEARCHES.names), schemas.SEARCHES, SEARCHES.name))
     _account(report, staged, frame, "searches", SEARCHES, seen, classified)
     return classified

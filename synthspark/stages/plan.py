@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -72,7 +72,7 @@ def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None
     rows = events.count()
     yield f"events: {rows:,} rows of {config.source.events.path or config.source.events.table}"
     status = item_status(classified[ITEMS]) if ITEMS in classified else None
-    looked = classify_events(events.limit(LOOKED), status, asked, datetime.now(UTC)).persist(STORAGE)
+    looked = classify_events(events.limit(LOOKED), status, asked, datetime.now(timezone.utc)).persist(STORAGE)
     yield from _types(config, events)
     yield from _rejected("events", looked, rows)
     for side, entities in classified.items():
@@ -91,7 +91,7 @@ def _searches(context: Context, read: dict[str, Declared], status: DataFrame | N
     read["searches"] = Declared(frame, asked.columns)
     rows = frame.count()
     yield f"searches: {rows:,} rows of {source.path or source.table}"
-    looked = classify_searches(frame.limit(LOOKED), status, asked, datetime.now(UTC)).persist(STORAGE)
+    looked = classify_searches(frame.limit(LOOKED), status, asked, datetime.now(timezone.utc)).persist(STORAGE)
     yield from _rejected("searches", looked, rows)
 
 

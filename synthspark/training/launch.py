@@ -1,7 +1,7 @@
 """TorchDistributor as this job needs it: its processes import what the executors import, and see their own GPU.
 
-What is overridden is not public in Spark 4.0, to which pyproject.toml pins it; why all the same is in
-docs/decisions/009-processes-of-training.md.
+What is overridden is not public, but the same in Spark 3.5 to 4.1, and pyproject.toml admits no others; the reason for
+it is in docs/decisions/009-processes-of-training.md.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from pyspark import TaskContext
 from pyspark.ml.torch.distributor import TorchDistributor
 from pyspark.resource import ResourceProfile, ResourceProfileBuilder, TaskResourceRequests
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql import SparkSession
 
 from synthspark.errors import TrainingError
+from synthspark.spark_versions import BarrierRows
 
 GPU = "gpu"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -49,23 +49,9 @@ class Launcher(TorchDistributor):
     ) -> Any:  # fmt: skip
         if self.profile is not None:
             rows = self.spark.range(0, self.num_tasks, 1, self.num_tasks)
-            spark_dataframe = _WithProfile(rows, self.profile)
+            spark_dataframe = BarrierRows(rows, self.profile)  # TorchDistributor passes no profile on
         run = super()._run_distributed_training
         return run(framework_wrapper_fn, train_object, run_pytorch_file_fn, spark_dataframe, *args, **kwargs)
-
-
-class _WithProfile:
-    """A DataFrame whose tasks ask for more: TorchDistributor passes no profile on."""
-
-    def __init__(self, rows: DataFrame, profile: ResourceProfile) -> None:
-        self._rows, self._profile = rows, profile
-
-    @property
-    def schema(self) -> StructType:
-        return self._rows.schema
-
-    def mapInArrow(self, func: Any, schema: str, barrier: bool) -> DataFrame:  # noqa: N802
-        return self._rows.mapInArrow(func, schema, barrier, self._profile)
 
 
 def gpu_profile(spark: SparkSession) -> ResourceProfile | None:

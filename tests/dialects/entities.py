@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -145,7 +145,7 @@ class Items:
         if times.STYLES[self.dialect.listed].unit != "day":
             return times.micros(listed)
         local = listed.astimezone(ZoneInfo(self.dialect.zone))
-        return times.micros(datetime(local.year, local.month, local.day, tzinfo=UTC))
+        return times.micros(datetime(local.year, local.month, local.day, tzinfo=timezone.utc))
 
     def _sentinel(self, item: Item) -> bool:
         return self.dialect.sentinel != "none" and item.number % 12 == 0

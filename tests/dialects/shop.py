@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -28,7 +28,7 @@ EMOJI = ("☕", "🚲", "🎁")
 STRAY = ('17" {} {} {}', '"{} {} {}', "{} 5'11\" {} {}")
 """Titles whose quotes do not pair."""
 KINDS = ("view", "cart", "purchase", "favorite")
-FIRST = datetime(2025, 3, 1, tzinfo=UTC)
+FIRST = datetime(2025, 3, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _user(random: Random, number: int) -> User:
 def _item(random: Random, number: int, needs: Needs) -> Item:
     listed = None
     if random.random() > 0.08:
-        instant = datetime(2019, 1, 1, tzinfo=UTC) + timedelta(seconds=random.randrange(6 * 365 * 86_400))
+        instant = datetime(2019, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=random.randrange(6 * 365 * 86_400))
         listed = rounded(instant, needs.listed_unit, needs.zone)
     return Item(
         number,
@@ -171,4 +171,4 @@ def _instant(random: Random, needs: Needs) -> datetime:
     hour = random.choice((*range(8, 23), *range(24)))
     day = (FIRST + timedelta(days=random.randrange(needs.days))).replace(tzinfo=ZoneInfo(needs.zone))
     wall = day.replace(hour=hour, minute=random.randrange(60), second=random.randrange(60))
-    return wall.replace(microsecond=random.randrange(1_000_000)).astimezone(UTC)
+    return wall.replace(microsecond=random.randrange(1_000_000)).astimezone(timezone.utc)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from random import Random
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -125,11 +125,12 @@ class Cells:
         style = times.STYLES[name]
         if style.type.equals(pa.string()):  # strftime writes the year 1 with one digit, as no other program does
             stand_in = datetime(2001, month, day)
-            return str(style.write(stand_in.replace(tzinfo=UTC), stand_in)).replace("2001", f"{year:04d}")
+            return str(style.write(stand_in.replace(tzinfo=timezone.utc), stand_in)).replace("2001", f"{year:04d}")
         if pa.types.is_timestamp(style.type) and (style.type.unit == "ns" or self.writer == "pandas"):
             year, month, day = 1900, 1, 1
         moment = datetime(year, month, day)
-        return moment.replace(tzinfo=UTC) if style.zoned else style.write(moment.replace(tzinfo=UTC), moment)
+        instant = moment.replace(tzinfo=timezone.utc)
+        return instant if style.zoned else style.write(instant, moment)
 
     def amount(self, number: float) -> Any:
         """A price."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 UNITS = {"day": 86_400_000_000, "minute": 60_000_000, "second": 1_000_000, "milli": 1_000, "micro": 1}
 """Microseconds."""
 NANOS = 321
@@ -43,7 +43,7 @@ def rounded(instant: datetime, unit: str, zone: str) -> datetime:
         local = local.replace(second=0)
     if unit == "day":
         local = local.replace(hour=0, minute=0)
-    return local.astimezone(UTC)
+    return local.astimezone(timezone.utc)
 
 
 def _local(pattern: str) -> Callable[[datetime, datetime], object]:
@@ -56,7 +56,7 @@ def _at(zone: timezone | ZoneInfo, suffix: str, pattern: str = "%Y-%m-%dT%H:%M:%
 
 def _mixed(utc: datetime, _local: datetime) -> object:
     first = micros(utc) // 1_000_000 % 2 == 0
-    return str(_at(UTC, "Z")(utc, _local) if first else _at(INDIA, "+05:30")(utc, _local))
+    return str(_at(timezone.utc, "Z")(utc, _local) if first else _at(INDIA, "+05:30")(utc, _local))
 
 
 def _nanos(utc: datetime, local: datetime) -> object:
@@ -81,11 +81,11 @@ TEXT: dict[str, TimeStyle] = {
     "iso with T": TimeStyle("second", False, pa.string(), _local("%Y-%m-%dT%H:%M:%S")),
     "iso with blank": TimeStyle("second", False, pa.string(), _local(BLANK)),
     "date only": TimeStyle("day", False, pa.string(), _local("%Y-%m-%d")),
-    "Z": TimeStyle("second", True, pa.string(), _at(UTC, "Z")),
+    "Z": TimeStyle("second", True, pa.string(), _at(timezone.utc, "Z")),
     "+05:30": TimeStyle("second", True, pa.string(), _at(INDIA, "+05:30")),
     "+5:30": TimeStyle("second", True, pa.string(), _at(INDIA, "+5:30", BLANK)),
     "+0530": TimeStyle("second", True, pa.string(), _at(INDIA, "+0530")),
-    "UTC in words": TimeStyle("second", True, pa.string(), _at(UTC, " UTC", BLANK)),
+    "UTC in words": TimeStyle("second", True, pa.string(), _at(timezone.utc, " UTC", BLANK)),
     "GMT+2": TimeStyle("second", True, pa.string(), _at(timezone(timedelta(hours=2)), " GMT+2", BLANK)),
     "Etc/GMT+5": TimeStyle("second", True, pa.string(), _at(timezone(timedelta(hours=-5)), " Etc/GMT+5", BLANK)),
     "Europe/Paris": TimeStyle("second", True, pa.string(), _at(ZoneInfo("Europe/Paris"), " Europe/Paris", BLANK)),

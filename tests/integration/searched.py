@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def write_shop(folder: Path, clicks: int = 2500, seed: int = 0) -> dict[str, Any
              for maker in MAKERS for kind in KINDS for colour in COLOURS
              for size in rng.choice(SIZES, 2, replace=False)]  # fmt: skip
     table = pd.DataFrame(items, columns=["sku", "title", "maker"])
-    start, rows = datetime(2024, 1, 1, tzinfo=UTC), []
+    start, rows = datetime(2024, 1, 1, tzinfo=timezone.utc), []
     warm = [i for i in range(len(items)) if i % 7]
     for number in range(clicks):
         maker, kind, colour, size = items[warm[rng.integers(len(warm))]][0].split("-")

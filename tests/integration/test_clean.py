@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from synthspark.errors import SourceError
 
 pytestmark = pytest.mark.spark
 
-NOW = datetime(2024, 6, 1, tzinfo=UTC)
+NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
 SCHEMA = "`Käufer id` string, item string, kind string, `when` string, qty double, `p.rice` double"
 COLUMNS = {
     "user_id": ColumnSource("Käufer id"),

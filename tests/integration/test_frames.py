@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import pytest
 from pyspark.sql import SparkSession
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.spark
 
 def test_rows_of_the_driver_are_a_part_of_the_plan_with_the_types_asked_for(spark: SparkSession) -> None:
     schema = "`a b` string, n int, x float, t timestamp, l array<string>"
-    noon = datetime(2024, 2, 29, 12, tzinfo=UTC)
+    noon = datetime(2024, 2, 29, 12, tzinfo=timezone.utc)
     frame = local_frame(spark, [("ä", 1, 2, noon, ["p", None]), (None,) * 5], schema)
     assert frame.schema.simpleString() == "struct<a b:string,n:int,x:float,t:timestamp,l:array<string>>"
     first, second = frame.collect()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -238,7 +238,7 @@ def test_a_record_is_written_once_so_that_there_is_no_moment_without_it(
 def test_clean_knows_the_future_in_every_zone_and_the_rows_that_a_lost_executor_had_counted(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str
 ) -> None:
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     times = [f"{now + timedelta(hours=h):%Y-%m-%d %H:%M:%S}" for h in (-1, 1)]
     (tmp_path / "events.csv").write_text("user_id,item_id,ts\n" + "".join(f"u,i,{t}\n" for t in times))
     source = {"events": {"path": str(tmp_path / "events.csv"), "format": "csv", "options": {"header": "true"},

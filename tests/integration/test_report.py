@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import cast
 
@@ -56,7 +56,7 @@ def test_the_tail_counts_who_reaches_each_threshold(spark: SparkSession) -> None
 
 
 def test_hours_without_times_have_no_picture(spark: SparkSession) -> None:
-    at = [datetime(2026, 1, 1, 5, tzinfo=UTC), None]
+    at = [datetime(2026, 1, 1, 5, tzinfo=timezone.utc), None]
     hours = [str(h) for h in range(24)]
     found = by_class(parts(spark, at, at, "timestamp"), F.hour("x"), hours, "t")
     assert found is not None and found.series["real"][5] == 1
@@ -64,7 +64,7 @@ def test_hours_without_times_have_no_picture(spark: SparkSession) -> None:
 
 
 def test_years_are_classes_and_what_is_beyond_counts_to_the_outer_ones(spark: SparkSession) -> None:
-    at = {year: datetime(year, 6, 1, tzinfo=UTC) for year in (1900, 2022, 2023, 2025, 2099)}
+    at = {year: datetime(year, 6, 1, tzinfo=timezone.utc) for year in (1900, 2022, 2023, 2025, 2099)}
     real = [at[2022]] * 300 + [at[2023]] * 300 + [at[2025]] * 300 + [at[1900], at[2099], None]
     found = by_year(parts(spark, real, [at[1900], at[2023], at[2023], at[2099]], "timestamp"), F.col("x"), "t")
     assert found is not None and list(found.classes) == ["2022", "2023", "2024", "2025"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +32,7 @@ from synthspark.search.words import search_terms
 from synthspark.sides import ITEMS
 
 pytestmark = pytest.mark.spark
-NOW = datetime(2024, 6, 1, tzinfo=UTC)
+NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
 TITLES = [
     "Red steel kettle, 1.5 l", "Blue kettle", "Red toaster", "A red, red, RED blender", "Kettle descaler for kettles",
     "toaster bags", "steel wool",

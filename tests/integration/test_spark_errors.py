@@ -12,6 +12,7 @@ from synthspark.errors import ConfigError, SynthSparkError, TrainingError
 from synthspark.runs.context import Context
 from synthspark.runs.lake import Lake
 from synthspark.spark_errors import own_error
+from synthspark.spark_versions import to_arrow
 from synthspark.stages.run import FUNCTIONS, run_stage
 
 pytestmark = pytest.mark.spark
@@ -36,7 +37,7 @@ def test_an_error_of_ours_in_a_worker_is_told_as_it_was_raised(spark: SparkSessi
 
     jobs: list[Callable[[DataFrame], object]] = [
         lambda rows: rows.collect(),
-        lambda rows: rows.toArrow(),
+        lambda rows: to_arrow(rows),
         lambda rows: rows.write.parquet(str(tmp_path / "table")),
     ]
     for job in jobs:

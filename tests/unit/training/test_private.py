@@ -22,6 +22,8 @@ from synthspark.training.private import PrivateSteps, poisson_batches, spent
 from synthspark.training.task import TrainingTask
 from synthspark_models import AutoregressiveGenerator
 
+pytest.importorskip("opacus")
+
 CPU = torch.device("cpu")
 NAMES, CARDS = ["a", "b"], [7, 7]
 COUNTS = (0, 0, 0, 16, 16, 16, 16)

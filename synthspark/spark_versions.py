@@ -1,0 +1,116 @@
+"""What differs between Spark 3.5 and Spark 4: the only file that asks for a version of Spark.
+
+`synthspark.supported` knows which versions are supported at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pyarrow as pa
+import pyspark
+from pyspark import SparkContext
+from pyspark.resource import ResourceProfile
+from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+IS_SPARK_4 = int(pyspark.__version__.split(".")[0]) >= 4
+ArrowFunction = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
+
+
+def to_arrow(frame: DataFrame) -> pa.Table:
+    """All rows, on the driver."""
+    if IS_SPARK_4:
+        return frame.toArrow()
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    hidden: Any = frame
+    return pa.Table.from_batches(hidden._collect_as_arrow(), to_arrow_schema(frame.schema))
+
+
+def from_arrow(spark: SparkSession, table: pa.Table, schema: T.StructType) -> DataFrame:
+    """The rows of a table, which has the types of `schema`, as a part of the query plan."""
+    if IS_SPARK_4:
+        return spark.createDataFrame(table, schema)
+    from pyspark.sql.pandas.serializers import ArrowStreamSerializer
+
+    # What createDataFrame does with a pandas frame there, without pandas in between.
+    hidden: Any = spark
+    converters = hidden._jvm.PythonSQLUtils
+    batches = hidden._sc._serialize_to_jvm(
+        table.to_batches(max_chunksize=hidden._jconf.arrowMaxRecordsPerBatch()), ArrowStreamSerializer(),
+        converters.readArrowStreamFromFile, hidden._jvm.ArrowIteratorServer,
+    )  # fmt: skip
+    return DataFrame(converters.toDataFrame(batches, schema.json(), hidden._jsparkSession), hidden)
+
+
+def try_cast(column: Column, kind: str | T.DataType) -> Column:
+    """The column as `kind`, null where it cannot be read as such.
+
+    Spark 3.5 has this in SQL but not for columns, so that the expression is built here; its `cast` without ANSI is no
+    substitute, as it reads '1.5' as the integer 1 and wraps around where a number is too large.
+    """
+    if IS_SPARK_4:
+        return column.try_cast(kind)
+    cast = _jvm_class("org.apache.spark.sql.catalyst.expressions.Cast")
+    mode = _jvm_class("org.apache.spark.sql.catalyst.expressions.EvalMode")
+    no_zone = _jvm_class("scala.Option").empty()
+    name = kind if isinstance(kind, str) else kind.simpleString()
+    # Cast itself takes any alias away from its child, as Column.cast does.
+    plain: Any = column.cast(name)
+    java_cast = plain._jc.expr()
+    java_type = java_cast.dataType()
+    return Column(_jvm_class("org.apache.spark.sql.Column")(cast(java_cast.child(), java_type, no_zone, mode.TRY())))
+
+
+def _jvm_class(name: str) -> Any:
+    found: Any = SparkContext._active_spark_context
+    found = found._jvm
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def is_valid_utf8(binary: Column) -> Column:
+    """Whether a binary column is UTF-8."""
+    if IS_SPARK_4:
+        return F.is_valid_utf8(binary.cast("string"))
+    # Decoding replaces broken bytes by U+FFFD, whose bytes are others.
+    return F.decode(binary, "UTF-8").cast("binary") == binary
+
+
+class BarrierRows:
+    """Rows whose barrier tasks ask for a resource profile: as much of a DataFrame as TorchDistributor uses."""
+
+    def __init__(self, rows: DataFrame, profile: ResourceProfile) -> None:
+        self._rows, self._profile = rows, profile
+
+    @property
+    def schema(self) -> T.StructType:
+        """Of the rows."""
+        return self._rows.schema
+
+    def mapInArrow(self, func: ArrowFunction, schema: str, barrier: bool) -> Any:  # noqa: N802
+        """Something whose `collect()` runs the function in every task; its name and arguments are the DataFrame's."""
+        if IS_SPARK_4:
+            return self._rows.mapInArrow(func, schema, barrier, self._profile)
+        return _ResourceTasks(self._rows, func, self._profile)
+
+
+class _ResourceTasks:
+    """Spark 3.5's mapInArrow takes no profile; its RDDs do."""
+
+    def __init__(self, rows: DataFrame, func: ArrowFunction, profile: ResourceProfile) -> None:
+        self._rows, self._func, self._profile = rows, func, profile
+
+    def collect(self) -> list[Row]:
+        func = self._func
+
+        def over(rows: Iterable[Row]) -> Iterable[Row]:
+            ids = [row[0] for row in rows]
+            for batch in func(iter([pa.RecordBatch.from_pydict({"id": pa.array(ids, pa.int64())})])):
+                yield from (Row(**each) for each in batch.to_pylist())
+
+        return self._rows.rdd.withResources(self._profile).barrier().mapPartitions(over).collect()
