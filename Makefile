@@ -1,19 +1,22 @@
 # Everything is installed into .venv; nothing outside the checkout is touched. `make help` lists the targets.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# A file of constraints/: which versions of Python, Spark and the rest.
+CELL ?= py311-spark41
+CELL_PYTHON := python$(shell echo $(CELL) | sed -E 's/^py([0-9])([0-9]+)-.*/\1.\2/')
+PYTHON ?= $(shell command -v $(CELL_PYTHON) || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-dialects benchmark-field benchmark-search lint types doctor clean
+.PHONY: help demo test test-matrix test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-dialects benchmark-field benchmark-search lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	@sh scripts/preflight.sh "$(PYTHON)"
+$(VENV)/.installed: pyproject.toml constraints/$(CELL).txt
+	@sh scripts/preflight.sh $(CELL) "$(PYTHON)"
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/$(CELL).txt -e '.[demo,dev]'
 	@touch $@
 
 data/complete_journey/products.parquet: | $(VENV)/.installed
@@ -29,6 +32,10 @@ demo: $(VENV)/.installed data/complete_journey/products.parquet  ## The whole jo
 
 test: $(VENV)/.installed data/ml-100k/movies.parquet  ## The whole test suite.
 	$(BIN)/python -m pytest
+
+# CELLS="py311-spark35 py312-spark40" runs some only.
+test-matrix: $(VENV)/.installed  ## Every tested pair of Python and Spark, and whether its values are the default's (an hour).
+	$(BIN)/python scripts/matrix.py $(CELLS)
 
 test-cluster: $(VENV)/.installed  ## The job on a standalone Spark cluster that is started here, on loopback.
 	$(BIN)/python -m pytest -m cluster
@@ -47,10 +54,10 @@ dist: $(VENV)/.installed  ## dist/synthspark-<version>.zip, for spark-submit --p
 
 # A plain archive of a plain environment: docs/decisions/009 says why nothing cleverer is needed.
 dist-env:  ## dist/environment.tar.gz, for spark-submit --archives: the third-party packages (about 1 GB; minutes). EXTRA=s3fs adds some.
-	@sh scripts/preflight.sh "$(PYTHON)"
+	@sh scripts/preflight.sh $(CELL) "$(PYTHON)"
 	rm -rf dist/environment
 	"$(PYTHON)" -m venv --copies dist/environment
-	dist/environment/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt . $(EXTRA)
+	dist/environment/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/$(CELL).txt . $(EXTRA)
 	dist/environment/bin/python -m pip uninstall --quiet --yes synthspark
 	tar -C dist/environment -I 'gzip -1' -cf dist/environment.tar.gz .
 
@@ -98,4 +105,4 @@ doctor: $(VENV)/.installed  ## What of the stack works on this machine.
 	$(BIN)/synthspark doctor --config conf/demo.yaml
 
 clean:  ## Remove the environment, the shops' data and their lakes.
-	rm -rf $(VENV) data/complete_journey data/ml-100k data/recbole-*.whl lake lake-ml-100k dist
+	rm -rf $(VENV) .cells data/complete_journey data/ml-100k data/recbole-*.whl lake lake-ml-100k dist

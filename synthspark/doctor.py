@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-JAVA_VERSIONS = range(17, 22)
-"""Spark 4.0 runs on Java 17 and 21."""
+from synthspark import supported
 
 
 @dataclass(frozen=True)
@@ -26,11 +23,12 @@ class Finding:
 def examine(config: Path | None) -> Iterator[Finding]:
     """Try every part in turn; a later one is still tried where an earlier one fails."""
     yield _tried("Python", _python)
-    yield _tried("Java", java_version)
+    yield _tried("Java", lambda: supported.require_java(version("pyspark")))
     yield _tried("Spark", _spark)
     yield _tried("Petastorm", _petastorm)
     yield _tried("torch", _torch)
     yield _tried("GPU", _gpu)
+    yield _tried("cell", _cell)
     if config is not None:
         yield _tried("lake", lambda: _lake(config))
 
@@ -43,22 +41,12 @@ def _tried(name: str, check: Callable[[], str]) -> Finding:
 
 
 def _python() -> str:
-    if sys.version_info[:2] != (3, 11):
-        raise RuntimeError(f"{sys.version.split()[0]}, but Petastorm needs 3.11: make a virtual environment with it")
+    supported.require_python_and_spark(version("pyspark"))
     return sys.version.split()[0]
 
 
-def java_version() -> str:
-    """The first line of `java -version`. Raises RuntimeError if there is none, or one that Spark 4.0 cannot use."""
-    java = shutil.which("java")
-    if java is None:
-        raise RuntimeError("not found; install a JDK 17 (Debian: apt-get install openjdk-17-jre-headless)")
-    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
-    line = done.stderr.splitlines()[0]
-    major = int(line.split('"')[1].split(".")[0])
-    if major not in JAVA_VERSIONS:
-        raise RuntimeError(f"{line}; Spark 4.0 needs Java 17 (or 21)")
-    return line
+def _cell() -> str:
+    return supported.cell(version("pyspark"))
 
 
 def _spark() -> str:

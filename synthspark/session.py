@@ -9,13 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pyspark
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from synthspark.supported import require_java, require_python_and_spark
 from synthspark.threads import SPIN
 
 REQUIRED = {
     "spark.sql.session.timeZone": "UTC",
+    # Spark 4's default, but not Spark 3.5's: an overflow or an unreadable number is an error, not another number.
+    "spark.sql.ansi.enabled": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # Blocks of factors travel as single rows of about a megabyte: Spark's 10,000 rows per batch would be gigabytes.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
@@ -44,14 +48,19 @@ LOCAL = {  # where the executors are the driver's own process
 def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
     """The active session where there is one (spark-submit, notebook), else a new one; `session` gives both back.
 
-    `settings` are the configuration's `spark:` entries and win over ours, except for the few that the job
-    cannot work without (UTC, Arrow). One thread per Python worker: the workers themselves are the parallelism. Threads
-    that wait must soon sleep: spinning ones made a step of training 80 times slower (2 s) where others used the cores.
+    `settings` are the configuration's `spark:` entries and win over ours, except for the few that the job cannot work
+    without (UTC, ANSI, Arrow). One thread per Python worker: the workers themselves are the parallelism. Threads that
+    wait must soon sleep: spinning ones made a step of training 80 times slower (2 s) where others used the cores.
+
+    Raises ConfigError for a version of Python, Spark or Java that is not supported.
     """
+    require_python_and_spark(pyspark.__version__)
+    borrowed = is_running()
+    if not borrowed and "PYSPARK_GATEWAY_PORT" not in os.environ:  # else Java is running already
+        require_java(pyspark.__version__)
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    borrowed = is_running()
     builder = SparkSession.builder.appName(app_name)
     executors = {f"spark.executorEnv.{name}": os.environ[name] for name in THREADS}
     for key, value in {**executors, **defaults(settings), **settings, **REQUIRED}.items():

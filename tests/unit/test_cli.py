@@ -97,33 +97,6 @@ def test_there_is_a_job_for_every_command_and_each_is_short() -> None:
         assert len(text.splitlines()) <= 40
 
 
-@pytest.mark.parametrize(
-    ("fake", "message"),
-    [
-        ("#!/bin/sh\nexit 127\n", "no 'java' was found"),
-        ("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n", "'java' is version 11"),
-    ],
-)
-def test_preflight_says_in_one_line_what_is_missing(tmp_path: Path, fake: str, message: str) -> None:
-    java = tmp_path / "java"
-    java.write_text(fake)
-    java.chmod(0o755)
-    script = ["sh", str(ROOT / "scripts/preflight.sh"), sys.executable]
-    done = subprocess.run(script, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_preflight_refuses_another_python(tmp_path: Path) -> None:
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho 3.13\n")
-    python.chmod(0o755)
-    done = subprocess.run(["sh", str(ROOT / "scripts/preflight.sh"), str(python)], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "is 3.13" in done.stderr
-
-
 def test_evaluate_has_short_words_for_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
     monkeypatch.setattr(

@@ -1,0 +1,92 @@
+"""The versions of Python, Spark and Java that are supported, and the combinations that the test matrix runs.
+
+Nothing heavy is imported here: the command line checks these before anything starts.
+`synthspark.spark_versions` knows what differs between them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+from synthspark.errors import ConfigError
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+JAVAS = {"3.5": (8, 11, 17), "4.0": (17, 21), "4.1": (17, 21)}
+"""Major versions of Java by line of Spark, as Spark's documentation says."""
+CELLS = {
+    ("3.10", "3.5"): "py310-spark35",
+    ("3.11", "3.5"): "py311-spark35",
+    ("3.11", "4.0"): "py311-spark40",
+    ("3.11", "4.1"): "py311-spark41",
+    ("3.12", "4.0"): "py312-spark40",
+    ("3.13", "4.1"): "py313-spark41",
+}
+"""Pairs of Python and Spark that `make test-matrix` runs, each with the exact versions of `constraints/<cell>.txt`."""
+DEFAULT_CELL = "py311-spark41"
+WITH_CELL = ("pyspark", "pyarrow", "numpy", "pandas", "torch")
+
+
+def python_line() -> str:
+    """Of this interpreter, for example 3.11."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def spark_line(version: str) -> str:
+    """3.5 of 3.5.9, or of a distributor's 3.5.1-amzn-2."""
+    return ".".join(version.split(".")[:2])
+
+
+def require_python_and_spark(spark_version: str) -> None:
+    """Raises ConfigError for a version of Python or Spark that is not supported, with what to install."""
+    if python_line() not in PYTHONS:
+        raise ConfigError(f"Python {python_line()} is not supported; install one of {', '.join(PYTHONS)}")
+    if spark_line(spark_version) not in JAVAS:
+        raise ConfigError(f"Spark {spark_version} is not supported; install one of {', '.join(JAVAS)}, for example "
+                          f"pip install 'pyspark=={list(JAVAS)[-1]}.*'")  # fmt: skip
+
+
+def require_java(spark_version: str) -> str:
+    """The first line of `java -version`.
+
+    Raises ConfigError where there is no Java, or a version that this Spark does not run on.
+    """
+    accepted = JAVAS[spark_line(spark_version)]
+    wanted = f"Spark {spark_version} needs Java {' or '.join(map(str, accepted))}"
+    java = _java()
+    if java is None:
+        raise ConfigError(f"no java was found in JAVA_HOME or on PATH; {wanted} (Debian: apt-get install "
+                          "openjdk-17-jre-headless)")  # fmt: skip
+    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    line = next((text for text in done.stderr.splitlines() if " version " in text), "")
+    major = java_major(line)
+    if major not in accepted:
+        raise ConfigError(f"{java} is {line or 'of no known version'}; {wanted}: set JAVA_HOME to one")
+    return line
+
+
+def java_major(line: str) -> int | None:
+    """17 of `openjdk version "17.0.15" 2025-04-15`, 8 of `java version "1.8.0_412"`."""
+    found = re.search(r'version "(?:1\.)?(\d+)', line)
+    return int(found[1]) if found else None
+
+
+def _java() -> str | None:
+    """The Java that Spark's launcher takes."""
+    home = os.environ.get("JAVA_HOME")
+    return str(Path(home) / "bin" / "java") if home else shutil.which("java")
+
+
+def cell(spark_version: str) -> str:
+    """One line: which cell of the test matrix this environment is, and where its packages differ from it."""
+    pair = (python_line(), spark_line(spark_version))
+    packages = ", ".join(f"{name} {installed(name)}" for name in WITH_CELL)
+    if pair in CELLS:
+        return f"{CELLS[pair]}, which is tested ({packages})"
+    tested = ", ".join(CELLS.values())
+    return f"Python {pair[0]} with Spark {pair[1]} is not tested as a pair ({packages}); {tested} are"
