@@ -28,7 +28,8 @@ from synthspark.ranking.bootstrap import interval, resampled_means
 from synthspark.ranking.measures import SliceResult, best_of, measure, paired_difference, questions
 from synthspark.ranking.split import WARM, Slice, Split
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Lake, Publication
+from synthspark.runs.lake import Lake
+from synthspark.runs.publication import Publication
 from synthspark.search.features import joined
 from synthspark.search.learn import (
     UNKNOWN,

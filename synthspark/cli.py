@@ -240,7 +240,7 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
     from synthspark.session import session
 
     with session("synthspark lake", config.spark) as spark:
-        yield Lake(spark, config.lake.root, config.lake.format), log.console()
+        yield Lake(spark, config.lake.root, config.lake.format, config.lake.catalog), log.console()
 
 
 @cli.command()
@@ -410,7 +410,7 @@ def _context(
     if run_id is not None:
         check_run_id(run_id)
     with session(f"synthspark {stage or 'run'}", config.spark) as spark:
-        lake = Lake(spark, config.lake.root, config.lake.format)
+        lake = Lake(spark, config.lake.root, config.lake.format, config.lake.catalog)
         if run_id is None:
             earlier = needs[stage] if stage is not None else ()
             run_id = lake.latest_run(earlier[-1]) if earlier else new_run_id()

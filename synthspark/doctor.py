@@ -95,6 +95,6 @@ def _lake(path: Path) -> str:
 
     config = load(path)
     with session("synthspark doctor", config.spark) as spark:
-        lake = Lake(spark, config.lake.root, config.lake.format)
+        lake = Lake(spark, config.lake.root, config.lake.format, config.lake.catalog)
         lake.check_writable()
         return f"{lake.root} can be written; {len(lake.runs())} runs"

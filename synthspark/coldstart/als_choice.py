@@ -16,7 +16,7 @@ from synthspark.ranking.split import WARM, Slice, Split
 from synthspark.recommend import AlsSettings, blocks_for, fit_als, popular
 from synthspark.recommend.choice import ORDER, frugal, held_out, neighbours_of
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 
 K = 20
 CHOSEN = ("rank", "regularization", "alpha")

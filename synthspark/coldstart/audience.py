@@ -38,7 +38,7 @@ from synthspark.judging.neighbours import alike_pairs, neighbours
 from synthspark.judging.ridge import FILE as RIDGE_FILE
 from synthspark.retrieval import scored
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.training import storage
 
 BUDGET, WEIGHT = 0.1, 0.5

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from synthspark.coldstart.placing import draw_items
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.sides import USERS
 from synthspark.synthesis.generate import histories, preferences
 

@@ -14,7 +14,7 @@ from synthspark.features.published import indexed_interactions, limits, read_enc
 from synthspark.ranking.split import COLD, SPARSE, WARM, Split
 from synthspark.recommend import rating
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import Table, clean, features
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 

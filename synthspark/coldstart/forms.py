@@ -21,7 +21,7 @@ from synthspark.ranking.measures import measure, questions, ranked
 from synthspark.ranking.split import COLD, WARM, Slice, Split
 from synthspark.recommend import blocks_for, fit_als, with_virtual
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ALS_SPACE
 from synthspark.sides import ITEMS, USERS
 

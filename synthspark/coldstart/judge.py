@@ -38,7 +38,7 @@ from synthspark.recommend import AlsSettings
 from synthspark.recommend.fold_in import folded_in
 from synthspark.retrieval import scored
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ITEM_SPACE
 from synthspark.sides import ITEMS, USERS
 from synthspark.synthesis.generate import preferences

@@ -23,7 +23,7 @@ from synthspark.coldstart.spaces import SPACE_OF, Place, vectors_in, write_behav
 from synthspark.coldstart.tasks import BEHAVIOUR, behaviour_task
 from synthspark.coldstart.trials import held_back
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ITEM_SPACE, JUDGE, behaviour_feed, model_folder
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 from synthspark.training import TrainingTask, train_all

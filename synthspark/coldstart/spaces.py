@@ -15,7 +15,7 @@ from synthspark.features import feeds
 from synthspark.features.feeds import factor_table, factors_in, spread
 from synthspark.recommend import AlsSettings, blocks_for, fit_als
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ALS_SPACE, EVENTS, ITEM_SPACE, Table, behaviour_feed, factors
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 

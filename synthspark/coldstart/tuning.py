@@ -20,7 +20,7 @@ from synthspark.ranking.measures import SliceResult, measure, paired_difference,
 from synthspark.ranking.split import COLD, COLD_ITEMS, WARM, Split
 from synthspark.recommend import AlsSettings, blocks_for, fit_als, with_virtual
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 
 BUDGETS = (0.01, 0.03, 0.1, 0.2)
 SLACKS = (1.0, 2.0, None)

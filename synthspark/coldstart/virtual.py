@@ -12,7 +12,7 @@ from synthspark.coldstart.baskets import Asked, Form, baskets, cold_users, new_b
 from synthspark.coldstart.forms import best_form
 from synthspark.coldstart.learn import Learned
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ALS_SPACE
 from synthspark.sides import ITEMS, USERS
 from synthspark.synthesis.generate import preferences

@@ -24,6 +24,9 @@ class Lake(Section):
     """Any Hadoop path: local, hdfs, s3a, abfss, gs."""
     format: Literal["parquet", "iceberg", "delta"] = "parquet"
     """Format of the tables that others read (clean, synthetic, recommendations). The job's own feeds are Parquet."""
+    catalog: str | None = None
+    """Database of Spark's catalogue, e.g. spark_catalog.shop, in which each of these tables is one table, partitioned
+    by run_id; null for folders only. The database must exist."""
     views: str | None = None
     """Database of Spark's catalogue in which `synthspark promote` gives every table of the current run a view; null for
     none."""

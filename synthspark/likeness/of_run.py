@@ -13,7 +13,7 @@ from synthspark.likeness.privacy import privacy
 from synthspark.likeness.texts import text_likeness
 from synthspark.newrows.feeds import read_tokens, split_off
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import clean, model_folder, synthetic, validation_feed
 from synthspark.sides import SIDES, Side
 from synthspark.training.artifacts import load_texts

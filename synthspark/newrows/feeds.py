@@ -15,7 +15,7 @@ from synthspark.features.published import limits, read_encoding
 from synthspark.profiles import TokenEncoding, fitting, hierarchy
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import encoding_folder
 from synthspark.sides import Side
 

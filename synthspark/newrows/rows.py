@@ -15,7 +15,7 @@ from synthspark.newrows.texts import with_texts
 from synthspark.profiles.conditions import parse
 from synthspark.profiles.repair import code_rules
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import clean, features, model_folder
 from synthspark.sides import Side
 from synthspark.synthesis.generate import new_entities

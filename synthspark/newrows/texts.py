@@ -17,7 +17,7 @@ from synthspark.features.encoding import TableEncoding
 from synthspark.features.published import read_encoding
 from synthspark.newrows.feeds import configured
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import clean, encoding_folder, text_feed, text_validation_feed
 from synthspark.sides import Side
 from synthspark.synthesis.texts import drawn_texts, order_of

@@ -22,7 +22,7 @@ from synthspark.proof.simple import attribute_pairs, knn_vectors
 from synthspark.ranking.split import Split
 from synthspark.recommend import with_virtual
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ALS_SPACE, ITEM_SPACE
 from synthspark.sides import ITEMS, USERS, Side
 

@@ -18,7 +18,7 @@ from synthspark.ranking.measures import Questions, SliceResult, averaged, best_o
 from synthspark.ranking.split import WARM, Slice, Split
 from synthspark.recommend import fit_als, popular
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.sides import ITEMS, SIDES
 
 Results = dict[str, dict[str, SliceResult]]

@@ -27,7 +27,7 @@ from synthspark.ranking.split import (
 )
 from synthspark.recommend import rating
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import EVENTS, clean, features
 from synthspark.sides import ITEMS, SIDES, USERS
 

@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from synthspark import __version__
 from synthspark.config import Config
-from synthspark.runs.lake import Lake, Publication
+from synthspark.runs.lake import Lake
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import Table, model_folder
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from synthspark.errors import LakeError, did_you_mean
 from synthspark.runs.lake import STAGES, Lake, check_run_id
 from synthspark.runs.lease import require_free
+from synthspark.runs.tables import Table
 
 FILE = "current.json"
 
@@ -87,9 +88,8 @@ def _is_shown(name: str) -> bool:
 def _view(lake: Lake, run_id: str, records: dict[str, dict[str, Any]], database: str) -> None:
     for name in tables_of(records):
         target = f"{_quoted([*database.split('.')])}.{_quoted([name.replace('/', '_')])}"
-        where = lake.path(name, run_id).replace("`", "``")
         with lake.guarded(f"writing view {target}"):
-            lake.spark.sql(f"create or replace view {target} as select * from {lake.format}.`{where}`")
+            lake.spark.sql(f"create or replace view {target} as {lake.query(Table(name), run_id)}")
 
 
 def _quoted(parts: Sequence[str]) -> str:

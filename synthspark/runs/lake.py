@@ -8,7 +8,6 @@ shows nothing half-written either.
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import re
@@ -19,12 +18,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import types as T
 
 from synthspark.errors import LakeError, did_you_mean
+from synthspark.runs.catalogue import Catalogue
 from synthspark.runs.files import PART, Files
 from synthspark.runs.lease import LEASE, leased, require_free
 from synthspark.runs.memory import PeakMemory
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import Table
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,6 @@ DROP = "drop"
 """In the name of what a dropped run's folders are moved to before they are deleted."""
 TABLE_DEPTH = 3
 """Folders from the root to `run_id=`, that one included, at most: a/b/run_id=R."""
-IMMOVABLE = frozenset({"iceberg"})
-"""Formats whose tables hold their own place: after a rename they could not be read."""
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -52,157 +50,19 @@ def new_run_id() -> str:
     return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
-class Publication:
-    """The tables and files that one stage is about to publish; nothing is visible before the block ends."""
-
-    def __init__(self, lake: Lake, run_id: str, stage: str) -> None:
-        self._lake, self._run_id, self.stage = lake, run_id, stage
-        self._staging = f"{lake.root}/_staging/{run_id}-{stage}-{uuid.uuid4().hex[:8]}"
-        self.rows: dict[str, int] = {}
-        self.details: dict[str, Any] = {}
-        self._names: list[str] = []
-        self._numbers = itertools.count()
-        self.scratch_folder = "scratch"
-        """Where `keep` and `scratch` are to write now."""
-        self._places: dict[str, str] = {}
-        self._schemas: dict[str, T.StructType] = {}
-        """Of Parquet tables."""
-
-    def write(self, table: Table, df: DataFrame, row_group_bytes: int | None = None) -> int:
-        """Stage a table and return its rows, counted on what was written."""
-        if not table.feed and self._lake.format in IMMOVABLE:
-            self._claim(table)
-        self._save(table, df, row_group_bytes)
-        with self._lake.guarded(f"counting table {table.name}"):
-            self.rows[table.name] = self.read(table).count()
-        self._names.append(table.name)
-        return self.rows[table.name]
-
-    def _save(self, table: Table, df: DataFrame, row_group_bytes: int | None) -> None:
-        where = self.url(table)
-        writer = df.write.mode("errorifexists")
-        if row_group_bytes is not None:
-            writer = writer.option("parquet.block.size", row_group_bytes)
-        with self._lake.guarded(f"writing table {table.name}"):
-            writer.format(self._lake.format_of(table)).save(where)
-        if self._lake.format_of(table) == "parquet":
-            self._schemas[table.name] = df.schema
-
-    def _claim(self, table: Table) -> None:
-        """Have a table that cannot be moved written where it will be: nobody goes by it until it is recorded."""
-        self._unrecord()
-        self._places[table.name] = self._lake.path(table.name, self._run_id)
-        self._lake.delete(self._places[table.name])
-
-    def scratch(self, table: Table, df: DataFrame, row_group_bytes: int | None = None) -> None:
-        """As `write`, but gone when the block ends, and not counted; read it by `read` or `url`."""
-        self._save(table, df, row_group_bytes)
-
-    def read(self, table: Table) -> DataFrame:
-        """A table staged by this publication."""
-        reader = self._lake.spark.read.format(self._lake.format_of(table))
-        schema = self._schemas.get(table.name)  # else Spark starts a job to look into the files
-        return (reader if schema is None else reader.schema(schema)).load(self.url(table))
-
-    def url(self, table: Table) -> str:
-        """Where a table is staged, for what reads files itself."""
-        return self._places.get(table.name, f"{self._staging}/{table.name}")
-
-    def keep(self, name: str, df: DataFrame) -> DataFrame:
-        """`df` computed once and read back from scratch: what follows plans from a file, not from its whole history.
-
-        (Persisting does not shorten a plan, and planning grows with its square: seconds per query after a few joins.)
-        """
-        table = Table(f"{self.scratch_folder}/{next(self._numbers):03d}/{name}", feed=True)
-        self.scratch(table, df)
-        return self.read(table)
-
-    @contextmanager
-    def scope(self) -> Iterator[None]:
-        """What is kept in the block is gone when it ends."""
-        outer = self.scratch_folder
-        self.scratch_folder = f"{outer}/{next(self._numbers):03d}"
-        try:
-            yield
-        finally:
-            self._lake.delete(f"{self._staging}/{self.scratch_folder}")
-            self.scratch_folder = outer
-
-    def write_json(self, name: str, data: Any) -> None:
-        """Stage a JSON file `<folder>/<file>`; it is published as `<folder>/run_id=<run>/<file>`."""
-        folder, _, file = name.rpartition("/")
-        self._lake.write_text(f"{self._staging}/{folder}/{file}", json.dumps(data, indent=1, ensure_ascii=False))
-        if folder not in self._names:
-            self._names.append(folder)
-
-    def write_lines(self, folder: str, df: DataFrame) -> None:
-        """Stage a folder of text files with one JSON object per row, as search engines take them in bulk."""
-        with self._lake.guarded(f"writing {folder}"):
-            df.write.mode("errorifexists").json(f"{self._staging}/{folder}")
-        self._names.append(folder)
-
-    def copy_in(self, source: str, folder: str) -> None:
-        """Stage a copy of the directory `source` as `folder`."""
-        self._lake.copy(source, f"{self._staging}/{folder}")
-        if folder not in self._names:
-            self._names.append(folder)
-
-    def commit(self) -> None:
-        """Move everything into its place, then record the stage; this and later stages count as undone until then.
-
-        What the stage published before and does not now (its source is gone) goes. If a table cannot be moved, those
-        that were are moved back.
-        """
-        lake = self._lake
-        before = (lake.record(self._run_id, self.stage) or {}).get("published", [])
-        moved: list[tuple[str, str]] = []
-
-        def move(source: str, target: str) -> None:
-            lake.rename(source, target)
-            moved.append((source, target))
-
-        with lake.guarded(f"publishing stage {self.stage}"):
-            self._unrecord()
-            try:
-                for number, name in enumerate(
-                    n for n in dict.fromkeys([*self._names, *before]) if n not in self._places
-                ):
-                    final = lake.path(name, self._run_id)
-                    if lake.exists(final):
-                        move(final, f"{self._staging}/_replaced/{number}")
-                    if name in self._names:
-                        move(f"{self._staging}/{name}", final)
-                record = {"stage": self.stage, "run_id": self._run_id, "published": self._names, "rows": self.rows}
-                lake.write_text(lake.record_path(self._run_id, self.stage),
-                                json.dumps({**record, **self.details}, indent=1))  # fmt: skip
-            except BaseException:
-                self._unrecord()  # if it was just written: of tables that are about to go
-                for source, target in reversed(moved):
-                    lake.rename(target, source)
-                raise
-
-    def _unrecord(self) -> None:
-        """Undo this and later stages: whoever is killed now leaves no record of tables that do not fit together."""
-        for stale in reversed(STAGES[STAGES.index(self.stage) :]):
-            self._lake.delete(self._lake.record_path(self._run_id, stale))
-
-    def abandon(self) -> None:
-        """Remove everything that was written."""
-        for place in self._places.values():
-            self._lake.delete(place)
-        self.discard()
-
-    def discard(self) -> None:
-        """Remove what is still staged."""
-        self._lake.delete(self._staging)
-
-
 class Lake(Files):
     """A run's tables and what it recorded, below one root."""
 
-    def __init__(self, spark: SparkSession, root: str, format: str = "parquet") -> None:
+    def __init__(self, spark: SparkSession, root: str, format: str = "parquet", catalog: str | None = None) -> None:
         super().__init__(spark, root)
         self.format = format
+        self.catalogue = None if catalog is None else Catalogue(spark, catalog, format)
+
+    def check_writable(self) -> None:
+        """Raises LakeError if nothing can be written, or if the catalogue's database is not there."""
+        super().check_writable()
+        if self.catalogue is not None:
+            self.catalogue.check()
 
     def path(self, name: str, run_id: str) -> str:
         """Where a run's table or folder is published, as a full URL: reports are no table, so theirs is plain."""
@@ -240,18 +100,37 @@ class Lake(Files):
         return leased(self, f"{self.root}/runs/{run_id}")
 
     def format_of(self, table: Table) -> str:
-        """As Spark calls it."""
-        return "parquet" if table.feed else self.format
+        """Of the table's files, as Spark calls it. What the catalogue's tables will hold is staged as Parquet."""
+        return "parquet" if table.feed or self.catalogue is not None else self.format
+
+    def holds_rows(self, table: Table) -> bool:
+        """Whether the table's rows are in a table of the catalogue, and not below the lake's root."""
+        return not table.feed and self.catalogue is not None and self.catalogue.holds_rows
 
     def read(self, table: Table, run_id: str) -> DataFrame:
         """A published table of a run."""
         with self.guarded(f"reading table {table.name} of run {run_id}"):
+            if self.holds_rows(table):
+                return self.spark.sql(self.query(table, run_id))
             return self.spark.read.format(self.format_of(table)).load(self.path(table.name, run_id))
+
+    def query(self, table: Table, run_id: str) -> str:
+        """SQL that selects a run's rows of a published table."""
+        if self.catalogue is not None and self.holds_rows(table):
+            shown = [record.get("columns", {}) for record in self.records(run_id).values()]
+            return self.catalogue.query(table.name, run_id, next(s[table.name] for s in shown if table.name in s))
+        where = self.path(table.name, run_id).replace("`", "``")
+        return f"select * from {self.format_of(table)}.`{where}`"
 
     def record(self, run_id: str, stage: str) -> dict[str, Any] | None:
         """What a stage recorded when it was published; None if it was not."""
         path = self.record_path(run_id, stage)
         return dict(json.loads(self.read_text(path))) if self.exists(path) else None
+
+    def unrecord(self, run_id: str, stage: str) -> None:
+        """Undo a stage and those after it: who is killed now leaves no record of tables that do not fit together."""
+        for stale in reversed(STAGES[STAGES.index(stage) :]):
+            self.delete(self.record_path(run_id, stale))
 
     def records(self, run_id: str) -> dict[str, dict[str, Any]]:
         """What every published stage of a run recorded, by stage, in order."""
@@ -319,6 +198,8 @@ class Lake(Files):
         with self.guarded(f"dropping run {run_id}"):
             for number, name in enumerate(found):
                 self.rename(f"{self.root}/{name}", f"{away}/{number}")
+                if number == 0 and self.catalogue is not None:
+                    self.catalogue.forget(run_id)
             self.delete(away)
         self.sweep(run_id)
         return found

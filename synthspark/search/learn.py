@@ -17,7 +17,7 @@ from synthspark.indexing import uniform
 from synthspark.judging.trees import TreeJudge, TreeSettings, fit_trees
 from synthspark.retrieval import tie
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.search.candidates import Candidates, for_items, for_queries
 from synthspark.search.corpus import Corpus, corpus_of
 from synthspark.search.features import (

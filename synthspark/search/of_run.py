@@ -18,7 +18,7 @@ from synthspark.judging.trees import TreeJudge
 from synthspark.ranking.measures import MetricRow, metric_rows
 from synthspark.ranking.split import WARM, Split
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import (
     EXPANSIONS,
     SEARCH_INDEX,

@@ -16,7 +16,7 @@ from synthspark.ranking.measures import SliceResult, measure, questions, ranked
 from synthspark.ranking.split import COLD, Slice, Split
 from synthspark.recommend import blocks_for, fit_als, rating, with_virtual
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.search.learn import Learned, Texts, best_of, learn, proposed, virtual_answers, virtual_clicks
 from synthspark.search.log import SearchLog
 from synthspark.search.protocols import Held, queries_of

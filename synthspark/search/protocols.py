@@ -22,7 +22,7 @@ from synthspark.ranking.split import (
     time_split,
 )
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.search.log import SearchLog
 
 COLD_ITEM, COLD_QUERY, TIME = "search_cold_item", "search_cold_query", "search_time"

@@ -25,7 +25,7 @@ from synthspark.clean import (
 )
 from synthspark.errors import ContractError, SourceError
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import EVENTS, REJECTS, SEARCHES, Table
 from synthspark.runs.tables import clean as clean_table
 from synthspark.sides import ITEMS, SIDES, Side

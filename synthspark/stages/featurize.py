@@ -19,7 +19,7 @@ from synthspark.newrows.feeds import profiles, split_off, written_kinds
 from synthspark.newrows.texts import texts_feed
 from synthspark.quantiles import median
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import (
     EVENTS,
     INTERACTIONS,

@@ -20,7 +20,7 @@ from synthspark.frames import local_frame
 from synthspark.newrows.feeds import AUTOREGRESSIVE
 from synthspark.newrows.rows import imputed_rows, new_rows
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, features, model_folder, synthetic
 from synthspark.search.of_run import publish_search
 from synthspark.sides import ITEMS, SIDES, USERS, Side

@@ -12,7 +12,7 @@ from synthspark.newrows.feeds import AUTOREGRESSIVE
 from synthspark.newrows.texts import text_task
 from synthspark.newrows.training import profile_task, train_profile_judge
 from synthspark.runs.context import Context, StageReport
-from synthspark.runs.lake import Publication
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import JUDGE, behaviour_feed, model_folder
 from synthspark.search.of_run import train_search
 from synthspark.sides import ITEMS, SIDES, Side

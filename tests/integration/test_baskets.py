@@ -23,7 +23,8 @@ from synthspark.coldstart.shop import Shop, folded
 from synthspark.config import Config, parse
 from synthspark.recommend import AlsSettings, fit_als
 from synthspark.runs.context import Context
-from synthspark.runs.lake import Lake, Publication
+from synthspark.runs.lake import Lake
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ALS_SPACE
 from synthspark.sides import ITEMS, USERS
 from synthspark.synthesis.generate import histories

@@ -1,0 +1,171 @@
+"""The lake's tables in Spark's catalogue: one table each, partitioned by `run_id`, whatever the format.
+
+The only file that knows how formats differ there. Parquet stays where the lake publishes it, and the catalogue gets a
+partition that points to it: no row is copied. Iceberg and Delta hold the rows themselves: publishing is one commit per
+table that replaces the run's rows, and dropping a run is a delete of whole partitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from synthspark.errors import LakeError
+from synthspark.runs.comments import PROPERTY, TABLES, of_column, of_table
+from synthspark.schemas import quoted
+
+RUN_ID = "run_id"
+SESSION_CATALOG = "spark_catalog"
+
+
+class Catalogue:
+    """The database of the catalogue that a lake publishes to."""
+
+    def __init__(self, spark: SparkSession, database: str, format: str) -> None:
+        self._spark, self.database, self._format = spark, database, format
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether rows are read from the catalogue's tables: Parquet is read from the lake's folders."""
+        return self._format != "parquet"
+
+    def check(self) -> None:
+        """Raises LakeError if the database is not there, or would be gone with this job."""
+        name, _, parent = self.database.rpartition(".")[::-1]
+        implementation = self._spark.conf.get("spark.sql.catalogImplementation", "in-memory")
+        if parent in ("", SESSION_CATALOG) and implementation == "in-memory" and not self.holds_rows:
+            raise LakeError(f"lake.catalog: {self.database}: this session's catalogue is in memory and ends with the "
+                            "job; set spark: {spark.sql.catalogImplementation: hive}")  # fmt: skip
+        try:
+            self._spark.sql(f"describe namespace {_path(self.database)}").collect()
+        except PySparkException as error:
+            raise LakeError(f"lake.catalog: there is no database {self.database} ({_first_line(error)}); create it "
+                            f"first: CREATE DATABASE {name}") from error  # fmt: skip
+
+    def table(self, name: str) -> str:
+        """The catalogue's name of a table of the lake, quoted: `shop`.`synthetic_events`."""
+        return f"{_path(self.database)}.{quoted(_catalogue_name(name))}"
+
+    def prepare(self, name: str, schema: T.StructType, location: str) -> None:
+        """Create a table, or add the columns that it lacks. Nothing can be seen of the run yet.
+
+        location: folder of the lake whose `run_id=` folders will be partitions; of Parquet only. Raises LakeError where
+        the catalogue's table is not the lake's, or has a column of another type.
+        """
+        table = self.table(name)
+        try:
+            self._spark.sql(self._create(name, schema, location))
+        except PySparkException as error:
+            raise LakeError(f"catalogue table {table} cannot be created: {_first_line(error)}") from error
+        missing = self._missing(name, schema)
+        if missing:
+            try:
+                self._spark.sql(f"alter table {table} add columns ({_columns(missing)})")
+            except PySparkException:  # another run may have added them in between
+                if self._missing(name, schema):
+                    raise
+
+    def _create(self, name: str, schema: T.StructType, location: str) -> str:
+        run = T.StructField(RUN_ID, T.StringType())
+        where = "" if self.holds_rows else f" location {_text(location)}"
+        return (
+            f"create table if not exists {self.table(name)} ({_columns([*schema.fields, run])}) using {self._format} "
+            f"partitioned by ({RUN_ID}) comment {_text(of_table(name))}{where} "
+            f"tblproperties ({_text(PROPERTY)} = {_text(name)})"
+        )
+
+    def _missing(self, name: str, schema: T.StructType) -> list[T.StructField]:
+        """Fields that the catalogue's table lacks."""
+        table = self.table(name)
+        if self._lake_name(table) != name:
+            raise LakeError(f"catalogue table {table} exists and is not synthspark's (it has no property {PROPERTY!r} "
+                            f"= {name!r}); rename it, or set lake.catalog to another database")  # fmt: skip
+        there = {field.name.lower(): field for field in self._spark.table(table).schema.fields}
+        for field in schema.fields:
+            known = there.get(field.name.lower())
+            if known is not None and known.dataType.simpleString() != field.dataType.simpleString():
+                raise LakeError(f"catalogue table {table} has column {field.name!r} as {known.dataType.simpleString()}"
+                                f", this run writes {field.dataType.simpleString()}; rename the attribute, or set "
+                                "lake.catalog to another database")  # fmt: skip
+        return [field for field in schema.fields if field.name.lower() not in there]
+
+    def _lake_name(self, table: str) -> str | None:
+        found = self._spark.sql(f"show tblproperties {table}").where(F.col("key") == PROPERTY).collect()
+        return str(found[0]["value"]) if found else None
+
+    def point_to(self, name: str, run_id: str, location: str) -> None:
+        """Show the Parquet files of a run, which are in the folder `location`; `prepare` comes first."""
+        table, run = self.table(name), f"partition ({_run(run_id)})"
+        self._spark.sql(f"alter table {table} add if not exists {run} location {_text(location)}")
+        self._spark.sql(f"alter table {table} {run} set location {_text(location)}")  # where a lake has moved
+        self._spark.sql(f"refresh table {table}")
+
+    def replace_rows(self, name: str, run_id: str, rows: DataFrame) -> None:
+        """Write a run's rows in place of those that it has published before, in one commit; `prepare` comes first.
+
+        rows: with the table's columns but `run_id`; those that only other runs have are null.
+        """
+        table = self.table(name)
+        own = {field.name.lower(): field.name for field in rows.schema.fields}
+        columns = [_value(f, own, run_id).alias(f.name) for f in self._spark.table(table).schema.fields]
+        rows.select(columns).writeTo(table).overwrite(F.col(RUN_ID) == run_id)
+
+    def forget(self, run_id: str) -> None:
+        """Withdraw a run from every table."""
+        for name in self.names():
+            self.withdraw(name, run_id)
+
+    def withdraw(self, name: str, run_id: str) -> None:
+        """Take a run's rows back; nothing happens where there are none. Files of Parquet stay where they are."""
+        table = self.table(name)
+        if self.holds_rows:
+            self._spark.sql(f"delete from {table} where {_run(run_id)}")
+        else:
+            self._spark.sql(f"alter table {table} drop if exists partition ({_run(run_id)})")
+
+    def query(self, name: str, run_id: str, columns: Sequence[str]) -> str:
+        """SQL that selects the named columns of a run's rows; other runs may have added more columns."""
+        return f"select {', '.join(map(quoted, columns))} from {self.table(name)} where {_run(run_id)}"
+
+    def names(self) -> list[str]:
+        """Names in the lake of the tables that are in the database."""
+        shown = {row["tableName"] for row in self._spark.sql(f"show tables in {_path(self.database)}").collect()}
+        there = [name for name in TABLES if _catalogue_name(name) in shown]
+        return [name for name in there if self._lake_name(self.table(name)) == name]
+
+
+def _catalogue_name(name: str) -> str:
+    return name.replace("/", "_")
+
+
+def _value(field: T.StructField, own: dict[str, str], run_id: str) -> Column:
+    if field.name == RUN_ID:
+        return F.lit(run_id)
+    name = own.get(field.name.lower())
+    return F.lit(None).cast(field.dataType) if name is None else F.col(quoted(name))
+
+
+def _columns(fields: Sequence[T.StructField]) -> str:
+    return ", ".join(f"{quoted(f.name)} {f.dataType.simpleString()} comment {_text(of_column(f.name))}" for f in fields)
+
+
+def _run(run_id: str) -> str:
+    return f"{RUN_ID} = {_text(run_id)}"
+
+
+def _text(value: str) -> str:
+    """As a literal of Spark's SQL."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _path(name: str) -> str:
+    """`catalog.database` quoted."""
+    return ".".join(quoted(part) for part in name.split("."))
+
+
+def _first_line(error: PySparkException) -> str:
+    return str(error).splitlines()[0]
