@@ -105,6 +105,43 @@ def synthesize(
     run_job(path, "synthesize", run_id, [*overrides, *short], verbose)
 
 
+@cli.command(name="apply")
+@_options
+@click.option("--models", required=True, metavar="RUN_ID", help="The run whose models are applied.")
+@click.option("--recommend", is_flag=True, help="Train ALS and write everybody's list, too.")
+@click.option("--force", is_flag=True, help="Even if that run's verdict is no, or it was not judged.")
+def apply_models(
+    path: Path,
+    run_id: str | None,
+    overrides: tuple[str, ...],
+    verbose: bool,
+    models: str,
+    recommend: bool,
+    force: bool,
+) -> None:
+    """Place virtual events for today's cold users and items by an earlier run's models; nothing is trained."""
+    from synthspark.config import load
+    from synthspark.log import configure, console
+
+    configure(verbose)
+    config = load(path, list(overrides))
+    from synthspark.stages.apply import apply_all
+    from synthspark.terminal import Terminal
+
+    terminal = Terminal(console())
+    with _context(config, None, run_id, {}, terminal.on_epoch) as context, context.lake.leased(context.run_id):
+        terminal.header(context)
+        try:
+
+            def before(stage: str) -> None:
+                terminal.before(stage, context.spark)
+
+            apply_all(context, models, force, recommend, before, terminal.after)
+        finally:
+            terminal.close()
+        terminal.footer(context)
+
+
 @cli.command(help=STAGES["evaluate"])
 @_options
 @click.option("--protocol", metavar="NAMES", help="cold_item,cold_user,cold_user_item,time: evaluate.protocols.")

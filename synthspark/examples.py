@@ -29,6 +29,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "search": ('synthspark search --config my.yaml "usb c cable 2m"',),
     "doctor": ("synthspark doctor", "synthspark doctor --config my.yaml"),
     "runs": ("synthspark runs --config my.yaml",),
+    "apply": (
+        "synthspark apply --config my.yaml --models 2026-11-22",
+        "synthspark apply --config my.yaml --models 2026-11-22 --run-id 2026-11-25 --recommend",
+    ),
     "promote": ("synthspark promote --config my.yaml --run-id 2026-11-25",),
     "prune": ("synthspark prune --config my.yaml --keep 7",),
     "drop": ("synthspark drop --config my.yaml --run-id 20260101T120000-ab12cd",),

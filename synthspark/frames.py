@@ -32,9 +32,14 @@ def of_each(function: Callable[[Any], Any], column: Column, returns: str) -> Col
     """`function` of each value of a column (None for a missing one), in the executors' Python workers."""
 
     def all_of(values: pd.Series) -> pd.Series:
-        # pandas 3 has NaN for a missing text, earlier versions have None.
-        return values.astype(object).where(values.notna(), None).map(function, na_action=None)
+        return objects(values).map(function, na_action=None)
 
     as_udf: Any = pandas_udf  # its stubs ask for annotations at run time, which are strings here
     found: Column = as_udf(all_of, returns)(column)
     return found
+
+
+def objects(values: pd.Series) -> pd.Series:
+    """The values as Python objects, None for each missing one: pandas 3 has NaN for a missing text."""
+    missing: Any = None
+    return values.astype(object).where(values.notna(), missing)

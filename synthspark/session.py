@@ -83,15 +83,19 @@ def defaults(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def session(app_name: str, settings: Mapping[str, str]) -> Iterator[SparkSession]:
-    """`build_session`, stopped when the block ends; one that ran before stays, with the settings that it had."""
+def session(app_name: str, settings: Mapping[str, str], keep: bool = False) -> Iterator[SparkSession]:
+    """`build_session`, stopped when the block ends; one that ran before stays, with the settings that it had.
+
+    keep: do not stop a new one either.
+    """
     before = _settings(SparkSession.builder.getOrCreate()) if is_running() else None
     spark = build_session(app_name, settings)
     try:
         yield spark
     finally:
         if before is None:
-            spark.stop()
+            if not keep:
+                spark.stop()
         else:
             _put_back(spark, before)
 

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.audience import ChosenJudge
+from synthspark.coldstart.baskets import Form
 from synthspark.coldstart.evidence import Evidence, published
 from synthspark.coldstart.judge import train_judge
 from synthspark.coldstart.shop import Shop, open_pairs
@@ -54,6 +55,8 @@ class Learned:
     spaces: Mapping[str, Mapping[Side, DataFrame]]
     """Space -> side -> index and `vector`."""
     judge: ChosenJudge | None
+    form: tuple[Form | None, dict[str, float]] | None = None
+    """How cold users' baskets are made, and nothing more, where it is not to be tried again."""
 
     def shop(self, asked: DataFrame | None = None) -> Shop:
         """What the audience of items is placed among. asked: further items, with index and encoded columns."""
@@ -155,4 +158,14 @@ def load(context: Context, staged: Publication) -> Learned:
     chosen = ChosenJudge(context.url(model_folder(JUDGE)), about) if about else None
     pairs = staged.keep("pairs", evidence.pairs)
     evidence = replace(evidence, pairs=pairs)
-    return Learned(evidence, staged.keep("warm", evidence.warm_pairs()), models, spaces_of(context), chosen)
+    pairs, form = staged.keep("warm", evidence.warm_pairs()), _carried_form(context)
+    return Learned(evidence, pairs, models, spaces_of(context), chosen, form)
+
+
+def _carried_form(context: Context) -> tuple[Form | None, dict[str, float]] | None:
+    """The form of baskets that the run's models came with, if they are those of an earlier run."""
+    record = context.record("train")
+    if "applied" not in record:
+        return None
+    form = record["details"]["basket_form"]
+    return (Form(**form) if form else None), {}

@@ -46,7 +46,7 @@ def virtual_events(
     of_items = None if items is None else audience(context, staged, learned, items)
     if users is None or USERS.name not in learned.models:
         return VirtualEvents(of_items, None)
-    form, tried = best_form(context, staged, learned, users)
+    form, tried = learned.form or best_form(context, staged, learned, users)
     made = baskets(context, asked_users(context, staged, learned, users), form) if form else None
     return VirtualEvents(of_items, made, form, tried)
 

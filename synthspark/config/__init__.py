@@ -16,12 +16,13 @@ from synthspark.config.learning import (
 from synthspark.config.loading import load, parse, parse_text, public_yaml
 from synthspark.config.proof import ARMS, RANKERS, Ablation, Arm, Evaluate, Protocol
 from synthspark.config.search import Search, SearchControl, SearchProtocol
-from synthspark.config.sections import Config, Lake, Tracking
+from synthspark.config.sections import Apply, Config, Lake, Tracking
 from synthspark.config.source import EntitySource, EventSource, SearchSource, Source, Sources
 
 __all__ = [
     "ARMS",
     "Ablation",
+    "Apply",
     "Arm",
     "BehaviourNetwork",
     "Bounds",

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from synthspark.config.base import Section
 from synthspark.config.learning import Events, Features, Judge, Recommend, Synthesize, Train
@@ -32,6 +32,17 @@ class Lake(Section):
     none."""
 
 
+class Apply(Section):
+    """When `synthspark apply` says that it would rather have the models trained again; shares from 0 to 1."""
+
+    max_users_without_vector: float = Field(default=0.2, ge=0, le=1)
+    """Of the warm users: all that they did is with items that the release does not know."""
+    max_cold_items: float = Field(default=0.9, ge=0, le=1)
+    """Of all items."""
+    max_unknown_values: float = Field(default=0.3, ge=0, le=1)
+    """Of the categorical values of cold items, the attribute with the largest share."""
+
+
 class Tracking(Section):
     """Where losses and metrics go beside the lake; by the driver, as they come."""
 
@@ -54,6 +65,7 @@ class Config(Section):
     recommend: Recommend = Recommend()
     evaluate: Evaluate = Evaluate()
     search: Search = Search()
+    apply: Apply = Apply()
     tracking: Tracking = Tracking()
     spark: Annotated[dict[str, str], BeforeValidator(lambda v: {str(k): _spark_text(x) for k, x in v.items()})] = {}
     """Spark settings, e.g. {spark.master: "local[2]", spark.driver.memory: 4g}."""
@@ -71,7 +83,7 @@ class Config(Section):
 
     def fingerprint(self) -> str:
         """SHA-256 (12 hex digits) of everything that changes results: neither Spark's settings nor tracking."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"spark", "tracking"}), sort_keys=True)
+        text = json.dumps(self.model_dump(mode="json", exclude={"spark", "tracking", "apply"}), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

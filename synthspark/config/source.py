@@ -24,6 +24,9 @@ class Source(Section):
     """parquet, csv, json, orc, delta, iceberg: whatever Spark can read."""
     options: dict[str, str] = {}
     """Options of Spark's reader, e.g. {header: "true"}."""
+    where: str | None = None
+    """SQL condition on the source's own columns, e.g. day >= '2026-01-01'; other rows are not read. Spark skips the
+    partitions and files that it excludes."""
     columns: Annotated[dict[str, Name | Expression], BeforeValidator(text_keys)]
     """Contract name -> column of the source (a path such as customer.id goes into structs, maps and JSON), or
     {expr: ...}."""

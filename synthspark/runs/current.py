@@ -16,7 +16,9 @@ FILE = "current.json"
 
 
 def current(lake: Lake) -> dict[str, Any] | None:
-    """`run_id`, `promoted_at`, `ship`, `forced` of the run that was promoted last; None where none was."""
+    """`run_id`, `promoted_at`, `ship`, `forced` of the run that was promoted last, and its `release` where it was made
+    by `synthspark apply`; None where none was.
+    """
     path = f"{lake.root}/{FILE}"
     return dict(json.loads(lake.read_text(path))) if lake.exists(path) else None
 
@@ -33,30 +35,44 @@ def promote(lake: Lake, run_id: str, force: bool = False, views: str | None = No
         raise LakeError(f"lake {lake.root}: there is no run {run_id!r} to promote.{did_you_mean(run_id, known)} "
                         "`synthspark runs` lists them.")  # fmt: skip
     records = lake.records(run_id)
-    missing = [stage for stage in STAGES if stage not in records]
+    release = records.get("train", {}).get("applied")
+    # An applied run is judged by its release, and recommends only where it was asked to.
+    needed = [s for s in STAGES if release is None or s not in ("recommend", "evaluate")]
+    missing = [stage for stage in needed if stage not in records]
     if missing and not (force and missing == ["evaluate"]):
         raise LakeError(f"run {run_id!r} has not published stage '{missing[0]}': go on with it first"
                         + (", or promote it unproven with --force" if missing == ["evaluate"] else ""))  # fmt: skip
-    verdict = records["evaluate"]["details"]["verdict"] if not missing else None
-    ship = bool(verdict and verdict["ship"])
+    ship, why = verdict_of(lake, release or run_id)
     if not ship and not force:
-        assert verdict is not None
-        raise LakeError(f"run {run_id!r} must not be promoted, its verdict is: {verdict['why']} (--force does it all "
-                        "the same, and says so in the record)")  # fmt: skip
+        of = "its verdict is" if release is None else f"it was made by run {release!r}, whose verdict is"
+        raise LakeError(f"run {run_id!r} must not be promoted, {of}: {why} (--force does it all the same, and says so "
+                        "in the record)")  # fmt: skip
     now = {"run_id": run_id, "promoted_at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "ship": ship,
-           "forced": force and not ship}  # fmt: skip
+           "forced": force and not ship, **({"release": release} if release else {})}  # fmt: skip
     if views is not None:
         _view(lake, run_id, records, views)
     lake.replace_text(f"{lake.root}/{FILE}", json.dumps(now, indent=1))
     return now
 
 
+def verdict_of(lake: Lake, run_id: str) -> tuple[bool, str]:
+    """Whether a run should be used, and why (not), by its own proof."""
+    record = lake.record(run_id, "evaluate")
+    if record is None:
+        return False, "it was not judged (stage evaluate)"
+    verdict = record["details"]["verdict"]
+    return bool(verdict["ship"]), str(verdict["why"])
+
+
 def prune(lake: Lake, keep: int) -> tuple[list[str], list[str]]:
-    """Remove all runs but the newest `keep` and the current one; returns those removed and those that are in use."""
-    now = current(lake)
+    """Remove all runs but the newest `keep`, the current one and the release that it was made with.
+
+    Returns those removed and those that are in use.
+    """
+    now = current(lake) or {}
     removed, busy = [], []
     for run_id in lake.runs()[: -keep or None]:
-        if now is not None and run_id == now["run_id"]:
+        if run_id in (now.get("run_id"), now.get("release")):
             continue
         try:
             require_free(lake, f"{lake.root}/runs/{run_id}")
@@ -69,10 +85,13 @@ def prune(lake: Lake, keep: int) -> tuple[list[str], list[str]]:
 
 
 def require_not_current(lake: Lake, run_id: str) -> None:
-    """Raises LakeError for the run that others read."""
-    now = current(lake)
-    if now is not None and now["run_id"] == run_id:
+    """Raises LakeError for the run that others read, and for the release that it was made with."""
+    now = current(lake) or {}
+    if now.get("run_id") == run_id:
         raise LakeError(f"run {run_id!r} is the current one, which others read; promote another run first")
+    if now.get("release") == run_id:
+        raise LakeError(f"run {run_id!r} is the release that the current run {now['run_id']!r} was made with; promote "
+                        "another run first")  # fmt: skip
 
 
 def tables_of(records: dict[str, dict[str, Any]]) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
+from synthspark.schemas import MALFORMED
 from synthspark.sources.columnar import read_orc, read_parquet
 from synthspark.sources.delimited import read_csv
 from synthspark.sources.failures import told
@@ -29,6 +31,8 @@ class Place:
     options: Mapping[str, str] = field(default_factory=dict)
     explode: tuple[str, ...] = ()
     """Lists that are taken apart, in this order."""
+    where: str | None = None
+    """SQL condition on the columns of the table as it is."""
 
 
 def read(spark: SparkSession, place: Place, name: str, needed: Sequence[str] = ()) -> DataFrame:
@@ -40,7 +44,15 @@ def read(spark: SparkSession, place: Place, name: str, needed: Sequence[str] = (
     hint = f" Check {name}.path and .format." if place.path else f" Check {name}.table and Spark's catalogue."
     with told(where, hint), settings(spark, PARTITIONS_AS_TEXT):
         frame = _read(spark, place, needed, where)
+        if place.where is not None:
+            frame = frame.where(_wanted(frame, place.where))
     return exploded(frame, place.explode, f"table {name}")
+
+
+def _wanted(frame: DataFrame, condition: str) -> Column:
+    """A line that does not fit the table's columns passes, as it is to be told of."""
+    wanted = F.expr(condition)
+    return wanted | F.col(MALFORMED).isNotNull() if MALFORMED in frame.columns else wanted
 
 
 def _read(spark: SparkSession, place: Place, needed: Sequence[str], where: str) -> DataFrame:

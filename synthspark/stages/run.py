@@ -41,18 +41,21 @@ NEEDS: dict[str, tuple[str, ...]] = {
 """Stages that must have been published in the same run before."""
 
 
-def run_stage(context: Context, stage: str, resume: bool = False) -> StageReport:
+def run_stage(
+    context: Context, stage: str, resume: bool = False, function: Callable[[Context], StageReport] | None = None
+) -> StageReport:
     """Run one stage and publish it. Raises LakeError if an earlier stage is missing, or the lake cannot be written; and
     what a Python worker raised of SynthSparkError, without Spark's words around it.
 
-    With `resume`, training goes on after its last checkpoint; without, it starts over.
+    With `resume`, training goes on after its last checkpoint; without, it starts over. function: publishes the stage in
+    another way than the usual.
     """
     context.lake.check_writable()
     context.lake.require(context.run_id, NEEDS[stage])
     context.lake.sweep(context.run_id)
     _begin(context, resume)
     try:
-        report = FUNCTIONS[stage](context)
+        report = (function or FUNCTIONS[stage])(context)
     except (PySparkException, Py4JError) as error:
         own = own_error(error)
         if own is None:

@@ -21,7 +21,7 @@ KEYS = ("user_id", "item_id", "ts", "event_type", "query")
 
 def read_source(spark: SparkSession, source: Source, name: str) -> DataFrame:
     """The table as it is. Raises SourceError that names the table, the path and Spark's word if it is not there."""
-    place = Place(source.path, source.table, source.format, source.options, tuple(source.explode))
+    place = Place(source.path, source.table, source.format, source.options, tuple(source.explode), source.where)
     needed = [c for role, c in source.columns.items() if role in KEYS and isinstance(c, str)]
     frame = read(spark, place, f"source.{name}", [] if place.explode else needed)
     where = f"source.{name} ({source.path or source.table})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -112,6 +112,7 @@ def _pairs(
     """
     items, users = asking[ITEMS], asking[USERS]
     cold = virtual_events(context, staged, learned, items.cold, users.cold)
+    report.details["basket_form"] = None if cold.form is None else asdict(cold.form)
     if cold.forms:
         report.details["baskets"] = cold.forms
         if cold.form is None:

@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
-from synthspark.frames import of_each
+from synthspark.frames import objects, of_each
 from synthspark.schemas import quoted
 from synthspark.texts.pieces import TextEncoding, WrittenText, comparable, pieces_of
 
@@ -49,7 +49,7 @@ def encode(df: DataFrame, encoding: TextEncoding) -> DataFrame:
     encoder = encoding.encoder()
 
     def rows(*values: pd.Series) -> pd.Series:
-        return pd.Series([encoder(row) for row in zip(*values, strict=True)], index=values[0].index)
+        return pd.Series([encoder(row) for row in zip(*map(objects, values), strict=True)], index=values[0].index)
 
     as_udf: Any = pandas_udf
     texts = [F.col(quoted(text.name)) for text in encoding.texts]

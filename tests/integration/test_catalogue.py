@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyspark
 import pytest
 import yaml
 from pyspark.errors import AnalysisException
@@ -197,45 +198,74 @@ def test_every_table_that_others_read_has_a_comment() -> None:
     assert {t.name for t in [*constants, *sides]} == set(comments.TABLES)
 
 
-@pytest.mark.slow
-def test_two_runs_are_read_by_plain_spark_sql_out_of_a_hive_metastore(tmp_path: Path) -> None:
-    """`synthspark clean` twice, the second time with one more attribute, in processes of their own."""
-    write_shop(tmp_path)
-    metastore = f"jdbc:derby:;databaseName={tmp_path}/metastore;create=true"
-    hive = {"spark.master": "local[2]", "spark.sql.catalogImplementation": "hive",
-            "spark.sql.warehouse.dir": str(tmp_path / "warehouse"),
-            "spark.hadoop.javax.jdo.option.ConnectionURL": metastore}  # fmt: skip
-    config = settings(tmp_path)
-    config["lake"]["catalog"] = "spark_catalog.shop"
-    config["spark"] = hive
-    color = config["source"]["items"]["attributes"].pop("shop")
-    path = tmp_path / "shop.yaml"
-    path.write_text(yaml.safe_dump(config))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+KILLED = """
+import os, signal, sys
+from synthspark.cli import main
+from synthspark.runs.catalogue import Catalogue
 
-    def command(*words: str) -> subprocess.CompletedProcess[str]:
-        done = [sys.executable, "-m", "synthspark", *words]
-        return subprocess.run(done, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+point_to, shown = Catalogue.point_to, []
 
-    def sql(statement: str) -> str:
-        import pyspark
 
+def killed(self, name, *where):
+    point_to(self, name, *where)
+    shown.append(name)
+    if len(shown) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+Catalogue.point_to = killed
+main()
+"""
+
+
+class Shell:
+    """Commands in processes of their own, over a Hive metastore in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.config = folder, settings(folder)
+        self.conf = {
+            "spark.master": "local[2]", "spark.sql.catalogImplementation": "hive",
+            "spark.sql.warehouse.dir": str(folder / "warehouse"),
+            "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder}/metastore;create=true",
+        }  # fmt: skip
+        self.config["lake"]["catalog"] = "spark_catalog.shop"
+        self.config["spark"] = self.conf
+
+    def synthspark(self, *words: str, program: Sequence[str] = ("-m", "synthspark")) -> tuple[int, str]:
+        """Exit code and messages of a command with this shop's configuration."""
+        path = self.folder / "shop.yaml"
+        path.write_text(yaml.safe_dump(self.config))
+        return self._run(sys.executable, *program, *words, "--config", str(path))[::2]
+
+    def sql(self, statement: str) -> list[list[str]]:
+        """The rows that plain `spark-sql` prints."""
+        options = [word for key, value in self.conf.items() for word in ("--conf", f"{key}={value}")]
         program = Path(pyspark.__file__).parent / "bin" / "spark-sql"
-        options = [word for key, value in hive.items() for word in ("--conf", f"{key}={value}")]
-        done = subprocess.run([str(program), *options, "-S", "-e", statement], capture_output=True, text=True,
-                              check=False, env=environment, cwd=tmp_path)  # fmt: skip
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout.strip()
+        code, out, words = self._run(str(program), *options, "-S", "-e", statement)
+        assert code == 0, words[-2000:]
+        return [line.split() for line in out.strip().splitlines()]
 
-    refused = command("clean", "--config", str(path), "--run-id", "first")
-    assert refused.returncode == 4 and "there is no database spark_catalog.shop" in refused.stderr
-    sql("create database shop")
-    assert command("clean", "--config", str(path), "--run-id", "first").returncode == 0
-    config["source"]["items"]["attributes"]["shop"] = color
-    path.write_text(yaml.safe_dump(config))
-    assert command("clean", "--config", str(path), "--run-id", "second").returncode == 0
-    assert sql("show partitions shop.clean_items").split() == ["run_id=first", "run_id=second"]
-    counted = sql("select run_id, count(*), count(shop) from shop.clean_items group by run_id order by run_id")
-    assert [line.split() for line in counted.splitlines()] == [["first", "160", "0"], ["second", "160", "160"]]
-    assert command("drop", "--config", str(path), "--run-id", "first").returncode == 0
-    assert sql("show partitions shop.clean_items").split() == ["run_id=second"]
+    def _run(self, *command: str) -> tuple[int, str, str]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=self.folder)
+        return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_runs_in_a_hive_metastore_are_read_by_plain_spark_sql_and_survive_a_kill(tmp_path: Path) -> None:
+    write_shop(tmp_path)
+    shell = Shell(tmp_path)
+    color = shell.config["source"]["items"]["attributes"].pop("shop")
+    code, words = shell.synthspark("clean", "--run-id", "first")
+    assert code == 4 and "there is no database spark_catalog.shop" in words
+    shell.sql("create database shop")
+    assert shell.synthspark("clean", "--run-id", "first")[0] == 0
+    shell.config["source"]["items"]["attributes"]["shop"] = color
+    killed, _ = shell.synthspark("clean", "--run-id", "second", program=("-c", KILLED))
+    assert killed == -9
+    assert shell.synthspark("clean", "--run-id", "second")[0] == 0
+    assert shell.sql("show partitions shop.clean_items") == [["run_id=first"], ["run_id=second"]]
+    counted = "select run_id, count(*), count(shop) from shop.clean_items group by run_id order by run_id"
+    assert shell.sql(counted) == [["first", "160", "0"], ["second", "160", "160"]]
+    assert shell.synthspark("drop", "--run-id", "first")[0] == 0
+    assert shell.sql("show partitions shop.clean_items") == [["run_id=second"]]

@@ -503,3 +503,28 @@ def test_rejected_rows_are_spread_and_do_not_meet_in_one_task(spark: SparkSessio
     finally:
         spark.conf.set("spark.sql.adaptive.enabled", "true")
         spark.conf.set("spark.sql.shuffle.partitions", before)
+
+
+def test_where_reads_only_some_partitions_of_a_table_or_view(spark: SparkSession) -> None:
+    spark.sql("create table days (user string, day string) using parquet partitioned by (day)")
+    spark.sql("insert into days values ('a', '2026-01-01'), ('b', '2026-01-02'), ('c', '2026-01-03')")
+    spark.sql("create view seen as select user as who, day from days")
+    try:
+        for table, column in (("days", "user"), ("seen", "who")):
+            frame = read(spark, Place(table=table, where="day >= '2026-01-02'"), "events")
+            assert sorted(row[column] for row in frame.collect()) == ["b", "c"]
+            plan = frame._jdf.queryExecution().executedPlan().toString()
+            assert "PartitionFilters: [isnotnull(day" in plan and "2026-01-02" in plan
+        with pytest.raises(SourceError, match=r"events \(days\).*when"):
+            read(spark, Place(table="days", where="when > 1"), "events").collect()
+    finally:
+        spark.sql("drop view seen")
+        spark.sql("drop table days")
+
+
+def test_where_does_not_hide_lines_that_do_not_fit(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("u,kind\n1,buy\n2,view\n3,buy,more\n")
+    place = Place(path=str(tmp_path / "events.csv"), format="csv", options={"header": "true"}, where="kind = 'buy'")
+    found = read(spark, place, "events").collect()
+    assert [row["u"] for row in found if row[MALFORMED] is None] == ["1"]
+    assert [row[MALFORMED] for row in found if row[MALFORMED] is not None] == ["3,buy,more"]

@@ -90,7 +90,7 @@ def test_errors_of_the_configuration_are_one_line_and_exit_2(tmp_path: Path) -> 
 def test_there_is_a_job_for_every_command_and_each_is_short() -> None:
     jobs = {p.name: p.read_text() for p in (ROOT / "jobs").glob("*_job.py")}
     assert "main()" in jobs.pop("lake_job.py")
-    assert set(jobs) == {f"{s}_job.py" for s in (*STAGES, "pipeline")}
+    assert set(jobs) == {f"{s}_job.py" for s in (*STAGES, "pipeline", "apply")}
     for name, text in jobs.items():
         command = name.removesuffix("_job.py").replace("pipeline", "run")
         assert f'main("{command}")' in text

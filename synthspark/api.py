@@ -1,0 +1,201 @@
+"""The job from Python, for notebooks: `import synthspark as ss`, then `ss.run`, `ss.apply` and `ss.open`.
+
+The same engine as the command line's. A Spark session that is active is used, and goes on with the settings that it
+had; where there is none, one is started, and stays for the tables that are returned.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from synthspark.config import Config, load, parse_text
+from synthspark.errors import LakeError
+from synthspark.runs.context import Context
+from synthspark.runs.current import current
+from synthspark.runs.lake import Lake, check_run_id, new_run_id
+from synthspark.runs.tables import EVENTS, RECOMMENDATIONS, REJECTS, SYNTHETIC_EVENTS, Table, clean, synthetic
+from synthspark.session import session
+from synthspark.sides import ITEMS, USERS
+from synthspark.stages.apply import apply_all
+from synthspark.stages.run import run_all
+
+Configuration = str | Path | Mapping[str, Any] | Config
+"""The path of a YAML file, what would be in it, or a configuration that was loaded."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Three tables of a run, of the same columns in `clean` and `synthetic`."""
+
+    events: DataFrame
+    items: DataFrame | None
+    users: DataFrame | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The proof of a run, as a page; a notebook shows it."""
+
+    path: str
+    page: str
+
+    def _repr_html_(self) -> str:
+        return f'<iframe srcdoc="{html.escape(self.page)}" width="100%" height="800"></iframe>'
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a lake."""
+
+    lake: Lake
+    id: str
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that it has published, in order."""
+        return list(self.lake.records(self.id))
+
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """`ship`, `why` and what they rest on; None if it was not judged."""
+        record = self.lake.record(self.id, "evaluate")
+        return None if record is None else dict(record["details"]["verdict"])
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What metrics.json holds. Raises LakeError if it was not judged."""
+        return dict(json.loads(self._report_file("metrics.json")))
+
+    def report(self) -> Report:
+        """report.html. Raises LakeError if it was not judged."""
+        return Report(f"{self.lake.path('reports', self.id)}/report.html", self._report_file("report.html"))
+
+    @property
+    def synthetic(self) -> Tables:
+        """The synthetic events, items and users."""
+        items, users = (self._optional(synthetic(side)) for side in (ITEMS, USERS))
+        return Tables(self.table(SYNTHETIC_EVENTS), items, users)
+
+    @property
+    def clean(self) -> Tables:
+        """The events, items and users of the shop; None of what it has no table of."""
+        return Tables(self.table(EVENTS), self._optional(clean(ITEMS)), self._optional(clean(USERS)))
+
+    @property
+    def rejects(self) -> DataFrame:
+        """Rows of the sources that were rejected, each with its reason."""
+        return self.table(REJECTS)
+
+    @property
+    def recommendations(self) -> DataFrame:
+        """Everybody's list."""
+        return self.table(RECOMMENDATIONS)
+
+    def table(self, table: Table | str) -> DataFrame:
+        """A published table, by its name in the lake. Raises LakeError if the run has published none of that name."""
+        found = Table(table) if isinstance(table, str) else table
+        if not self._has(found):
+            raise LakeError(f"run {self.id!r} has no table {found.name!r}; it has published {self._published()}")
+        return self.lake.read(found, self.id)
+
+    def _optional(self, table: Table) -> DataFrame | None:
+        return self.lake.read(table, self.id) if self._has(table) else None
+
+    def _has(self, table: Table) -> bool:
+        return table.name in self._published()
+
+    def _published(self) -> list[str]:
+        return [name for record in self.lake.records(self.id).values() for name in record.get("rows", {})]
+
+    def _report_file(self, name: str) -> str:
+        path = f"{self.lake.path('reports', self.id)}/{name}"
+        if not self.lake.exists(path):
+            raise LakeError(f"run {self.id!r} has no {name}: it was not judged (stage evaluate)")
+        return self.lake.read_text(path)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a lake."""
+
+    lake: Lake
+
+    @property
+    def ids(self) -> list[str]:
+        """Of all runs, the one that something was last recorded of at the end."""
+        return self.lake.runs()
+
+    @property
+    def current(self) -> Run | None:
+        """The run that `synthspark promote` chose last."""
+        now = current(self.lake)
+        return None if now is None else Run(self.lake, now["run_id"])
+
+    def run(self, run_id: str) -> Run:
+        """A run by its id. Raises LakeError if there is none."""
+        if run_id not in self.ids:
+            raise LakeError(f"lake {self.lake.root}: there is no run {run_id!r}; there are {self.ids}")
+        return Run(self.lake, run_id)
+
+
+def run(
+    config: Configuration, run_id: str | None = None, *, overrides: Sequence[str] = (), resume: bool = False
+) -> Run:
+    """Run every stage, from the sources to the verdict.
+
+    run_id: a new one if None; overrides: keys to set, as `train.epochs=5`; resume: go on with the run of that id.
+    """
+    with _context(config, run_id, overrides) as context:
+        run_all(context, resume, lambda _: None, lambda *_: None)
+        return Run(context.lake, context.run_id)
+
+
+def apply(
+    config: Configuration, models: str, run_id: str | None = None, *, overrides: Sequence[str] = (),
+    recommend: bool = False, force: bool = False,
+) -> Run:  # fmt: skip
+    """Place virtual events for today's cold users and items by the models of the run `models`.
+
+    recommend: publish everybody's list, too; force: even if the verdict of that run is no, or it was not judged.
+    """
+    with _context(config, run_id, overrides) as context:
+        apply_all(context, models, force, recommend, lambda _: None, lambda *_: None)
+        return Run(context.lake, context.run_id)
+
+
+def open(config: Configuration, *, overrides: Sequence[str] = ()) -> Runs:
+    """The runs of the lake that a configuration names."""
+    loaded = _loaded(config, overrides)
+    with session("synthspark", loaded.spark, keep=True) as spark:
+        return Runs(_lake(spark, loaded))
+
+
+@contextmanager
+def _context(config: Configuration, run_id: str | None, overrides: Sequence[str]) -> Iterator[Context]:
+    if run_id is not None:
+        check_run_id(run_id)
+    loaded = _loaded(config, overrides)
+    with session("synthspark", loaded.spark, keep=True) as spark:
+        context = Context(spark, _lake(spark, loaded), loaded, run_id or new_run_id())
+        with context.lake.leased(context.run_id):
+            yield context
+
+
+def _lake(spark: SparkSession, config: Config) -> Lake:
+    return Lake(spark, config.lake.root, config.lake.format, config.lake.catalog)
+
+
+def _loaded(config: Configuration, overrides: Sequence[str]) -> Config:
+    if isinstance(config, Config):
+        return config
+    if isinstance(config, Mapping):
+        return parse_text(json.dumps(config, default=str), "configuration", list(overrides))
+    return load(config, list(overrides))

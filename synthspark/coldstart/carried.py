@@ -1,0 +1,119 @@
+"""What an earlier run has learned, for the shop of another day: by ids, and without any training.
+
+Vectors of those who did nothing since are taken as they are. Users who are new or did more, and items that have become
+warm, get theirs by fold-in: one ridge regression each against the vectors of the other side, which stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from synthspark.coldstart.evidence import Evidence, least_partners
+from synthspark.coldstart.spaces import SPACE_OF, Place, space_settings
+from synthspark.features.encoding import TableEncoding
+from synthspark.features.encoding.categorical import MISSING, UNKNOWN
+from synthspark.features.feeds import factor_table, factors_in
+from synthspark.ranking.split import WARM
+from synthspark.recommend.fold_in import folded_in
+from synthspark.runs.context import Context
+from synthspark.runs.publication import Publication
+from synthspark.runs.tables import INTERACTIONS, factors, features
+from synthspark.sides import ITEMS, SIDES, USERS, Side
+
+MOST_PARTNERS = 1000
+"""Interactions that a fold-in looks at, drawn by a hash."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far today's shop is from that of the earlier run, as shares from 0 to 1."""
+
+    users_without_vector: float
+    """Of the warm users."""
+    cold_items: float
+    """Of all items."""
+    unknown_values: float
+    """Of the categorical values of cold items, the attribute with the largest share."""
+    unknown_attribute: str | None = None
+
+
+def carry_spaces(context: Context, staged: Publication, evidence: Evidence, pairs: DataFrame, release: Context) -> None:
+    """Write the vectors of today's warm ones in every space of `release`, an earlier run.
+
+    pairs: `Evidence.warm_pairs`, kept.
+    """
+    place = Place.of_stage(staged)
+    stale = staged.keep("stale_users", _active_since(staged, release))
+    old_items = release.read(features(ITEMS)).where(F.col("breadth") >= least_partners(release, ITEMS))
+    new_items = evidence.entities[ITEMS].where(F.col("role") == WARM)
+    new_items = staged.keep("new_items", new_items.join(old_items, on=ITEMS.key, how="left_anti").select(ITEMS.index))
+    for space in SPACE_OF.values():
+        if not release.has(factors(space, USERS)):
+            continue
+        settings = space_settings(release, space)
+        items = staged.keep("carried_items", _carried(release, evidence, space, ITEMS))
+        kept = _carried(release, evidence, space, USERS, stale)
+        asked = pairs.join(kept.select(USERS.index), on=USERS.index, how="left_anti")
+        made = folded_in(asked, items, settings, MOST_PARTNERS)
+        users = staged.keep("carried_users", kept.unionByName(made))
+        bought = pairs.join(new_items, on=ITEMS.index, how="left_semi")
+        items = items.unionByName(_swapped(folded_in(_swapped(bought), _swapped(users), settings, MOST_PARTNERS)))
+        for side, vectors in ((ITEMS, items), (USERS, users)):
+            breadth = pairs.groupBy(side.index).agg(F.count(F.lit(1)).alias("breadth"))
+            named = breadth.join(evidence.entities[side].select(side.key, side.index), on=side.index, how="inner")
+            place.write(factors(space, side), factor_table(vectors, named, side, settings.rank), None)
+
+
+def _active_since(staged: Publication, release: Context) -> DataFrame:
+    """`user_id` of the users whose interactions are not those that `release` knew, new users among them."""
+    known = [F.count(F.lit(1)).alias("items"), F.sum("num_events").alias("events")]
+    now = staged.read(INTERACTIONS).groupBy(USERS.key).agg(*known)
+    before = release.read(INTERACTIONS).groupBy(USERS.key).agg(*known)
+    return now.join(before, on=[USERS.key, "items", "events"], how="left_anti").select(USERS.key)
+
+
+def _carried(release: Context, evidence: Evidence, space: str, side: Side, but: DataFrame | None = None) -> DataFrame:
+    """Today's index and `vector` of those who are warm and were so in `release`. but: ids to leave out."""
+    table = release.read(factors(space, side))
+    old = table.select(side.key, F.array(*factors_in(table.columns)).alias("vector"))
+    old = old if but is None else old.join(but, on=side.key, how="left_anti")
+    today = evidence.entities[side].where(F.col("role") == WARM).select(side.key, side.index)
+    return today.join(old, on=side.key, how="inner").select(side.index, "vector")
+
+
+def _swapped(rows: DataFrame) -> DataFrame:
+    """Items as users and users as items: fold-in is the same for both."""
+    other = {USERS.index: ITEMS.index, ITEMS.index: USERS.index}
+    return rows.select([F.col(c).alias(other.get(c, c)) for c in rows.columns])
+
+
+def share_known(staged: Publication, release: Context, side: Side) -> float:
+    """Of today's entities of a side, how many `release` knows."""
+    today = staged.read(features(side)).select(side.key)
+    known = today.join(release.read(features(side)).select(side.key), on=side.key, how="left_semi")
+    return known.count() / max(1, today.count())
+
+
+def drift(staged: Publication, evidence: Evidence, encodings: Mapping[Side, TableEncoding]) -> Drift:
+    """Of a shop whose features and spaces are staged."""
+    counted = {side: evidence.entities[side].groupBy("role").count().collect() for side in SIDES}
+    sizes = {side: {row["role"]: row["count"] for row in rows} for side, rows in counted.items()}
+    warm_users, items = sizes[USERS].get(WARM, 0), sum(sizes[ITEMS].values())
+    space = next((space for space in SPACE_OF.values() if factors(space, USERS).name in staged.rows), None)
+    placed = staged.rows[factors(space, USERS).name] if space else 0
+    values = encodings[ITEMS].categorical
+    shares = {}
+    if values:
+        known = [F.avg(F.when(F.col(e.column) != MISSING, (F.col(e.column) == UNKNOWN).cast("double"))) for e in values]
+        row = evidence.cold(ITEMS).agg(*[share.alias(e.column) for share, e in zip(known, values, strict=True)]).first()
+        shares = {e.name: row[e.column] or 0.0 for e in values} if row else {}
+    worst = max(shares, key=lambda name: shares[name]) if shares else None
+    return Drift(
+        users_without_vector=1 - placed / warm_users if warm_users else 0.0,
+        cold_items=1 - sizes[ITEMS].get(WARM, 0) / items if items else 0.0,
+        unknown_values=shares[worst] if worst else 0.0, unknown_attribute=worst,
+    )  # fmt: skip
