@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-dialects benchmark-field benchmark-search lint types doctor clean
+.PHONY: help demo test test-matrix test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-apply benchmark-dialects benchmark-field benchmark-search lint types doctor clean
 
 help:  ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -88,6 +88,9 @@ benchmark-field: $(VENV)/.installed data/complete_journey/products.parquet data/
 # DATA: a folder with items.parquet and searches.parquet, and perhaps ratings.parquet; benchmarks/search.py says more.
 benchmark-search: $(VENV)/.installed  ## Searches: virtual clicks of new items and queries, proven on the log in DATA.
 	$(BIN)/python benchmarks/search.py $(DATA) $(SEARCH)
+
+benchmark-apply: $(VENV)/.installed data/complete_journey/products.parquet  ## Yesterday's models against training again, at three dates (an hour and a half).
+	$(BIN)/python benchmarks/apply.py
 
 # How many of the ways to write a shop's tables are read right; SEEDS=0:500 takes an hour.
 SEEDS ?= 0:500

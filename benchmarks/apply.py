@@ -1,0 +1,146 @@
+"""Yesterday's models against training again: `make benchmark-apply` (an hour and a half).
+
+Writes benchmarks/results/apply.json; docs/production.md has its table.
+
+Complete Journey at three dates. A release learns from what was sold until 28 days before; on the date, `apply` uses it,
+and another run is trained anew. Both get ALS on real and virtual events, and are asked for what new products sell in
+the four weeks that follow. CPU seconds are those of all processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "models"), str(ROOT / "benchmarks")]
+
+from pyspark.sql import functions as F  # noqa: E402
+from scale import adopt_orphans, reaped_cpu  # noqa: E402
+
+from synthspark.coldstart.spaces import als_settings  # noqa: E402
+from synthspark.config import load  # noqa: E402
+from synthspark.features.published import indexed_interactions  # noqa: E402
+from synthspark.ranking.measures import measure, questions, ranked  # noqa: E402
+from synthspark.ranking.split import COLD, WARM, Slice, Split  # noqa: E402
+from synthspark.recommend import blocks_for, fit_als, rating, with_virtual  # noqa: E402
+from synthspark.runs.context import Context  # noqa: E402
+from synthspark.runs.lake import Lake  # noqa: E402
+from synthspark.runs.tables import SYNTHETIC_EVENTS, features  # noqa: E402
+from synthspark.session import session  # noqa: E402
+from synthspark.sides import ITEMS, SIDES, USERS  # noqa: E402
+
+SHOP = ROOT / "data" / "complete_journey"
+RESULTS = ROOT / "benchmarks" / "results" / "apply.json"
+WEEKS = timedelta(days=28)
+DATES = (date(2017, 9, 1), date(2017, 10, 1), date(2017, 11, 1))
+K = 20
+STAGES = ("clean", "featurize", "train", "synthesize", "recommend")
+"""Of a whole run without its proof."""
+SLICES = {"cold": Slice((WARM,), (COLD,)), "warm": Slice((WARM,), (WARM,)), "all": Slice((WARM,), (WARM, COLD))}
+
+
+def main(folder: Path, dates: Sequence[date]) -> None:
+    """Run the dates that are asked for; what is there of others is kept."""
+    adopt_orphans()
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    for day in dates:
+        row = measured(folder / day.isoformat(), day)
+        kept = sorted([r for r in kept if r["date"] != row["date"]] + [row], key=lambda r: r["date"])
+        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+        print(json.dumps(row))
+
+
+def measured(folder: Path, day: date) -> dict[str, Any]:
+    """CPU seconds and NDCG@20 by slice of the release as it was, of applying it, and of training again."""
+    config = write(folder, day - WEEKS)
+    run(config, "release", STAGES)
+    write(folder, day)
+    words = ("apply", "--models", "release", "--force", "--recommend", "--run-id", "applied")
+    applied = command(config, *words)
+    again = run(config, "again", STAGES)
+    found = {name: accuracy(config, name, folder / "after.parquet") for name in ("applied", "again")}
+    return {"date": day.isoformat(), "cpu_seconds": {"applied": applied, "again": again}, "ndcg": found}
+
+
+def write(folder: Path, day: date) -> Path:
+    """The shop until `day`, what follows in `after.parquet`, and the demo's configuration that reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    events = pd.read_parquet(SHOP / "transactions.parquet")
+    at = pd.to_datetime(events["transaction_timestamp"])
+    cut = pd.Timestamp(datetime.combine(day, datetime.min.time()), tz=at.dt.tz)
+    events[at < cut].to_parquet(folder / "transactions.parquet")
+    events[(at >= cut) & (at < cut + WEEKS)].to_parquet(folder / "after.parquet")
+    data: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "demo.yaml").read_text())
+    data["lake"] = {"root": str(folder / "lake")}
+    data["source"]["events"]["path"] = str(folder / "transactions.parquet")
+    data["source"]["users"]["path"] = str(SHOP / "households.parquet")
+    data["source"]["items"]["path"] = str(SHOP / "products.parquet")
+    path = folder / "shop.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def run(config: Path, run_id: str, stages: Sequence[str]) -> float:
+    """CPU seconds of these stages."""
+    return sum(command(config, stage, "--run-id", run_id) for stage in stages)
+
+
+def command(config: Path, *words: str) -> float:
+    """CPU seconds of a command, in a process of its own."""
+    before = reaped_cpu()
+    done = subprocess.run([sys.executable, "-m", "synthspark", *words, "--config", str(config)], cwd=ROOT,
+                          capture_output=True, text=True)  # fmt: skip
+    if done.returncode != 0:
+        raise SystemExit(f"{words}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return round(reaped_cpu() - before, 1)
+
+
+def accuracy(path: Path, run_id: str, after: Path) -> dict[str, float]:
+    """NDCG@20 of ALS on a run's real and virtual events, of what was sold after."""
+    config = load(path)
+    with session("benchmark-apply", config.spark) as spark:
+        context = Context(spark, Lake(spark, config.lake.root), config, run_id)
+        unit = context.record("featurize")["details"]["unit_weight"]
+        real = indexed_interactions(context.read).select(
+            "user_index", "item_index", rating(F.col("weight"), unit).alias("rating")
+        )
+        roles = {
+            side: context.read(features(side)).select(
+                side.key, side.index, F.when(F.col("breadth") > 0, WARM).otherwise(COLD).alias("role")
+            )
+            for side in SIDES
+        }
+        virtual = context.read(SYNTHETIC_EVENTS).where(F.col("origin").isin("cold_item", "cold_user"))
+        sold = spark.read.parquet(str(after)).select(
+            F.col("household_id").cast("string").alias("user_id"), F.col("product_id").cast("string").alias("item_id")
+        )  # fmt: skip
+        for side in SIDES:
+            named = roles[side].select(side.key, side.index)
+            virtual, sold = (rows.join(named, on=side.key, how="inner") for rows in (virtual, sold))
+        sold = sold.select("user_index", "item_index").distinct()
+        sold = sold.join(real.select("user_index", "item_index"), on=["user_index", "item_index"], how="left_anti")
+        rows = with_virtual(real, virtual.select("user_index", "item_index", "weight")).persist()
+        vectors = fit_als(rows, als_settings(context), blocks_for(rows.count()))
+        split = Split(real, sold.persist(), roles[USERS].drop("user_id"), roles[ITEMS].drop("item_id"))
+        asked = questions(split, SLICES)
+        asked = asked._replace(truth=asked.truth.persist())
+        found = measure(asked, ranked(split, vectors.users, vectors.items, K).persist(), [K])
+        return {name: round(result.value([K], f"ndcg_{K}"), 4) for name, result in found.items()}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=ROOT / "benchmarks" / "lake" / "apply")
+    parser.add_argument("--dates", type=date.fromisoformat, nargs="+", default=list(DATES))
+    given = parser.parse_args()
+    main(given.folder, given.dates)
