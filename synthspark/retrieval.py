@@ -122,7 +122,7 @@ class _Best(NamedTuple):
         order = np.lexsort((self.tie, -self.score, self.row))
         row = self.row[order]
         kept = order[np.arange(len(row)) - np.searchsorted(row, row) < k[row]]
-        return _Best(*(values[kept] for values in self))
+        return _Best(self.row[kept], self.target[kept], self.score[kept], self.tie[kept])
 
     def and_those(self, other: _Best) -> _Best:
         """Both together."""

@@ -239,10 +239,10 @@ def _cosines(table: PairTable, history: Items, candidates: Items) -> Iterator[tu
     """Per group and bag: cosines in [0, 1], shape (C, H), and of which candidates anything is known, shape (C,)."""
     for span in table.spans:
         own, other = _unit(candidates.numbers[:, span]), _unit(history.numbers[:, span])
-        yield np.maximum(own @ other.T, 0.0), np.abs(own).max(axis=1) > 0
+        yield np.maximum(own @ other.T, 0.0), np.asarray(np.abs(own).max(axis=1) > 0)
     for bag, span in zip(table.bags, table.token_spans, strict=True):
         ids = candidates.tokens[:, span]
-        yield sparse_products(bag.matrix(ids), bag.matrix(history.tokens[:, span])), (ids > 0).any(axis=1)
+        yield sparse_products(bag.matrix(ids), bag.matrix(history.tokens[:, span])), np.asarray((ids > 0).any(axis=1))
 
 
 def sparse_products(left: Sparse, right: Sparse) -> Floats:

@@ -61,7 +61,13 @@ def _rows(files: list[Path]) -> list[str]:
     """Every row as text, in an order of their own: neither files nor row groups matter."""
     table = pa.concat_tables([pq.ParquetFile(file).read() for file in files])
     names = sorted(table.column_names)
-    return [repr(names), *sorted(repr(row) for row in table.select(names).to_pylist())]
+    columns = {name: _plain(table.column(name)).to_pylist() for name in names}
+    return [repr(names), *sorted(repr(row) for row in zip(*columns.values(), strict=True))]
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Instants as microseconds: how Python shows a zone depends on the version of pyarrow."""
+    return column.cast(pa.timestamp("us")).cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
 
 
 def _untimed(value: Any) -> Any:
