@@ -31,7 +31,7 @@ STAGES = {
 }
 
 FILE = click.Path(path_type=Path)
-"""Not checked here, but completed by the shell."""
+"""Click does not check that the file exists; shells complete it."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=overview())
@@ -89,7 +89,7 @@ for _name, _words in STAGES.items():
 )
 @click.option("--rows", type=click.IntRange(min=0), help="How many new rows: synthesize.items (or users).")
 @click.option("--side", type=click.Choice(["items", "users"]), default="items", show_default=True,
-              help="Whose rows --condition and --rows are about.")  # fmt: skip
+              help="Side that --condition and --rows apply to.")  # fmt: skip
 def synthesize(
     path: Path,
     run_id: str | None,
@@ -396,9 +396,9 @@ def run_job(
     path: Path, stage: str | None, run_id: str | None, overrides: list[str], verbose: bool = False,
     resume: bool = False, begin: bool = True,
 ) -> None:  # fmt: skip
-    """What the commands and the spark-submit jobs share: `stage`, or all of them if None.
+    """Run `stage`, or every stage if None; the commands and the spark-submit jobs share this.
 
-    resume: go on with the run; begin: unless there is none yet, which is an error otherwise.
+    resume: go on with the run; begin: create the run if it is missing instead of raising LakeError.
     """
     from synthspark import log
     from synthspark.config import load

@@ -74,7 +74,7 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
 
 
 def defaults(settings: Mapping[str, str]) -> dict[str, str]:
-    """Ours, on top of which the configuration's `settings` come; none where somebody else has decided."""
+    """Our defaults, which the configuration's `settings` override; empty if a session exists or spark-submit chose."""
     # Set wherever spark-submit runs a driver, in YARN's application master, too, which gets nothing else of it.
     if "PYSPARK_GATEWAY_PORT" in os.environ or SparkSession.getActiveSession() is not None:
         return {}

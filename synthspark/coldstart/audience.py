@@ -52,8 +52,8 @@ class Placing:
     budget: float
     weight: float
     slack: float | None = None
-    """Events go by what items will sell, and a user has so many times his share of them at most. None: every user has
-    his share of what suits him best, whatever the items."""
+    """Events follow the forecast of each item, and a user gets at most this many times an equal share of them. None:
+    every user gets an equal share, of the items that suit them best."""
 
     def words(self) -> str:
         """For people."""

@@ -36,8 +36,8 @@ def best_form(
     """The form by which ALS serves users like the `cold` ones best (NDCG@20), None where it is best without baskets,
     and what each came to.
 
-    cold: the cold users, with their index. Without baskets a user is served by what he did, and one who did nothing
-    gets the most bought items.
+    cold: the cold users, with their index. Without baskets a user is served by their own events, and a user
+    without any gets the most bought items.
     """
     held = learned.evidence.warm(USERS).where(held_back(context))
     share = min(1.0, TRIAL_USERS / max(1, held.count()))
@@ -69,7 +69,7 @@ def bounded(context: Context, learned: Learned, cold: DataFrame) -> list[Form]:
 
 
 def _split(context: Context, staged: Publication, learned: Learned, held: DataFrame, cold: DataFrame) -> Split:
-    """`held` users as cold, each with as many of his interactions as one of the `cold` ones has."""
+    """`held` users as cold, each with as many of their interactions as a drawn one of the `cold` users has."""
     seed, pairs = context.config.seed, learned.evidence.pairs
     theirs = pairs.join(held.select("user_index"), on="user_index", how="left_semi")
     order = Window.partitionBy("user_index").orderBy(F.xxhash64(F.lit(seed), "item_index"), "item_index")

@@ -101,7 +101,7 @@ def _best_first(seed: int) -> tuple[Column, Column, Column, Column]:
 def _with_the_lonely(pairs: DataFrame, min_users: int, seed: int) -> DataFrame:
     """The pairs that are `_chosen`, and of an item that has none its best `min_users`.
 
-    Items that are alike to a user take turns at him, in a drawn order, so that they share those users.
+    Items with equal scores for a user get the user in turn, in a drawn order, so that they share those users.
     """
     _, order, by_item_index, by_user_index = _best_first(seed)
     alike = Window.partitionBy("user_index", "merit").orderBy(order, by_item_index)

@@ -30,7 +30,7 @@ def asked_share(pairs: DataFrame) -> float:
 def of_share(share: float, seed: int) -> Column:
     """The condition that the user `user_index` is of a drawn share; who is of a small share is of a large one, too.
 
-    Whole users, so that each stays as active as he is; items lose buyers in proportion.
+    Whole users are drawn, so that their activity does not change; items lose buyers in proportion.
     """
     return uniform(F.lit("tried users"), F.lit(seed), "user_index") < share
 

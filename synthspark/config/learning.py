@@ -210,7 +210,7 @@ class Synthesize(Section):
     min_events: int = Field(default=1, ge=1)
     """Events that every cold or new entity gets at least."""
     basket_weight: float = Field(default=0.01, gt=0)
-    """Weight of a cold user's virtual event, in median real interactions: what he really does must outweigh it."""
+    """Weight of a cold user's virtual event, in median real interactions; small, so that real events outweigh it."""
     max_basket_share: float = Field(default=1.0, gt=0)
     """Virtual events of all cold users at most, as a share of all real interactions: their baskets get smaller, down to
     `min_events`."""
@@ -238,7 +238,7 @@ class Recommend(Section):
     k: int = Field(default=20, ge=1)
     """Items per user."""
     regularization: float = Field(default=0.1, ge=0)
-    """Times the interactions of a user or an item, as Spark's ALS scales it."""
+    """L2 penalty; Spark multiplies it by each entity's number of ratings."""
     alpha: float = Field(default=1.0, gt=0)
     """Confidence of an interaction: 1 + alpha * log(1 + weight)."""
     iterations: int = Field(default=10, ge=1)

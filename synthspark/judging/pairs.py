@@ -112,8 +112,9 @@ def _length(vector: str) -> Column:
 
 
 def thinned(history: DataFrame, order: Column, most: int) -> DataFrame:
-    """`history` without most of what a long one shows nothing of anyway: the `most` items that are first by `order`
-    are among those that stay, but for one chance in millions. So no user is too large for a row.
+    """Thin long histories to a superset of the `most` items that are compared, so that no user is too large for a row.
+
+    The first `most` items by `order` are kept but for one chance in millions.
     """
     size = history.groupBy("user_index").agg(F.count(F.lit(1)).alias("_size"))
     long = F.broadcast(size.where(F.col("_size") > LONG * most))

@@ -52,7 +52,7 @@ class Privacy:
     nndr_median_holdout: float | None
     membership_auc: float
     """AUC of an attacker who takes a candidate for a train row the more surely the nearer its closest synthetic row is;
-    0.5: he learns nothing."""
+    0.5: the attacker learns nothing."""
     singling_out_univariate: SinglingOut
     singling_out_multivariate: SinglingOut
 

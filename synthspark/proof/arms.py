@@ -190,7 +190,7 @@ def _popularity(judged: Judged, _learned: Learned) -> Parts:
 
 
 def _blind(judged: Judged, by: str) -> Parts:
-    """As many pairs as the product's, of its mean weight: with cold users each as many as the product gives him."""
+    """As many pairs as the product's, of its mean weight: each cold user gets as many as from the product."""
     train, items, parts = judged.split.train, judged.split.items.select("item_index"), []
     for part, of_users in ((judged.product.items, False), (judged.product.users, True)):
         if part is None:

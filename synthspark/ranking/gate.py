@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 WARM_TOLERANCE = 0.01
 LEAST_GAIN = 0.01
-"""Of the cold, below which nobody need wait for a narrower interval."""
+"""Relative cold gain below which more splits are pointless."""
 DEPTH = 20
 
 

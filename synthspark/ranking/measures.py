@@ -56,7 +56,7 @@ def ranked(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k: in
 
     user_vectors: `user_index`, `vector`; item_vectors: `item_index`, `vector`. Full ranking, training positives left
     out. An item without a vector (ALS never saw it) has the score 0, as Spark's ALS would leave it out; a user without
-    one gets the most bought, as a shop would serve him. Ties are in an order of the user's own (`retrieval.tie`).
+    one gets the most bought items, as in a shop. Ties are in an order of the user's own (`retrieval.tie`).
     """
     seen = split.train.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
     popularity = split.train.groupBy("item_index").agg(F.count(F.lit(1)).cast("float").alias("popularity"))

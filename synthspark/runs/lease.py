@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 LEASE = "lease.json"
 BEAT_SECONDS, SILENT_SECONDS = 10.0, 35.0
 SAME_START = 60.0
-"""Seconds by which the start of one process may be told differently: it is reckoned from the clock, which is set."""
+"""Tolerance for process start times, in seconds: the wall clock may be adjusted."""
 
 
 @contextmanager

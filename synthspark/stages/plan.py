@@ -30,7 +30,7 @@ MOST_SHOWN = 160
 
 
 def plan(context: Context) -> Iterator[str]:
-    """Lines to read. Raises what the run would of a table, a column, a type, a zone or a lake that cannot be used."""
+    """Lines that describe the run. Raises the errors that the run would raise for an unusable table or lake."""
     config = context.config
     context.lake.check_writable()
     read: dict[str, Declared] = {}

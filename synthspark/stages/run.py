@@ -105,7 +105,7 @@ def run_all(
     """Every stage in order. With `resume`, those that this run has published are skipped (their report is None)."""
     if resume:
         check_resumable(context)
-        context.lake.sweep(context.run_id)  # here, too: where all is published no stage would
+        context.lake.sweep(context.run_id)  # even if every stage is skipped
     if not (resume and context.lake.record(context.run_id, STAGES[-1])):
         check_slots(context.spark, context.config.train.processes)
     for stage in STAGES:

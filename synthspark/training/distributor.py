@@ -176,7 +176,7 @@ class Told(NamedTuple):
 
     message: str
     own: bool
-    """Of our own errors, and so of one who was not just left alone by another that was killed."""
+    """True if this process raised a SynthSparkError itself, not because a peer died."""
 
 
 def _told(tasks: Sequence[TrainingTask], processes: int) -> Told | None:

@@ -27,9 +27,9 @@ from synthspark.training.petastorm_reader import batch_reader
 from synthspark.training.storage import portable
 
 SHUFFLED_ROWS = 16_384
-"""That are drawn from at once, at least, of a feed that is not held."""
+"""Minimum shuffle buffer, in rows, for feeds that are not held in memory."""
 HELD_BYTES = 1 << 28
-"""A feed of at most so many stays in memory between its passes: starting a reader takes longer than a pass over it."""
+"""Largest feed that stays in memory between its passes: starting a reader takes longer than a pass over it."""
 BYTES_PER_VALUE = 8
 Batch = dict[str, Tensor]
 """Columns of as many rows each."""
