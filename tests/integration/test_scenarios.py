@@ -74,7 +74,7 @@ def configuration(name: str, folder: Path) -> dict[str, Any]:
     raw["features"] |= {"factor_rank": 4, "min_item_users": 3, "min_user_items": 3}
     raw["train"] = {"batch_size": 16, "device": "cpu", "behaviour_items": SMALL, "behaviour_users": SMALL,
                     "profile_items": {"epochs": 4}, "profile_users": {"epochs": 4}, "texts": {"epochs": 4}}  # fmt: skip
-    raw["synthesize"] |= {"budget": 0.2, "items": min(raw["synthesize"]["items"], 10)}
+    raw["synthesize"] |= {"budget": 0.2, "weight": 0.5, "items": min(raw["synthesize"]["items"], 10)}
     raw["judge"] = {"min_fold_items": 10}
     raw["recommend"] = {"rank": 4, "k": 5, "iterations": 3}
     return raw
