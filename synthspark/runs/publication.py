@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
@@ -172,7 +173,7 @@ class Publication:
                 catalogue.replace_rows(table.name, self._run_id, self.read(table))
             else:
                 catalogue.point_to(table.name, self._run_id, lake.path(table.name, self._run_id))
-        for name in gone.intersection(catalogue.names()):
+        for name in gone.intersection(catalogue.names()) if gone else ():
             catalogue.withdraw(name, self._run_id)
         return {table.name: self._schemas[table.name].names for table in self._shown}
 
@@ -182,7 +183,7 @@ class Publication:
         for table in self._shown if catalogue is not None else ():
             try:
                 catalogue.withdraw(table.name, self._run_id)  # type: ignore[union-attr]
-            except PySparkException as error:
+            except (Py4JError, PySparkException) as error:
                 log.warning("catalogue table of %s still shows run %s, which is not published: %s",
                             table.name, self._run_id, error)  # fmt: skip
 
