@@ -303,7 +303,7 @@ def test_what_is_left_of_a_stage_killed_once_it_was_published_goes_although_ther
 def test_tables_that_cannot_be_moved_are_written_in_their_place_and_taken_away_if_the_stage_fails(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthspark.runs.lake.IMMOVABLE", {"parquet"})  # no jar of Iceberg for Spark 4.0 to try
+    monkeypatch.setattr("synthspark.runs.publication.IMMOVABLE", {"parquet"})  # there is no jar of Iceberg to try
     monkeypatch.setattr(lake, "rename", _only_files(lake))
     for _ in range(2):
         with lake.publication("a", "clean") as staged:
