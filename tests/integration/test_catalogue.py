@@ -59,13 +59,18 @@ def shown(spark: SparkSession, table: str = "shop.synthetic_events") -> list[tup
     return sorted((row["run_id"], row["n"]) for row in spark.table(table).collect())
 
 
+def partitions(spark: SparkSession, table: str = "shop.synthetic_events") -> list[str]:
+    """Those that the catalogue has, be there files or not."""
+    return [row[0] for row in spark.sql(f"show partitions {table}").collect()]
+
+
 def test_runs_are_partitions_of_one_table_with_comments(spark: SparkSession, lake: Lake) -> None:
     publish(lake, "a", 1, 2)
     publish(lake, "b", 3, also="käufer's x.y")
     assert shown(spark) == [("a", 1), ("a", 2), ("b", 3)]
     found = {(r["run_id"], r["käufer's x.y"]) for r in spark.table("shop.synthetic_events").collect()}
     assert found == {("a", None), ("b", 0.5)}
-    assert [r[0] for r in spark.sql("show partitions shop.synthetic_events").collect()] == ["run_id=a", "run_id=b"]
+    assert partitions(spark) == ["run_id=a", "run_id=b"]
     words = {r["col_name"]: r["comment"] for r in spark.sql("describe shop.synthetic_events").collect()}
     assert words["run_id"] == comments.COLUMNS["run_id"] and words["n"] == "Attribute n of the shop"
     assert [r["tableName"] for r in spark.sql("show tables in shop").collect()] == [
@@ -79,9 +84,9 @@ def test_a_run_that_is_published_again_or_dropped_is_not_seen_twice(spark: Spark
     publish(lake, "b", 7, rejects=True)
     publish(lake, "a", 4)
     assert shown(spark) == [("a", 4), ("b", 7)]
-    assert shown(spark, "shop.clean_rejects") == [("b", 0)]
+    assert shown(spark, "shop.clean_rejects") == [("b", 0)] and partitions(spark, "shop.clean_rejects") == ["run_id=b"]
     lake.drop("a")
-    assert shown(spark) == [("b", 7)]
+    assert shown(spark) == [("b", 7)] and partitions(spark) == ["run_id=b"]
     publish(lake, "b")
     assert shown(spark) == []
 
@@ -100,6 +105,7 @@ def test_what_fails_is_not_shown_and_what_is_killed_is_shown_when_it_goes_on(
     with pytest.raises(AnalysisException, match="metastore is gone"):
         publish(lake, "b", 2)
     assert shown(spark) == [("a", 1)] and lake.record("b", "synthesize") is None
+    assert partitions(spark) == ["run_id=a"]
 
     monkeypatch.setattr(Catalogue, "withdraw", lambda *_: None)  # as if the process had gone before it could
     with pytest.raises(AnalysisException):
