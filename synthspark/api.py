@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from synthspark.config import Config, load, parse_text
 from synthspark.errors import LakeError
-from synthspark.runs.context import Context
+from synthspark.runs.context import Context, open_lake
 from synthspark.runs.current import current
 from synthspark.runs.lake import Lake, check_run_id, new_run_id
 from synthspark.runs.tables import EVENTS, RECOMMENDATIONS, REJECTS, SYNTHETIC_EVENTS, Table, clean, synthetic
@@ -175,7 +175,7 @@ def open(config: Configuration, *, overrides: Sequence[str] = ()) -> Runs:
     """The runs of the lake that a configuration names."""
     loaded = _loaded(config, overrides)
     with session("synthspark", loaded.spark, keep=True) as spark:
-        return Runs(_lake(spark, loaded))
+        return Runs(open_lake(spark, loaded))
 
 
 @contextmanager
@@ -184,13 +184,9 @@ def _context(config: Configuration, run_id: str | None, overrides: Sequence[str]
         check_run_id(run_id)
     loaded = _loaded(config, overrides)
     with session("synthspark", loaded.spark, keep=True) as spark:
-        context = Context(spark, _lake(spark, loaded), loaded, run_id or new_run_id())
+        context = Context(spark, open_lake(spark, loaded), loaded, run_id or new_run_id())
         with context.lake.leased(context.run_id):
             yield context
-
-
-def _lake(spark: SparkSession, config: Config) -> Lake:
-    return Lake(spark, config.lake.root, config.lake.format, config.lake.catalog)
 
 
 def _loaded(config: Configuration, overrides: Sequence[str]) -> Config:

@@ -132,11 +132,9 @@ def apply_models(
     with _context(config, None, run_id, {}, terminal.on_epoch) as context, context.lake.leased(context.run_id):
         terminal.header(context)
         try:
-
-            def before(stage: str) -> None:
-                terminal.before(stage, context.spark)
-
-            apply_all(context, models, force, recommend, before, terminal.after)
+            apply_all(
+                context, models, force, recommend, lambda name: terminal.before(name, context.spark), terminal.after
+            )
         finally:
             terminal.close()
         terminal.footer(context)
@@ -273,11 +271,11 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
 
     log.configure(False)
     config = load(path, list(overrides))
-    from synthspark.runs.lake import Lake
+    from synthspark.runs.context import open_lake
     from synthspark.session import session
 
     with session("synthspark lake", config.spark) as spark:
-        yield Lake(spark, config.lake.root, config.lake.format, config.lake.catalog), log.console()
+        yield open_lake(spark, config), log.console()
 
 
 @cli.command()
@@ -440,14 +438,14 @@ def run_job(
 def _context(
     config: Any, stage: str | None, run_id: str | None, needs: dict[str, tuple[str, ...]], on_epoch: Callable[..., None]
 ) -> Iterator[Context]:
-    from synthspark.runs.context import Context
-    from synthspark.runs.lake import Lake, check_run_id, new_run_id
+    from synthspark.runs.context import Context, open_lake
+    from synthspark.runs.lake import check_run_id, new_run_id
     from synthspark.session import session
 
     if run_id is not None:
         check_run_id(run_id)
     with session(f"synthspark {stage or 'run'}", config.spark) as spark:
-        lake = Lake(spark, config.lake.root, config.lake.format, config.lake.catalog)
+        lake = open_lake(spark, config)
         if run_id is None:
             earlier = needs[stage] if stage is not None else ()
             run_id = lake.latest_run(earlier[-1]) if earlier else new_run_id()

@@ -90,11 +90,11 @@ def _gpu() -> str:
 
 def _lake(path: Path) -> str:
     from synthspark.config import load
-    from synthspark.runs.lake import Lake
+    from synthspark.runs.context import open_lake
     from synthspark.session import session
 
     config = load(path)
     with session("synthspark doctor", config.spark) as spark:
-        lake = Lake(spark, config.lake.root, config.lake.format, config.lake.catalog)
+        lake = open_lake(spark, config)
         lake.check_writable()
         return f"{lake.root} can be written; {len(lake.runs())} runs"

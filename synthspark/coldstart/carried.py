@@ -13,12 +13,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.evidence import Evidence, least_partners
-from synthspark.coldstart.spaces import SPACE_OF, Place, space_settings
+from synthspark.coldstart.folding import bounded_fold_in, swapped
+from synthspark.coldstart.spaces import SPACE_OF, Place, space_settings, vector_of
 from synthspark.features.encoding import TableEncoding
 from synthspark.features.encoding.categorical import MISSING, UNKNOWN
-from synthspark.features.feeds import factor_table, factors_in
+from synthspark.features.feeds import factor_table
 from synthspark.ranking.split import WARM
-from synthspark.recommend.fold_in import folded_in
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
 from synthspark.runs.tables import INTERACTIONS, factors, features
@@ -58,10 +58,10 @@ def carry_spaces(context: Context, staged: Publication, evidence: Evidence, pair
         items = staged.keep("carried_items", _carried(release, evidence, space, ITEMS))
         kept = _carried(release, evidence, space, USERS, stale)
         asked = pairs.join(kept.select(USERS.index), on=USERS.index, how="left_anti")
-        made = folded_in(asked, items, settings, MOST_PARTNERS)
+        made = bounded_fold_in(asked, items, settings, MOST_PARTNERS)
         users = staged.keep("carried_users", kept.unionByName(made))
         bought = pairs.join(new_items, on=ITEMS.index, how="left_semi")
-        items = items.unionByName(_swapped(folded_in(_swapped(bought), _swapped(users), settings, MOST_PARTNERS)))
+        items = items.unionByName(swapped(bounded_fold_in(swapped(bought), swapped(users), settings, MOST_PARTNERS)))
         for side, vectors in ((ITEMS, items), (USERS, users)):
             breadth = pairs.groupBy(side.index).agg(F.count(F.lit(1)).alias("breadth"))
             named = breadth.join(evidence.entities[side].select(side.key, side.index), on=side.index, how="inner")
@@ -79,16 +79,10 @@ def _active_since(staged: Publication, release: Context) -> DataFrame:
 def _carried(release: Context, evidence: Evidence, space: str, side: Side, but: DataFrame | None = None) -> DataFrame:
     """Today's index and `vector` of those who are warm and were so in `release`. but: ids to leave out."""
     table = release.read(factors(space, side))
-    old = table.select(side.key, F.array(*factors_in(table.columns)).alias("vector"))
+    old = table.select(side.key, vector_of(table).alias("vector"))
     old = old if but is None else old.join(but, on=side.key, how="left_anti")
     today = evidence.entities[side].where(F.col("role") == WARM).select(side.key, side.index)
     return today.join(old, on=side.key, how="inner").select(side.index, "vector")
-
-
-def _swapped(rows: DataFrame) -> DataFrame:
-    """Items as users and users as items: fold-in is the same for both."""
-    other = {USERS.index: ITEMS.index, ITEMS.index: USERS.index}
-    return rows.select([F.col(c).alias(other.get(c, c)) for c in rows.columns])
 
 
 def share_known(staged: Publication, release: Context, side: Side) -> float:

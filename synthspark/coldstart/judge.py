@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from synthspark import config as configuration
 from synthspark.coldstart.audience import BUDGET, WEIGHT, Placing, merits, natural
+from synthspark.coldstart.folding import bounded_fold_in, swapped
 from synthspark.coldstart.shop import Shop, folded, open_pairs
 from synthspark.coldstart.spaces import als_settings, space_settings
 from synthspark.coldstart.trials import asked_share, of_share
@@ -29,18 +30,15 @@ from synthspark.judging import (
     labelled_pairs,
     pair_rows,
     save_judge,
-    thinned,
     training_rows,
     with_linear,
 )  # fmt: skip
 from synthspark.ranking.split import Split
 from synthspark.recommend import AlsSettings
-from synthspark.recommend.fold_in import folded_in
 from synthspark.retrieval import scored
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ITEM_SPACE
-from synthspark.sides import ITEMS, USERS
 from synthspark.synthesis.generate import preferences
 from synthspark.training import storage
 
@@ -153,7 +151,7 @@ def trial_shop(context: Context, staged: Publication, shop: Shop, fold: DataFram
     settings = space_settings(context, ITEM_SPACE)
     most = config.judge.max_history
     shown = train.where(asked)
-    vectors = _folded(shown, _relearned(staged, shown, shop.places, settings, most), settings, most)
+    vectors = bounded_fold_in(shown, _relearned(staged, shown, shop.places, settings, most), settings, most)
     users = vectors.join(breadth, on="user_index", how="inner")
     known = replace(shop, pairs=train, users=staged.keep("trial/users", users))
     kept = {"test": split.test.where(asked), "users": split.users.where(asked), "items": split.items}
@@ -169,18 +167,7 @@ def _relearned(staged: Publication, train: DataFrame, places: DataFrame, setting
     ALS on `train`, which begin there, it is forgotten (on Online Retail the trial's warm accuracy fell by .7 to 1 %).
     """
     for _ in range(RELEARNED):
-        users = staged.keep("trial/users_of", _folded(train, places, settings, most))
-        places = _swapped(_folded(_swapped(train), _swapped(users), settings, most))
+        users = staged.keep("trial/users_of", bounded_fold_in(train, places, settings, most))
+        places = swapped(bounded_fold_in(swapped(train), swapped(users), settings, most))
         places = staged.keep("trial/places", places)
     return places
-
-
-def _folded(pairs: DataFrame, items: DataFrame, settings: AlsSettings, most: int) -> DataFrame:
-    """`folded_in`, with what it looks at only: of a best seller or a robot no worker holds more."""
-    return folded_in(thinned(pairs, F.xxhash64("item_index"), most), items, settings, most)
-
-
-def _swapped(df: DataFrame) -> DataFrame:
-    """Users as items and items as users."""
-    names = {USERS.index: ITEMS.index, ITEMS.index: USERS.index}
-    return df.select(*[F.col(name).alias(names.get(name, name)) for name in df.columns])

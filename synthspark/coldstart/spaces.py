@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.evidence import Evidence
@@ -126,7 +126,12 @@ def vectors_in(place: Place, space: str) -> dict[Side, DataFrame]:
 
 
 def _vectors(table: DataFrame, index: str) -> DataFrame:
-    return table.select(F.col("index").alias(index), F.array(*factors_in(table.columns)).alias("vector"))
+    return table.select(F.col("index").alias(index), vector_of(table).alias("vector"))
+
+
+def vector_of(table: DataFrame) -> Column:
+    """The factors of a `factor_table` as one array<float>."""
+    return F.array(*factors_in(table.columns))
 
 
 def _num_files(context: Context, rows: int, columns: int) -> int:

@@ -22,6 +22,11 @@ def _ignore(_name: str, _record: dict[str, Any]) -> None:
     """Progress that nobody watches."""
 
 
+def open_lake(spark: SparkSession, config: Config) -> Lake:
+    """The lake that a configuration names."""
+    return Lake(spark, config.lake.root, config.lake.format, config.lake.catalog)
+
+
 @dataclass(frozen=True)
 class Context:
     """One run: its session, its lake, its configuration."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from synthspark.errors import LakeError, did_you_mean
+from synthspark.runs.catalogue import Catalogue
 from synthspark.runs.lake import STAGES, Lake, check_run_id
 from synthspark.runs.lease import require_free
 from synthspark.runs.tables import Table
@@ -106,10 +106,6 @@ def _is_shown(name: str) -> bool:
 
 def _view(lake: Lake, run_id: str, records: dict[str, dict[str, Any]], database: str) -> None:
     for name in tables_of(records):
-        target = f"{_quoted([*database.split('.')])}.{_quoted([name.replace('/', '_')])}"
+        target = Catalogue(lake.spark, database, lake.format).table(name)
         with lake.guarded(f"writing view {target}"):
             lake.spark.sql(f"create or replace view {target} as {lake.query(Table(name), run_id)}")
-
-
-def _quoted(parts: Sequence[str]) -> str:
-    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)

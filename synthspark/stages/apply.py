@@ -6,7 +6,6 @@ encodings and vectors by id, the second with a copy of its models. So synthesize
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -26,10 +25,9 @@ from synthspark.runs.current import verdict_of
 from synthspark.runs.tables import EVENTS, INTERACTIONS, encoding_folder, factors, model_folder
 from synthspark.sides import SIDES, USERS, Side
 from synthspark.stages.run import run_stage
-from synthspark.training import storage
+from synthspark.training.artifacts import WEIGHTS, read_weights
 
 NEEDED = ("clean", "featurize", "train", "synthesize")
-WEIGHTS = "model.safetensors"
 
 
 def apply_all(
@@ -95,12 +93,10 @@ def _check_models(release: Context) -> None:
     for name, about in release.record("train")["details"].items():
         if not isinstance(about, dict) or "network" not in about:
             continue
-        path = f"{release.url(model_folder(name))}/{WEIGHTS}"
-        if not release.lake.exists(path):
-            raise LakeError(f"run {release.run_id!r}: {path} is missing; train again, or apply another run")
-        if hashlib.sha256(storage.read(path)).hexdigest() != about["sha256"]:
-            raise LakeError(f"run {release.run_id!r}: {path} is damaged (its sha256 is not the recorded one); train "
-                            "again, or apply another run")  # fmt: skip
+        url = release.url(model_folder(name))
+        if not release.lake.exists(f"{url}/{WEIGHTS}"):
+            raise LakeError(f"model {url}: {WEIGHTS} is missing; train again")
+        read_weights(url, about["sha256"])
 
 
 def carry_features(context: Context, release: Context) -> StageReport:

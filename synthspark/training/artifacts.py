@@ -29,7 +29,7 @@ from synthspark_models import (
     Writer,
 )
 
-TOKENS, TEXTS = "tokens.json", "texts.json"
+WEIGHTS, TOKENS, TEXTS = "model.safetensors", "tokens.json", "texts.json"
 SIZES: dict[str, tuple[str, ...]] = {
     **classics.SIZES,
     "autoregressive": ("hidden", "layers", "dropout", "max_embedding"),
@@ -151,7 +151,7 @@ def save_generator(
         "sha256": hashlib.sha256(data).hexdigest(),
         "versions": {p: version(p) for p in ("synthspark", "torch", "safetensors")},
     }
-    storage.write(f"{task.output_url}/model.safetensors", data)
+    storage.write(f"{task.output_url}/{WEIGHTS}", data)
     storage.write(f"{task.output_url}/model.json", json.dumps(meta, indent=1).encode())
     return meta
 
@@ -176,12 +176,18 @@ def load_tokens(url: str) -> TokenEncoding:
     return TokenEncoding.from_json(json.loads(storage.read(f"{url}/{TOKENS}")))
 
 
+def read_weights(url: str, sha256: str) -> bytes:
+    """The weights of a model. Raises LakeError if they are not those that were saved."""
+    data = storage.read(f"{url}/{WEIGHTS}")
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise LakeError(f"model {url}: {WEIGHTS} is damaged (its sha256 is not the recorded one); train again")
+    return data
+
+
 def load_generator(url: str) -> tuple[nn.Module, dict[str, Any]]:
     """The generator in evaluation mode, and its JSON. Raises LakeError if the weights are not those that were saved."""
     meta: dict[str, Any] = json.loads(storage.read(f"{url}/model.json"))
-    data = storage.read(f"{url}/model.safetensors")
-    if hashlib.sha256(data).hexdigest() != meta["sha256"]:
-        raise LakeError(f"model {url}: model.safetensors is damaged (its sha256 is not the recorded one); train again")
+    data = read_weights(url, meta["sha256"])
     shape = meta["table"]
     bags = tuple(BagShape(**bag) for bag in shape["bags"])
     table = TableShape(tuple(shape["cardinalities"]), shape["num_numeric"], bags)
