@@ -78,8 +78,9 @@ benchmark-gpu: $(VENV)/.installed  ## docs/gpu.md: the demo's generators on this
 	rm -rf benchmarks/lake/gpu
 	$(BIN)/python benchmarks/gpu.py --prepare benchmarks/lake/gpu --folder benchmarks/lake/gpu
 
-benchmark-faults: $(VENV)/.installed  ## docs/faults.md: kill -9 in every stage, on a cluster started here (about an hour).
+benchmark-faults: $(VENV)/.installed  ## docs/faults.md: kill -9 in every stage, on a cluster started here, and of every command (an hour and a half).
 	$(BIN)/python benchmarks/fault_matrix.py
+	$(BIN)/python benchmarks/command_faults.py
 
 # FIELD="--config CONFIG --variant whole" does some only.
 benchmark-field: $(VENV)/.installed data/complete_journey/products.parquet data/ml-100k/movies.parquet  ## docs/field.md: variants of the shops, what auto promises and what comes of it (hours).

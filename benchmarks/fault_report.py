@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from published import contents, doubled, rows
 from synthspark.runs.lake import STAGES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "faults.md"
+COMMAND_RESULTS = Path(__file__).resolve().parent / "results" / "command_faults.json"
 PUBLISHED = {
     "clean": ("clean/",),
     "featurize": ("features/", "factors/", "item_factors/", "feeds/"),
@@ -37,6 +39,28 @@ sorted, every bit of every number; the weights of its models; the figures of its
 counted over the tables. A stage that is struck at its end is compared itself; what
 follows it is compared in its own lines.
 """
+COMMANDS = """## Commands and the catalogue
+
+The same shop in a Hive metastore (Derby), every command in a process of its own. `apply`, `promote` and `prune` are
+killed as soon as a chosen call has returned, Python and its JVM together; the command is then given again. "The current
+run stays": `current.json` and the views show one whole run, and for `apply`, `prune` and `clean` the same as before.
+"As if undisturbed": all tables, models and partitions of the catalogue are those of a run that nobody disturbed; of
+what is refused, that nothing was published.
+"""
+
+
+@dataclass(frozen=True)
+class CommandOutcome:
+    """A command that was killed, or that the catalogue refused."""
+
+    command: str
+    moment: str
+    happened: str
+    current_stays: bool
+    lost: int
+    same: bool
+    left: list[str]
+    """What is half-written in the lake afterwards."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +122,27 @@ def write_page(outcomes: Sequence[Outcome], wanted: Sequence[Outcome]) -> None:
     measured = {o.place for o in outcomes}
     missing = [o for o in wanted if o.place not in measured]
     PAGE.write_text("\n".join([INTRODUCTION, *_lines([*outcomes, *missing]), ""]))
+    write_commands()
+
+
+def write_commands() -> None:
+    """The second part of docs/faults.md, from the results at hand."""
+    first = PAGE.read_text().partition(COMMANDS.splitlines()[0])[0].rstrip()
+    if not COMMAND_RESULTS.exists():
+        return
+    found = [CommandOutcome(**row) for row in json.loads(COMMAND_RESULTS.read_text())]
+    left = sorted({name for o in found for name in o.left})
+    PAGE.write_text("\n".join([first, "", COMMANDS, *_command_lines(found), "", "Left in the lake: "
+                               f"{', '.join(left) if left else 'nothing half-written'}.", ""]))  # fmt: skip
+
+
+def _command_lines(found: Sequence[CommandOutcome]) -> Iterator[str]:
+    yield "| command | when | what happened | the current run stays | rows lost | as if undisturbed |"
+    yield "|---|---|---|---|---|---|"
+    words = {True: "yes", False: "**no**"}
+    for o in found:
+        happened = o.happened.replace("|", "\\|")
+        yield f"| {o.command} | {o.moment} | {happened} | {words[o.current_stays]} | {o.lost} | {words[o.same]} |"
 
 
 def _lines(outcomes: Sequence[Outcome]) -> Iterator[str]:

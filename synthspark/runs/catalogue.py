@@ -20,6 +20,7 @@ from synthspark.schemas import quoted
 
 RUN_ID = "run_id"
 SESSION_CATALOG = "spark_catalog"
+_OF_OTHERS = f"is not synthspark's (it has no property {PROPERTY!r} = {{name!r}})"
 
 
 class Catalogue:
@@ -71,19 +72,19 @@ class Catalogue:
 
     def _create(self, name: str, schema: T.StructType, location: str) -> str:
         run = T.StructField(RUN_ID, T.StringType())
-        where = "" if self.holds_rows else f" location {_text(location)}"
+        where = "" if self.holds_rows else f" location {literal(location)}"
         return (
             f"create table if not exists {self.table(name)} ({_columns([*schema.fields, run])}) using {self._format} "
-            f"partitioned by ({RUN_ID}) comment {_text(of_table(name))}{where} "
-            f"tblproperties ({_text(PROPERTY)} = {_text(name)})"
+            f"partitioned by ({RUN_ID}) comment {literal(of_table(name))}{where} "
+            f"tblproperties ({literal(PROPERTY)} = {literal(name)})"
         )
 
     def _missing(self, name: str, schema: T.StructType) -> list[T.StructField]:
         """Fields that the catalogue's table lacks."""
         table = self.table(name)
         if self._lake_name(table) != name:
-            raise LakeError(f"catalogue table {table} exists and is not synthspark's (it has no property {PROPERTY!r} "
-                            f"= {name!r}); rename it, or set lake.catalog to another database")  # fmt: skip
+            raise LakeError(f"catalogue table {table} exists and {_OF_OTHERS.format(name=name)}; rename it, or set "
+                            "lake.catalog to another database")  # fmt: skip
         there = {field.name.lower(): field for field in self._spark.table(table).schema.fields}
         for field in schema.fields:
             known = there.get(field.name.lower())
@@ -100,8 +101,8 @@ class Catalogue:
     def point_to(self, name: str, run_id: str, location: str) -> None:
         """Show the Parquet files of a run, which are in the folder `location`; `prepare` comes first."""
         table, run = self.table(name), f"partition ({_run(run_id)})"
-        self._spark.sql(f"alter table {table} add if not exists {run} location {_text(location)}")
-        self._spark.sql(f"alter table {table} {run} set location {_text(location)}")  # where a lake has moved
+        self._spark.sql(f"alter table {table} add if not exists {run} location {literal(location)}")
+        self._spark.sql(f"alter table {table} {run} set location {literal(location)}")  # where a lake has moved
         self._spark.sql(f"refresh table {table}")
 
     def replace_rows(self, name: str, run_id: str, rows: DataFrame) -> None:
@@ -127,15 +128,40 @@ class Catalogue:
         else:
             self._spark.sql(f"alter table {table} drop if exists partition ({_run(run_id)})")
 
-    def query(self, name: str, run_id: str, columns: Sequence[str]) -> str:
-        """SQL that selects the named columns of a run's rows; other runs may have added more columns."""
-        return f"select {', '.join(map(quoted, columns))} from {self.table(name)} where {_run(run_id)}"
+    def query(self, name: str, run: str, columns: Sequence[str]) -> str:
+        """SQL that selects the named columns of a run's rows; other runs may have added more columns.
+
+        run: the run's id as an expression of SQL, a literal or a subquery.
+        """
+        return f"select {', '.join(map(quoted, columns))} from {self.table(name)} where {RUN_ID} = {run}"
 
     def names(self) -> list[str]:
         """Names in the lake of the tables that are in the database."""
-        shown = {row["tableName"] for row in self._spark.sql(f"show tables in {_path(self.database)}").collect()}
-        there = [name for name in TABLES if _catalogue_name(name) in shown]
-        return [name for name in there if self._lake_name(self.table(name)) == name]
+        shown = self._shown()
+        return [n for n in TABLES if _catalogue_name(n) in shown and self._lake_name(self.table(n)) == n]
+
+    def has_view(self, name: str) -> bool:
+        """Whether the lake's view `name` is in the database; raises LakeError if another's is there by this name."""
+        table = self.table(name)
+        if _catalogue_name(name) not in self._shown():
+            return False
+        if self._lake_name(table) != name:
+            raise LakeError(f"view {table} exists and {_OF_OTHERS.format(name=name)}; rename it, or set lake.views to "
+                            "another database")  # fmt: skip
+        return True
+
+    def replace_view(self, name: str, query: str) -> None:
+        """Create a view, or have it show another query, in one step."""
+        property = f"tblproperties ({literal(PROPERTY)} = {literal(name)})"
+        self._spark.sql(f"create or replace view {self.table(name)} {property} as {query}")
+
+    def drop_view(self, name: str) -> None:
+        """Remove a view."""
+        self._spark.sql(f"drop view {self.table(name)}")
+
+    def _shown(self) -> set[str]:
+        """Tables and views of the database, by their names there."""
+        return {row["tableName"] for row in self._spark.sql(f"show tables in {_path(self.database)}").collect()}
 
 
 def _catalogue_name(name: str) -> str:
@@ -150,14 +176,17 @@ def _value(field: T.StructField, own: dict[str, str], run_id: str) -> Column:
 
 
 def _columns(fields: Sequence[T.StructField]) -> str:
-    return ", ".join(f"{quoted(f.name)} {f.dataType.simpleString()} comment {_text(of_column(f.name))}" for f in fields)
+    def column(field: T.StructField) -> str:
+        return f"{quoted(field.name)} {field.dataType.simpleString()} comment {literal(of_column(field.name))}"
+
+    return ", ".join(map(column, fields))
 
 
 def _run(run_id: str) -> str:
-    return f"{RUN_ID} = {_text(run_id)}"
+    return f"{RUN_ID} = {literal(run_id)}"
 
 
-def _text(value: str) -> str:
+def literal(value: str) -> str:
     """As a literal of Spark's SQL."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 

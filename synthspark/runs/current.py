@@ -7,12 +7,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 from synthspark.errors import LakeError, did_you_mean
-from synthspark.runs.catalogue import Catalogue
+from synthspark.runs.files import PART
 from synthspark.runs.lake import STAGES, Lake, check_run_id
-from synthspark.runs.lease import require_free
-from synthspark.runs.tables import Table
+from synthspark.runs.lease import leased, require_free
+from synthspark.runs.views import show
 
 FILE = "current.json"
+PROMOTING = "_staging/current"
+"""Folder of the lease that a promotion takes: one at a time."""
 
 
 def current(lake: Lake) -> dict[str, Any] | None:
@@ -27,7 +29,7 @@ def promote(lake: Lake, run_id: str, force: bool = False, views: str | None = No
     """Make a run the current one; returns what `current` does from now on.
 
     views: database of the catalogue in which each table of the run gets a view, `synthetic_events` and so on. Raises
-    LakeError for a run that is not whole, or whose verdict is no, unless `force`.
+    LakeError for a run that is not whole, or whose verdict is no, unless `force`, and while another promotion runs.
     """
     check_run_id(run_id)
     known = lake.runs()
@@ -49,9 +51,13 @@ def promote(lake: Lake, run_id: str, force: bool = False, views: str | None = No
                         "in the record)")  # fmt: skip
     now = {"run_id": run_id, "promoted_at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "ship": ship,
            "forced": force and not ship, **({"release": release} if release else {})}  # fmt: skip
-    if views is not None:
-        _view(lake, run_id, records, views)
-    lake.replace_text(f"{lake.root}/{FILE}", json.dumps(now, indent=1))
+    with leased(lake, f"{lake.root}/{PROMOTING}", "the current run"):
+        if views is not None:
+            show(lake, run_id, tables_of(records), views)
+        for path in lake.files(lake.root):  # of a promotion that was killed
+            if path.getName().startswith(FILE) and PART.search(path.getName()):
+                lake.delete(path.toString())
+        lake.replace_text(f"{lake.root}/{FILE}", json.dumps(now, indent=1))
     return now
 
 
@@ -65,13 +71,14 @@ def verdict_of(lake: Lake, run_id: str) -> tuple[bool, str]:
 
 
 def prune(lake: Lake, keep: int) -> tuple[list[str], list[str]]:
-    """Remove all runs but the newest `keep`, the current one and the release that it was made with.
+    """Remove all runs but the newest `keep`, the current one and the release that it was made with; and what is left of
+    runs whose removal was killed.
 
     Returns those removed and those that are in use.
     """
     now = current(lake) or {}
     removed, busy = [], []
-    for run_id in lake.runs()[: -keep or None]:
+    for run_id in [*lake.half_dropped(), *lake.runs()[: -keep or None]]:
         if run_id in (now.get("run_id"), now.get("release")):
             continue
         try:
@@ -102,10 +109,3 @@ def tables_of(records: dict[str, dict[str, Any]]) -> list[str]:
 
 def _is_shown(name: str) -> bool:
     return name.partition("/")[0] not in ("features", "feeds", "factors", "item_factors")
-
-
-def _view(lake: Lake, run_id: str, records: dict[str, dict[str, Any]], database: str) -> None:
-    for name in tables_of(records):
-        target = Catalogue(lake.spark, database, lake.format).table(name)
-        with lake.guarded(f"writing view {target}"):
-            lake.spark.sql(f"create or replace view {target} as {lake.query(Table(name), run_id)}")

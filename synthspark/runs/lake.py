@@ -20,7 +20,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from synthspark.errors import LakeError, did_you_mean
-from synthspark.runs.catalogue import Catalogue
+from synthspark.runs.catalogue import Catalogue, literal
 from synthspark.runs.files import PART, Files
 from synthspark.runs.lease import LEASE, leased, require_free
 from synthspark.runs.memory import PeakMemory
@@ -117,10 +117,14 @@ class Lake(Files):
     def query(self, table: Table, run_id: str) -> str:
         """SQL that selects a run's rows of a published table."""
         if self.catalogue is not None and self.holds_rows(table):
-            shown = [record.get("columns", {}) for record in self.records(run_id).values()]
-            return self.catalogue.query(table.name, run_id, next(s[table.name] for s in shown if table.name in s))
+            return self.catalogue.query(table.name, literal(run_id), self.columns(table.name, run_id) or [])
         where = self.path(table.name, run_id).replace("`", "``")
         return f"select * from {self.format_of(table)}.`{where}`"
+
+    def columns(self, name: str, run_id: str) -> list[str] | None:
+        """Columns of a run's table in the catalogue; None where the catalogue does not show it."""
+        shown = [record.get("columns", {}) for record in self.records(run_id).values()]
+        return next((columns[name] for columns in shown if name in columns), None)
 
     def record(self, run_id: str, stage: str) -> dict[str, Any] | None:
         """What a stage recorded when it was published; None if it was not."""
@@ -188,21 +192,29 @@ class Lake(Files):
         """
         check_run_id(run_id)
         require_free(self, f"{self.root}/runs/{run_id}")
-        found = [f"runs/{run_id}"] if self.exists(f"{self.root}/runs/{run_id}") else []  # first: no record, no run
-        found += self._folders_of(run_id)
-        if not found:
+        records, found = f"runs/{run_id}", self._folders_of(run_id)
+        recorded = self.exists(f"{self.root}/{records}")
+        if not recorded and not found and run_id not in self.half_dropped():
             known = self.runs()
             raise LakeError(f"lake {self.root}: there is no run {run_id!r}.{did_you_mean(run_id, known)} "
                             f"`synthspark runs` lists the {len(known)} that there are.")  # fmt: skip
         away = f"{self.root}/_staging/{run_id}-{DROP}-{uuid.uuid4().hex[:8]}"
         with self.guarded(f"dropping run {run_id}"):
+            if recorded:  # first: no record, no run
+                self.rename(f"{self.root}/{records}", f"{away}/records")
+            if self.catalogue is not None:
+                self.catalogue.forget(run_id)
             for number, name in enumerate(found):
                 self.rename(f"{self.root}/{name}", f"{away}/{number}")
-                if number == 0 and self.catalogue is not None:
-                    self.catalogue.forget(run_id)
             self.delete(away)
         self.sweep(run_id)
-        return found
+        return [records, *found] if recorded else found
+
+    def half_dropped(self) -> list[str]:
+        """Ids of runs whose dropping was killed: they have no record any more, and still folders or partitions."""
+        names = [path.getName() for path in self.folders(f"{self.root}/_staging")]
+        found = [re.fullmatch(rf"(.+)-{DROP}-[0-9a-f]{{8}}", name) for name in names]
+        return sorted({match[1] for match in found if match} - set(self.runs()))
 
     def _folders_of(self, run_id: str) -> list[str]:
         """All of a run but its records: `<table>/run_id=<run>`, published or not, its report, its checkpoints."""

@@ -32,13 +32,13 @@ SAME_START = 60.0
 
 
 @contextmanager
-def leased(files: Files, folder: str) -> Iterator[None]:
+def leased(files: Files, folder: str, what: str = "") -> Iterator[None]:
     """The run whose records are in `folder` is this driver's while the block runs.
 
-    Raises LakeError if another one is at work on it.
+    what: what the folder stands for, if it is not a run. Raises LakeError if another driver is at work on it.
     """
     path = f"{folder}/{LEASE}"
-    require_free(files, folder)
+    require_free(files, folder, what)
     own = {"driver": uuid.uuid4().hex, "since": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", **_here()}
     files.write_text(path, json.dumps(own))
     done = threading.Event()
@@ -56,14 +56,15 @@ def leased(files: Files, folder: str) -> Iterator[None]:
             log.warning("%s could not be removed: %s", path, error)
 
 
-def require_free(files: Files, folder: str) -> None:
+def require_free(files: Files, folder: str, what: str = "") -> None:
     """Raises LakeError if a driver is at work on the run whose records are in `folder`; may take SILENT_SECONDS."""
     path = f"{folder}/{LEASE}"
     first = _read(files, path)
     if first and _alive(files, path, first):
-        raise LakeError(f"run {folder.rpartition('/')[2]}: another driver (process {first.get('pid')} on "
-                        f"{first.get('host')}) has been at work on it since {first.get('since')}; wait for it, stop "
-                        "it, or take another --run-id")  # fmt: skip
+        name = what or f"run {folder.rpartition('/')[2]}"
+        raise LakeError(f"{name}: another driver (process {first.get('pid')} on {first.get('host')}) has been at work "
+                        f"on it since {first.get('since')}; wait for it, or stop it"
+                        + ("" if what else ", or take another --run-id"))  # fmt: skip
 
 
 def _alive(files: Files, path: str, lease: dict[str, Any]) -> bool:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pyspark
 import pytest
-import yaml
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -23,8 +18,10 @@ from synthspark.runs import tables as published_tables
 from synthspark.runs.catalogue import Catalogue
 from synthspark.runs.lake import Lake
 from synthspark.runs.tables import Table, clean, synthetic
+from synthspark.runs.views import show
 from synthspark.sides import ITEMS, USERS
-from tests.integration.test_pipeline import settings, write_shop
+from tests.integration.test_pipeline import write_shop
+from tests.shell import Shell
 
 pytestmark = pytest.mark.spark
 EVENTS, REJECTS = Table("synthetic/events"), Table("clean/rejects")
@@ -122,6 +119,24 @@ def test_two_runs_publish_at_once(spark: SparkSession, lake: Lake) -> None:
     assert set(spark.table("shop.synthetic_events").columns) == {"n", "c0", "c1", "run_id"}
 
 
+def test_views_of_the_current_run_change_all_at_once(spark: SparkSession, lake: Lake) -> None:
+    spark.sql("create database shop_current")
+    try:
+        publish(lake, "a", 1)
+        publish(lake, "b", 2, also="more")
+        show(lake, "a", ["synthetic/events"], "shop_current")
+        assert [tuple(r) for r in spark.table("shop_current.synthetic_events").collect()] == [(1,)]
+        spark.sql("create or replace view shop_current.current_run tblproperties ('synthspark.table' = "
+                  "'current_run') as select 'b' as run_id")  # fmt: skip
+        assert [tuple(r) for r in spark.table("shop_current.synthetic_events").collect()] == [(2,)]
+        show(lake, "b", ["synthetic/events"], "shop_current")
+        assert spark.table("shop_current.synthetic_events").columns == ["n", "more"]
+        with pytest.raises(LakeError, match="lake.views: spark_catalog.shop is lake.catalog"):
+            show(lake, "b", ["synthetic/events"], "spark_catalog.shop")
+    finally:
+        spark.sql("drop database shop_current cascade")
+
+
 def test_a_table_of_others_or_of_another_type_is_refused_before_anything_is_moved(
     spark: SparkSession, lake: Lake
 ) -> None:
@@ -193,7 +208,7 @@ def test_formats_that_hold_their_rows_get_one_commit_per_run(
     assert columns == ["n", "old", "run_id", "new"] and "run_id" in condition and "a" in condition
     catalogue.forget("r1")
     assert session.statements[-1] == "delete from `glue`.`shop`.`synthetic_events` where run_id = 'r1'"
-    assert catalogue.query("synthetic/events", "r1", ["n", "a`b"]) == (
+    assert catalogue.query("synthetic/events", "'r1'", ["n", "a`b"]) == (
         "select `n`, `a``b` from `glue`.`shop`.`synthetic_events` where run_id = 'r1'"
     )
 
@@ -202,59 +217,6 @@ def test_every_table_that_others_read_has_a_comment() -> None:
     constants = [t for t in vars(published_tables).values() if isinstance(t, Table) and not t.feed]
     sides = [made(side) for made in (clean, synthetic) for side in (ITEMS, USERS)]
     assert {t.name for t in [*constants, *sides]} == set(comments.TABLES)
-
-
-KILLED = """
-import os, signal, sys
-from synthspark.cli import main
-from synthspark.runs.catalogue import Catalogue
-
-point_to, shown = Catalogue.point_to, []
-
-
-def killed(self, name, *where):
-    point_to(self, name, *where)
-    shown.append(name)
-    if len(shown) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-Catalogue.point_to = killed
-main()
-"""
-
-
-class Shell:
-    """Commands in processes of their own, over a Hive metastore in `folder`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.config = folder, settings(folder)
-        self.conf = {
-            "spark.master": "local[2]", "spark.sql.catalogImplementation": "hive",
-            "spark.sql.warehouse.dir": str(folder / "warehouse"),
-            "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder}/metastore;create=true",
-        }  # fmt: skip
-        self.config["lake"]["catalog"] = "spark_catalog.shop"
-        self.config["spark"] = self.conf
-
-    def synthspark(self, *words: str, program: Sequence[str] = ("-m", "synthspark")) -> tuple[int, str]:
-        """Exit code and messages of a command with this shop's configuration."""
-        path = self.folder / "shop.yaml"
-        path.write_text(yaml.safe_dump(self.config))
-        return self._run(sys.executable, *program, *words, "--config", str(path))[::2]
-
-    def sql(self, statement: str) -> list[list[str]]:
-        """The rows that plain `spark-sql` prints."""
-        options = [word for key, value in self.conf.items() for word in ("--conf", f"{key}={value}")]
-        program = Path(pyspark.__file__).parent / "bin" / "spark-sql"
-        code, out, words = self._run(str(program), *options, "-S", "-e", statement)
-        assert code == 0, words[-2000:]
-        return [line.split() for line in out.strip().splitlines()]
-
-    def _run(self, *command: str) -> tuple[int, str, str]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=self.folder)
-        return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.slow
@@ -267,7 +229,8 @@ def test_runs_in_a_hive_metastore_are_read_by_plain_spark_sql_and_survive_a_kill
     shell.sql("create database shop")
     assert shell.synthspark("clean", "--run-id", "first")[0] == 0
     shell.config["source"]["items"]["attributes"]["shop"] = color
-    killed, _ = shell.synthspark("clean", "--run-id", "second", program=("-c", KILLED))
+    struck = ("-m", "tests.struck", "synthspark.runs.catalogue:Catalogue.point_to", "2")
+    killed, _ = shell.synthspark("clean", "--run-id", "second", program=struck)
     assert killed == -9
     assert shell.synthspark("clean", "--run-id", "second")[0] == 0
     assert shell.sql("show partitions shop.clean_items") == [["run_id=first"], ["run_id=second"]]

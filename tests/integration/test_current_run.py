@@ -14,9 +14,10 @@ from pyspark.sql import SparkSession
 
 from synthspark.cli import cli
 from synthspark.errors import LakeError
-from synthspark.runs.current import current, promote, prune, require_not_current, tables_of
+from synthspark.runs.current import PROMOTING, current, promote, prune, require_not_current, tables_of
 from synthspark.runs.lake import STAGES, Lake
-from synthspark.runs.tables import Table
+from synthspark.runs.lease import leased
+from synthspark.runs.tables import RECOMMENDATIONS, Table
 
 pytestmark = pytest.mark.spark
 
@@ -85,6 +86,10 @@ def test_there_is_no_moment_without_a_current_run(lake: Lake) -> None:
     assert seen == {"a"}
 
 
+def views_in(spark: SparkSession) -> set[str]:
+    return {row["viewName"] for row in spark.sql("show views in shown").collect()}
+
+
 def test_views_show_the_current_run(lake: Lake, spark: SparkSession) -> None:
     publish(lake, "a", number=1)
     publish(lake, "b", number=2)
@@ -94,10 +99,35 @@ def test_views_show_the_current_run(lake: Lake, spark: SparkSession) -> None:
         assert [r["n"] for r in spark.table("shown.synthetic_events").collect()] == [1]
         promote(lake, "b", views="shown")
         assert [r["n"] for r in spark.table("shown.synthetic_events").collect()] == [2]
-        assert [r["viewName"] for r in spark.sql("show views in shown").collect()] == ["synthetic_events"]
+        assert views_in(spark) == {"current_run", "synthetic_events"}
         assert tables_of(lake.records("b")) == ["synthetic/events"]
+        publish(lake, "c")
+        with lake.publication("c", "synthesize"):
+            pass  # no such table any more
+        with lake.publication("c", "recommend") as staged:
+            staged.write(RECOMMENDATIONS, spark.createDataFrame([(3,)], "n int"))
+        promote(lake, "c", force=True, views="shown")
+        assert views_in(spark) == {"current_run", "recommendations"}
+        assert spark.table("shown.current_run").collect() == [("c",)]
+        spark.sql("create or replace view shown.synthetic_events as select 1 as mine")
+        with pytest.raises(LakeError, match="synthetic_events` exists and is not synthspark's"):
+            promote(lake, "b", views="shown")
+        assert current(lake)["run_id"] == "c"  # type: ignore[index]
     finally:
         spark.sql("drop database shown cascade")
+
+
+def test_one_promotion_at_a_time(lake: Lake) -> None:
+    publish(lake, "a")
+    publish(lake, "b")
+    promote(lake, "a")
+    with leased(lake, f"{lake.root}/{PROMOTING}"), pytest.raises(LakeError, match="the current run: another driver"):
+        promote(lake, "b")
+    assert current(lake)["run_id"] == "a"  # type: ignore[index]
+    left = Path(lake.root.removeprefix("file:")) / "current.json.0123abcd.part"
+    left.write_text("half-wr")
+    promote(lake, "b")
+    assert current(lake)["run_id"] == "b" and not left.exists()  # type: ignore[index]
 
 
 def test_old_runs_go_but_never_the_current_one_nor_one_at_work(lake: Lake) -> None:
@@ -112,6 +142,26 @@ def test_old_runs_go_but_never_the_current_one_nor_one_at_work(lake: Lake) -> No
     with pytest.raises(LakeError, match="run 'a' is the current one"):
         require_not_current(lake, "a")
     require_not_current(lake, "b")
+
+
+def test_a_removal_that_was_killed_is_finished(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    for run_id in ("a", "b", "c"):
+        publish(lake, run_id)
+    promote(lake, "b")
+
+    rename = Lake.rename
+
+    def once(self: Lake, source: str, target: str) -> None:
+        rename(self, source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Lake, "rename", once)
+    with pytest.raises(KeyboardInterrupt):
+        prune(lake, 1)
+    monkeypatch.undo()
+    assert set(lake.runs()) == {"b", "c"} and lake.half_dropped() == ["a"]
+    assert prune(lake, 1) == (["a"], []) and lake.half_dropped() == []
+    assert not list(Path(lake.root.removeprefix("file:")).rglob("run_id=a"))
 
 
 def test_the_commands(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

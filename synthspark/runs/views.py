@@ -1,0 +1,42 @@
+"""Views of the catalogue that show the current run, so that no query of others names a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from synthspark.errors import LakeError
+from synthspark.runs.catalogue import Catalogue, literal
+from synthspark.runs.comments import TABLES
+from synthspark.runs.lake import Lake
+from synthspark.runs.tables import Table
+
+POINTER = "current_run"
+"""View of one row with the current run's id, which the other views ask: replacing it moves all of them at once."""
+
+
+def show(lake: Lake, run_id: str, tables: Sequence[str], database: str) -> None:
+    """Make each table of a run a view in `database`, `synthetic_events` and so on.
+
+    Where the lake is in the catalogue, all views change at once; else each is replaced by itself. Views of tables that
+    the run does not have are dropped. Raises LakeError for a table or view that is not synthspark's.
+    """
+    if lake.catalogue is not None and lake.catalogue.database == database:
+        raise LakeError(f"lake.views: {database} is lake.catalog, which holds the tables themselves; name another "
+                        f"database, for example {database}_current")  # fmt: skip
+    views = Catalogue(lake.spark, database, lake.format)
+    there = [name for name in (POINTER, *TABLES) if views.has_view(name)]
+    with lake.guarded(f"writing views in {database}"):
+        now = f"select {literal(run_id)} as run_id"
+        if POINTER not in there:  # the first promotion: until it is done, there are not all views
+            views.replace_view(POINTER, now)
+        for name in tables:
+            columns = lake.columns(name, run_id)
+            if lake.catalogue is None or columns is None:
+                views.replace_view(name, lake.query(Table(name), run_id))
+            else:
+                current = f"(select run_id from {views.table(POINTER)})"
+                views.replace_view(name, lake.catalogue.query(name, current, columns))
+        views.replace_view(POINTER, now)
+        for name in there:
+            if name not in (POINTER, *tables):
+                views.drop_view(name)
