@@ -13,7 +13,7 @@ import pyspark
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from synthspark.supported import require_java, require_python_and_spark
+from synthspark.supported import require_java, require_python_and_spark, vector_module
 from synthspark.threads import SPIN
 
 REQUIRED = {
@@ -29,6 +29,7 @@ REQUIRED = {
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **SPIN}
 """Environment of the driver and of the executors, where it says nothing else."""
 
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 LOCAL = {  # where the executors are the driver's own process
     "spark.driver.memory": "3g",
     "spark.sql.shuffle.partitions": "8",
@@ -41,7 +42,7 @@ LOCAL = {  # where the executors are the driver's own process
     "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
     "spark.sql.ui.explainMode": "simple",  # of every query and every change of its plan, for a UI that is off
-    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+    JAVA_OPTIONS: "-XX:+UseParallelGC",
 }
 
 
@@ -55,15 +56,15 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
     Raises ConfigError for a version of Python, Spark or Java that is not supported.
     """
     require_python_and_spark(pyspark.__version__)
-    borrowed = is_running()
+    borrowed, options = is_running(), ""
     if not borrowed and "PYSPARK_GATEWAY_PORT" not in os.environ:  # else Java is running already
-        require_java(pyspark.__version__)
+        options = vector_module(pyspark.__version__, require_java(pyspark.__version__))
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name)
     executors = {f"spark.executorEnv.{name}": os.environ[name] for name in THREADS}
-    for key, value in {**executors, **defaults(settings), **settings, **REQUIRED}.items():
+    for key, value in {**executors, **defaults(settings, options), **settings, **REQUIRED}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     if is_local(spark) and not borrowed:  # on a cluster its warnings are the only word of executors that do not come
@@ -73,13 +74,18 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
     return spark
 
 
-def defaults(settings: Mapping[str, str]) -> dict[str, str]:
-    """Our defaults, which the configuration's `settings` override; empty if a session exists or spark-submit chose."""
+def defaults(settings: Mapping[str, str], java_options: str = "") -> dict[str, str]:
+    """Our defaults, which the configuration's `settings` override; empty if a session exists or spark-submit chose.
+
+    java_options: of the driver's JVM, beside ours.
+    """
     # Set wherever spark-submit runs a driver, in YARN's application master, too, which gets nothing else of it.
     if "PYSPARK_GATEWAY_PORT" in os.environ or SparkSession.getActiveSession() is not None:
         return {}
     master = settings.get("spark.master", "local[*]")
-    return {"spark.master": master, **(LOCAL if _in_driver(master) else {})}
+    if not _in_driver(master):
+        return {"spark.master": master}
+    return {"spark.master": master, **LOCAL, JAVA_OPTIONS: f"{LOCAL[JAVA_OPTIONS]} {java_options}".strip()}
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from synthspark.errors import ConfigError
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 JAVAS = {"3.5": (8, 11, 17), "4.0": (17, 21), "4.1": (17, 21)}
 """Major versions of Java by line of Spark, as Spark's documentation says."""
+FIRST_WITH_VECTORS = 17
+"""Of the versions of Java above, the first that has the module."""
 CELLS = {
     ("3.10", "3.5"): "py310-spark35",
     ("3.11", "3.5"): "py311-spark35",
@@ -74,6 +76,16 @@ def java_major(line: str) -> int | None:
     """17 of `openjdk version "17.0.15" 2025-04-15`, 8 of `java version "1.8.0_412"`."""
     found = re.search(r'version "(?:1\.)?(\d+)', line)
     return int(found[1]) if found else None
+
+
+def vector_module(spark_version: str, java_line: str) -> str:
+    """Option of the JVM that Spark's launcher gives from 4.0 on, and 3.5 only gets here; empty where there is no need.
+
+    The products of vectors in ALS are then computed by the same code: without it, factors of rank 8 and more differ
+    between 3.5 and 4 in their last digits.
+    """
+    needed = spark_line(spark_version) == "3.5" and (java_major(java_line) or 0) >= FIRST_WITH_VECTORS
+    return "--add-modules=jdk.incubator.vector" if needed else ""
 
 
 def _java() -> str | None:

@@ -15,6 +15,7 @@ def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_alone_everything_is_on_this_machine() -> None:
     assert defaults({}) == {"spark.master": "local[*]", **LOCAL}
     assert defaults({"spark.master": "local[2]"}) == {"spark.master": "local[2]", **LOCAL}
+    assert defaults({}, "--more")["spark.driver.extraJavaOptions"] == "-XX:+UseParallelGC --more"
 
 
 def test_on_a_cluster_of_the_configurations_executors_can_reach_the_driver() -> None:

@@ -48,6 +48,20 @@ def test_the_major_version_of_java(line: str, major: int | None) -> None:
     assert supported.java_major(line) == major
 
 
+@pytest.mark.parametrize(
+    ("spark", "line", "needed"),
+    [
+        ("3.5.9", 'openjdk version "17.0.15"', True),
+        ("3.5.9", 'openjdk version "11.0.2"', False),
+        ("4.0.5", 'openjdk version "17.0.15"', False),
+    ],
+)
+def test_spark_3_multiplies_vectors_by_the_code_of_spark_4_where_java_has_it(
+    spark: str, line: str, needed: bool
+) -> None:
+    assert (supported.vector_module(spark, line) == "--add-modules=jdk.incubator.vector") == needed
+
+
 def test_another_spark_or_python_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     supported.require_python_and_spark("3.5.1-amzn-2")
     with pytest.raises(ConfigError, match=r"^Spark 3.4.4 is not supported; install one of 3.5, 4.0, 4.1"):
