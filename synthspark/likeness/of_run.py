@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark import schemas
 from synthspark.likeness.fidelity import fidelity
 from synthspark.likeness.privacy import privacy
+from synthspark.likeness.segments import met, segment_likeness
 from synthspark.likeness.texts import text_likeness
 from synthspark.newrows.feeds import read_tokens, split_off
+from synthspark.profiles.conditions import parse
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.publication import Publication
-from synthspark.runs.tables import clean, model_folder, synthetic, validation_feed
-from synthspark.sides import SIDES, Side
+from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, model_folder, synthetic, validation_feed
+from synthspark.sides import ITEMS, SIDES, Side
 from synthspark.training.artifacts import load_texts
 
 COMPARED = ("categorical", "numeric", "datetime")
@@ -34,6 +36,7 @@ def likeness(context: Context, staged: Publication, report: StageReport) -> tupl
         if not context.has(synthetic(side)):
             continue
         new = context.read(synthetic(side)).where("origin like 'new_%'")
+        alike += _of_events(context, staged, side, report)
         alike += _of_texts(context, side, new, report)
         if not context.has(validation_feed(side)):
             continue
@@ -41,6 +44,11 @@ def likeness(context: Context, staged: Publication, report: StageReport) -> tupl
         real = context.read(clean(side))
         train, holdout = split_off(real, side.key, context.rows("clean", clean(side)), context.config.seed)
         if holdout is None or not names or new.isEmpty():
+            continue
+        wanted = _segment(context, side)  # new rows of a segment are compared with the real ones of that segment
+        train, holdout = train.where(wanted), holdout.where(wanted)
+        if train.isEmpty() or holdout.isEmpty():
+            report.notes.append(f"new {side.name}: too few real ones meet {_named(context, side)} to compare them with")
             continue
         tables = [staged.keep(f"{side.name}_{name}", _attributes(df, names))
                   for name, df in (("train", train), ("holdout", holdout), ("new", new))]  # fmt: skip
@@ -60,6 +68,39 @@ SHOWN = {
     "nearer to train than to the holdout": "dcr_train_share",
     "membership AUC": "membership_auc",
 }
+
+
+def _segment(context: Context, side: Side) -> Column:
+    """Real rows that are what new ones were asked to be."""
+    return met([parse(text) for text in _asked(context, side)], context.config.source.attributes(side))
+
+
+def _asked(context: Context, side: Side) -> list[str]:
+    synthesize = context.config.synthesize
+    return synthesize.items_where if side == ITEMS else synthesize.users_where
+
+
+def _named(context: Context, side: Side) -> str:
+    return " and ".join(_asked(context, side)) or f"all {side.name}"
+
+
+def _of_events(context: Context, staged: Publication, side: Side, report: StageReport) -> Figures:
+    """Figures of what new entities do, beside the real ones of their segment."""
+    other = side.other
+    new = context.read(SYNTHETIC_EVENTS).where(F.col("origin") == f"new_{side.one}")
+    kinds = context.config.source.attributes(other)
+    names = [name for name, kind in kinds.items() if kind in ("categorical", "multi")]
+    attributes = context.read(clean(other)).select(other.key, *map(F.col, map(schemas.quoted, names)))
+    segment = context.read(clean(side)).where(_segment(context, side))
+    found = segment_likeness(new, context.read(EVENTS), segment, side.key, other.key, staged.keep("others", attributes))
+    if found is None:
+        return []
+    alike = "" if found.like_segment is None else (
+        f", by their {other.name}' attributes {found.like_segment:.2f} like those of real {side.name} of it "
+        f"(all real events: {found.everybody_like_segment:.2f})")  # fmt: skip
+    report.notes.append(f"events of new {side.name} ({_named(context, side)}): {found.events_each:.1f} each (real "
+                        f"{found.real_events_each:.1f}){alike}")  # fmt: skip
+    return _rows(f"events of new {side.name}", found.figures())
 
 
 def _of_texts(context: Context, side: Side, new: DataFrame, report: StageReport) -> Figures:

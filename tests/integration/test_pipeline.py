@@ -16,8 +16,10 @@ from pyspark.sql import functions as F
 from synthspark import schemas
 from synthspark.config import RANKERS, Config, Evaluate, parse
 from synthspark.errors import ConfigError, LakeError, SourceError
-from synthspark.runs.context import Context
+from synthspark.likeness.of_run import likeness
+from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import STAGES, Lake
+from synthspark.runs.publication import Publication
 from synthspark.runs.tables import Table
 from synthspark.stages.card import write_card
 from synthspark.stages.run import run_all, run_stage
@@ -349,6 +351,12 @@ def test_new_items_on_conditions_and_completed_ones(done: Context) -> None:
     assert list(items["origin"]) == ["new_item"] * 7  # no real item lacks what could be generated
     assert set(items["kind"]) == {"north"}
     assert (items["price"] < 40).all()
+    report, staged = StageReport(), Publication(context.lake, context.run_id, "evaluate")
+    figures, _ = likeness(context, staged, report)
+    staged.abandon()
+    events = {r["figure"]: r["value"] for r in figures if r["table"] == "events of new items"}
+    assert events["like_segment by taste"] > events["everybody_like_segment"] + 0.2
+    assert any("events of new items (kind=north and price<40)" in note for note in report.notes)
     for update, message in (
         ({"items_where": ["kind=nroth"]}, "Did you mean 'north'"),
         ({"users_where": ["taste=north"]}, "'gan' cannot keep to conditions"),
