@@ -126,7 +126,7 @@ def _overlap(some: Counts, others: Counts) -> float:
     """1 - total variation of two distributions."""
     ours, theirs = sum(some.values()), sum(others.values())
     values = sorted({*some, *others})
-    return 1 - round(sum(abs(some.get(v, 0) / ours - others.get(v, 0) / theirs) for v in values) / 2, DIGITS)
+    return 1.0 - round(sum(abs(some.get(v, 0) / ours - others.get(v, 0) / theirs) for v in values) / 2, DIGITS)
 
 
 def _shares(parts: Mapping[str, DataFrame], attributes: DataFrame, other_key: str) -> dict[str, dict[str, Counts]]:
