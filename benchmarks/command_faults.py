@@ -7,8 +7,8 @@ the run that is current must be what it was, and the command, given again, must 
 
 from __future__ import annotations
 
+import argparse
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -56,14 +56,17 @@ class Bench:
     """The shop, the release, and what commands do to them."""
 
     def __init__(self, folder: Path) -> None:
-        write_shop(folder)
+        if not any(folder.iterdir()):
+            write_shop(folder)
         self.shell = Shell(folder)
         self.shell.config["lake"]["views"] = VIEWS
         self.shell.config["synthesize"]["weight"] = 0.5  # no trials of ALS: they are half of the time
         self.lake = Path(self.shell.config["lake"]["root"])
 
     def prepare(self) -> None:
-        """Train the release, apply it once undisturbed, and promote it."""
+        """Train the release, apply it once undisturbed, and promote it; a call before may have done it."""
+        if (self.lake / "current.json").exists():
+            return
         self.shell.sql(f"create database {CATALOGUE}; create database {VIEWS}")
         for stage in ("clean", "featurize", "train", "synthesize", "recommend"):
             self.good(stage, "--run-id", RELEASE)
@@ -91,7 +94,7 @@ class Bench:
 
     def partitions(self, run_id: str) -> int:
         """How many tables of the catalogue have a partition of a run."""
-        tables = [r[1] for r in self.shell.sql(f"show tables in {CATALOGUE}")]
+        tables = [row[0] for row in self.shell.sql(f"show tables in {CATALOGUE}")]
         found = self.shell.sql("; ".join(f"show partitions {CATALOGUE}.{table}" for table in tables))
         return found.count([f"run_id={run_id}"])
 
@@ -239,6 +242,9 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    made = Path(tempfile.mkdtemp(prefix="synthspark-commands-"))
-    main(made)
-    shutil.rmtree(made)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="kept, unlike a temporary one; what is there is gone on with")
+    given = parser.parse_args().folder
+    with tempfile.TemporaryDirectory(prefix="synthspark-commands-") as temporary:
+        (given or Path(temporary)).mkdir(exist_ok=True)
+        main(given or Path(temporary))

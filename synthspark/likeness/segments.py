@@ -111,13 +111,13 @@ def _activity(events: DataFrame, key: str) -> dict[int, int]:
     return {row["count"]: row["entities"] for row in rows}
 
 
-def _average(activity: Counts) -> float:
+def _average(activity: Mapping[int, int]) -> float:
     return round(sum(n * entities for n, entities in activity.items()) / sum(activity.values()), 3)
 
 
 def _same_activity(new: Counts, real: Counts) -> float:
     """1 - the greatest distance of the two cumulative shares."""
-    numbers = sorted({*new, *real})
+    numbers: list[int] = sorted({*new, *real})
     below = [np.cumsum([counts.get(n, 0) for n in numbers]) / sum(counts.values()) for counts in (new, real)]
     return round(1 - float(np.abs(below[0] - below[1]).max()), DIGITS)
 
@@ -126,7 +126,8 @@ def _overlap(some: Counts, others: Counts) -> float:
     """1 - total variation of two distributions."""
     ours, theirs = sum(some.values()), sum(others.values())
     values = sorted({*some, *others})
-    return 1.0 - round(sum(abs(some.get(v, 0) / ours - others.get(v, 0) / theirs) for v in values) / 2, DIGITS)
+    apart = sum(abs(some.get(v, 0) / ours - others.get(v, 0) / theirs) for v in values)
+    return round(1 - apart / 2, DIGITS)
 
 
 def _shares(parts: Mapping[str, DataFrame], attributes: DataFrame, other_key: str) -> dict[str, dict[str, Counts]]:

@@ -15,6 +15,7 @@ from synthspark.ranking.gate import depth
 from synthspark.report import pictures
 from synthspark.report.facts import Facts, in_short
 from synthspark.report.headline import headline, mean
+from synthspark.report.summary import SEARCH, summary
 
 SLICES = {
     "cold": "cold",
@@ -25,8 +26,6 @@ SLICES = {
     "cold_in_all": "new items among all",
     "warm_in_all": "known items among all",
 }
-SEARCH = "search_"
-"""Protocols of searches begin so."""
 METRICS = (("ndcg", "NDCG"), ("recall", "Recall"))
 GAUGES = {
     "dcr_train_share": "nearer to train than to the holdout",
@@ -62,6 +61,7 @@ def page(facts: Facts) -> str:
         facts=facts,
         version=__version__,
         headline=headline(metrics, facts.who),
+        summary=summary(facts),
         verdict=metrics["verdict"],
         search=metrics.get("search"),
         protocols={name: shown for name, shown in judged.items() if not name.startswith(SEARCH)},

@@ -10,6 +10,7 @@ import pytest
 from synthspark.report import Curve, Distribution, Example, Facts, Heat, Panel, Traversal
 from synthspark.report.headline import cautions, headline
 from synthspark.report.page import page
+from synthspark.report.summary import summary
 from synthspark.secrets import without_secrets
 from tests.browser import printed
 
@@ -167,7 +168,7 @@ def test_a_picture_that_cannot_be_drawn_is_told_in_a_line_and_the_rest_stays() -
     assert len(Tags(html).images) == len(Tags(page(facts)).images)  # one more, one less
     for source in Tags(html).images:
         ElementTree.fromstring(base64.b64decode(source.partition(",")[2]))
-    assert "because" in html and html.encode()
+    assert "Because" in html and html.encode()
 
 
 def test_secrets_are_not_shown() -> None:
@@ -193,3 +194,47 @@ def test_searches_have_their_own_verdict_and_pictures() -> None:
     assert "Do not serve the virtual clicks." in html and "<script>" not in html
     assert "clicks 7, weighted precision 0.25" in html and "new items among all" in html
     assert html.index("cold_item, split") < html.index('id="searches"') < html.index("search_cold_item, split")
+
+
+def told(facts: Facts) -> dict[str, str]:
+    return {question: " ".join(lines) for question, lines in summary(facts).answers.items()}
+
+
+def test_the_first_screen_compares_with_als_alone_the_best_simple_alternative_and_a_control() -> None:
+    made = metrics()
+    made["protocols"] += [row("knn", "cold", 0.05), row("ridge", "cold", 0.08), row("ridge", "warm", 0.18),
+                          row("permuted", "cold", 0.009), row("random", "cold", 0.01)]  # type: ignore[operator]  # fmt: skip
+    facts = replace(full(), metrics=made, who={"cold_item": "new items"})
+    (table,) = summary(facts).tables
+    assert table.columns == ["Cold: new items", "Warm: everybody and everything else"]
+    assert [(line.words.partition(":")[0], line.values, line.is_product) for line in table.lines] == [
+        ("ALS on real events", [0.01, 0.184], False),
+        ("ALS on real and synthetic events", [0.13, 0.184], True),
+        ("best simple alternative", [0.08, 0.18], False),
+        ("the same with other items' attributes (control)", [0.009, None], False),
+    ]
+    assert "ALS on events placed by a linear regression" in page(facts)
+
+
+def test_the_first_screen_says_how_sure_what_it_costs_and_what_could_be_wrong() -> None:
+    stages = [
+        {"stage": "clean", "seconds": 60, "rows_in": 1000, "rows_out": 970, "rows_rejected": 30, "notes": []},
+        {"stage": "synthesize", "seconds": 60, "rows_in": 900, "rows_out": 1, "rows_rejected": 0, "notes": [],
+         "tables": {"events of origin cold_item": {"events": 90}, "events of origin new_user": {"events": 40}}},
+        {"stage": "evaluate", "seconds": 300, "rows_in": 1, "rows_out": 1, "rows_rejected": 0, "notes": []},
+    ]  # fmt: skip
+    answers = told(replace(full(), stages=stages))
+    assert "warm may lose at most 1%" in answers["How sure is that?"] and "1 split" in answers["How sure is that?"]
+    assert answers["What does it cost?"] == (
+        "90 synthetic events for cold items and users, 10.0% of the 900 real ones; 40 of new items and users. "
+        "2 minutes to make them, 5 minutes to prove them."
+    )
+    doubts = answers["What could be wrong?"]
+    for words in ("only 9 users were asked", "One split was judged", "not by time", "30 of 1,000 rows"):
+        assert words in doubts
+    assert "membership" not in doubts
+    leaky = metrics()
+    leaky["privacy"] = [{"table": "users", "figure": "membership_auc", "value": 0.7}]
+    assert "New users tell whom the generator learned from: membership AUC 0.70." in told(
+        replace(full(), metrics=leaky))["What could be wrong?"]  # fmt: skip
+    assert summary(replace(full(), metrics=metrics() | {"protocols": []})).tables == []
