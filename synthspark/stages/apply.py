@@ -1,7 +1,8 @@
 """Apply: the models of an earlier run, the release, on today's sources. Nothing is trained, nothing is tried.
 
 The run that it makes looks like any other: stages featurize and train are published, too, the first with the release's
-encodings and vectors by id, the second with a copy of its models. So synthesize and recommend are the usual stages.
+encodings and vectors by id, the second with a copy of its models. So synthesize and recommend are the usual stages, but
+that new users and items are the release's.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from synthspark.runs.current import verdict_of
 from synthspark.runs.tables import EVENTS, INTERACTIONS, encoding_folder, factors, model_folder
 from synthspark.sides import SIDES, USERS, Side
 from synthspark.stages.run import run_stage
+from synthspark.stages.synthesize import synthesize
 from synthspark.training.artifacts import WEIGHTS, read_weights
 
 NEEDED = ("clean", "featurize", "train", "synthesize")
@@ -41,8 +43,8 @@ def apply_all(
     """
     release = replace(context, run_id=release_id)
     check_release(context, release, force)
-    stages = {"clean": None, "featurize": partial(carry_features, release=release),
-              "train": partial(carry_models, release=release), "synthesize": None}  # fmt: skip
+    of_release = {"featurize": carry_features, "train": carry_models, "synthesize": synthesize}
+    stages = {"clean": None, **{stage: partial(made, release=release) for stage, made in of_release.items()}}
     for stage, function in {**stages, **({"recommend": None} if recommend else {})}.items():
         before(stage)
         after(stage, run_stage(context, stage, function=function))

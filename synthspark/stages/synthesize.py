@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import reduce
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -21,7 +22,7 @@ from synthspark.newrows.feeds import AUTOREGRESSIVE
 from synthspark.newrows.rows import imputed_rows, new_rows
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.publication import Publication
-from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, features, model_folder, synthetic
+from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, Table, clean, features, model_folder, synthetic
 from synthspark.search.of_run import publish_search
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 from synthspark.synthesis.events import event_mix, synthetic_events
@@ -36,18 +37,26 @@ class Asking:
     cold: DataFrame | None
 
 
-def synthesize(context: Context) -> StageReport:
-    """Publish synthetic/users, items and events in the clean schemas."""
+def synthesize(context: Context, release: Context | None = None) -> StageReport:
+    """Publish synthetic/users, items and events in the clean schemas.
+
+    release: the run whose models these are, if it is another one. Its new users and items, with their events, are
+    published again where as many of the same are asked for: they are nobody's, and so nothing of today changes them.
+    """
     config, report = context.config.synthesize, StageReport()
     with context.publication("synthesize") as staged:
         learned = load(context, staged)
-        asking = {side: _asking(context, staged, learned, side, report) for side in SIDES}
+        report.details["asked"] = asked_for(context)
+        again = release if release is not None and _asked_the_same(context, release) else None
+        asking = {side: _asking(context, staged, learned, side, report, again is None) for side in SIDES}
         for side in SIDES:
-            _write_entities(context, staged, side, asking[side].new)
+            _write_entities(context, staged, side, asking[side].new, again)
         pairs = staged.keep("events", _pairs(context, staged, learned, asking, report))
         mix = event_mix(context.read(EVENTS))
         events = synthetic_events(pairs, _item_levels(context, asking[ITEMS].new), mix, config.seed)
         schema = T.StructType([*schemas.EVENTS.fields, *schemas.SYNTHETIC.fields])
+        if again is not None:
+            events = events.unionByName(_events_again(context, staged, again).select(events.columns))
         staged.write(SYNTHETIC_EVENTS, schemas.conform(events, schema, SYNTHETIC_EVENTS.name))
         _check(context, staged)
         publish_search(context, staged, report)
@@ -62,9 +71,37 @@ def synthesize(context: Context) -> StageReport:
     return report
 
 
-def _asking(context: Context, staged: Publication, learned: Learned, side: Side, report: StageReport) -> Asking:
+def asked_for(context: Context) -> dict[str, Any]:
+    """What decides over the new rows, beside the models."""
+    config = context.config.synthesize
+    names = ("users", "items", "users_where", "items_where", "seed", "max_events", "unjudged_weight")
+    return {"run": context.config.seed, **{name: getattr(config, name) for name in names}}
+
+
+def _asked_the_same(context: Context, release: Context) -> bool:
+    return bool(release.record("synthesize")["details"].get("asked") == asked_for(context))
+
+
+def _of_new(run: Context, table: Table) -> DataFrame:
+    return run.read(table).where("origin like 'new_%'")
+
+
+def _events_again(context: Context, staged: Publication, release: Context) -> DataFrame:
+    """Events of the release's new users and items, without those on what the shop does not have any more."""
+    events = _of_new(release, SYNTHETIC_EVENTS)
+    for side in SIDES:
+        known = context.read(features(side)).select(side.key)
+        events = events.join(known.unionByName(staged.read(synthetic(side)).select(side.key)).distinct(), on=side.key,
+                             how="left_semi")  # fmt: skip
+    return events
+
+
+def _asking(
+    context: Context, staged: Publication, learned: Learned, side: Side, report: StageReport, make_new: bool
+) -> Asking:
     config, name = context.config.synthesize, f"profile_{side.name}"
     count, with_cold = (config.items, config.cold_items) if side == ITEMS else (config.users, config.cold_users)
+    count = count if make_new else 0
     profile, new = context.model_meta(name), None
     if profile is not None and count > 0:
         first = context.rows("featurize", features(side))
@@ -79,7 +116,9 @@ def _asking(context: Context, staged: Publication, learned: Learned, side: Side,
     return Asking(new, cold if cold is not None and cold.take(1) else None)
 
 
-def _write_entities(context: Context, staged: Publication, side: Side, new: DataFrame | None) -> None:
+def _write_entities(
+    context: Context, staged: Publication, side: Side, new: DataFrame | None, again: Context | None
+) -> None:
     full = T.StructType([*schemas.entity_schema(side.key, read_encoding(context, side).kinds).fields,
                          *schemas.SYNTHETIC.fields])  # fmt: skip
     table = synthetic(side)
@@ -89,6 +128,8 @@ def _write_entities(context: Context, staged: Publication, side: Side, new: Data
             seed = F.lit(context.config.synthesize.seed).cast("long")
             marked = made.withColumns({"origin": F.lit(origin), "weight": F.lit(1.0), "seed": seed})
             rows = rows.unionByName(schemas.conform(marked, full, table.name))
+    if again is not None:
+        rows = rows.unionByName(schemas.conform(_of_new(again, table), full, table.name))
     staged.write(table, rows)
 
 

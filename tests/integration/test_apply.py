@@ -138,6 +138,25 @@ def test_new_items_and_users_get_events_and_who_did_more_another_vector(release:
     assert context.record("featurize")["details"]["drift"]["unknown_attribute"] in ("kind", "shop")
 
 
+def test_new_rows_are_the_releases_without_what_is_sold_no_more(release: Context, tmp_path: Path) -> None:
+    raw = today(release, tmp_path)
+    new_users = release.read(SYNTHETIC_EVENTS).where("origin = 'new_user'")
+    gone = new_users.groupBy("item_id").count().orderBy(F.desc("count"), "item_id").first()
+    assert gone is not None
+    items = pd.read_parquet(tmp_path / "items.parquet")
+    items[items["what"] != gone["item_id"]].to_parquet(tmp_path / "items.parquet")
+    events = pd.read_csv(tmp_path / "events.csv")
+    events[events["what"] != gone["item_id"]].to_csv(tmp_path / "events.csv", index=False)
+    context = applied(release, raw, "delisted")
+    for table in (Table("synthetic/items"), Table("synthetic/users")):
+        assert values(context.read(table)) == values(release.read(table))
+    kept = new_users.where(F.col("item_id") != gone["item_id"])
+    assert values(context.read(SYNTHETIC_EVENTS).where("origin = 'new_user'")) == values(kept)
+    raw["synthesize"]["users"] = 5
+    fewer = applied(release, raw, "fewer").read(Table("synthetic/users"))
+    assert fewer.where("origin = 'new_user'").count() == 5
+
+
 def test_an_applied_run_is_promoted_by_the_verdict_of_its_release_which_stays(release: Context, tmp_path: Path) -> None:
     applied(release, today(release, tmp_path), "tonight")
     lake = release.lake
