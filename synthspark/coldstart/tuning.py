@@ -187,9 +187,9 @@ def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = Tru
     - accuracy over all items keeps KEPT in the mean of the questions;
     - in some question, cold accuracy rises with its interval above zero.
 
-    The newest pairs are judged by intervals only: they are fewer, and their means would reject harmless placings by
-    chance. If no placing gains, returns NOTHING or, unless `may_be_nothing`, the placing that keeps most of the warm
-    accuracy in its worst question.
+    Warm accuracy on the newest pairs is judged by its interval only: they are fewer, and their mean would reject
+    harmless placings by chance. If no placing gains, returns NOTHING or, unless `may_be_nothing`, the placing that
+    keeps most of the warm accuracy in its worst question.
     """
     gaining = {p: t for p, t in tried.items() if _gains(real, t, p.budget)}
     if not gaining:

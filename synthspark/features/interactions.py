@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 DAY_SECONDS = 86_400
 DAY_PARTS = ("night", "morning", "afternoon", "evening")
-"""Six hours each, from midnight UTC on."""
+"""Parts of the day, six hours each, from midnight UTC on."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 

@@ -29,7 +29,7 @@ def evaluate(context: Context) -> StageReport:
         asked = [
             (p, seed) for p in config.protocols for seed in (config.seeds if PROTOCOLS[p].drawn else config.seeds[:1])
         ]
-        # Make all splits before any generator is trained, or a split that cannot be judged would show hours later.
+        # Make all splits before any generator is trained, or an unusable split would be found hours later.
         splits = [PROTOCOLS[name].splits(context, staged, name, seed, report) for name, seed in asked]
         for (protocol, seed), of_seed in zip(asked, splits, strict=True):
             for name, found in judge_protocol(context, staged, of_seed, protocol, seed, report):
