@@ -1,4 +1,4 @@
-"""Dense indices 0..n-1 for ids, and draws by hash: both the same whatever the partitions."""
+"""Dense indices 0..n-1 for ids, and draws by hash; both are the same for any partitioning."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pyspark.sql import functions as F
 
 BUCKETS = 1024
 DRAWS = 1 << 40
-"""Values of a drawn number: exact in a double."""
+"""Number of distinct values of a draw, all exact in a double."""
 
 
 def with_index(df: DataFrame, key: str, name: str) -> DataFrame:
-    """`df` (one row per key) with the int column `name`: dense, and the same whatever the partitions.
+    """Add the int column `name` to `df` (one row per key): dense, and the same for any partitioning.
 
-    Ids are hashed into buckets, numbered within, and shifted by the sizes of the buckets before: no single partition
-    ever holds all ids, as a global `row_number` would.
+    Ids are hashed into buckets, numbered within each, and shifted by the sizes of the buckets before. So no partition
+    holds all ids, as it would with a global `row_number`.
     """
     bucketed = df.withColumn("_bucket", F.pmod(F.xxhash64(key), F.lit(BUCKETS)))
     local = bucketed.withColumn("_local", F.row_number().over(Window.partitionBy("_bucket").orderBy(key)) - 1)
@@ -28,5 +28,5 @@ def with_index(df: DataFrame, key: str, name: str) -> DataFrame:
 
 
 def uniform(*parts: Column | str) -> Column:
-    """A number in [0, 1) that is a hash of `parts`: columns, or literals such as a seed."""
+    """Return a number in [0, 1), a hash of `parts`: columns, or literals such as a seed."""
     return F.pmod(F.xxhash64(*parts), F.lit(DRAWS)) / float(DRAWS)

@@ -9,7 +9,7 @@ from synthspark.indexing import uniform, with_index
 
 
 def random_pairs(users: DataFrame, items: DataFrame, count: int, seed: int) -> DataFrame:
-    """`count` uniform pairs of `users` (`user_index`) and `items` (`item_index`), less those drawn twice."""
+    """Draw `count` uniform pairs of `users` (`user_index`) and `items` (`item_index`), without those drawn twice."""
     return drawn_pairs(
         users.select("user_index", F.lit(1.0).alias("share")),
         items.select("item_index", F.lit(1.0).alias("share")),
@@ -19,9 +19,10 @@ def random_pairs(users: DataFrame, items: DataFrame, count: int, seed: int) -> D
 
 
 def drawn_pairs(users: DataFrame, items: DataFrame, count: int, seed: int) -> DataFrame:
-    """Draw both sides `count` times by `share` and pair the n-th draws: no users x items product anywhere.
+    """Draw both sides `count` times by `share` and pair the n-th draws, without any product users x items.
 
-    Each entity is drawn floor(share x count / total + u) times, u a hash in [0, 1): right on average.
+    users: `user_index`, `share`; items: `item_index`, `share`. Each entity is drawn floor(share x count / total + u)
+    times, with u a hash in [0, 1), so that its expected number of draws is exact.
     """
     left = _drawn(users, "user_index", count, seed)
     right = _drawn(items, "item_index", count, seed + 1)

@@ -1,7 +1,7 @@
-"""Quantiles that are the same however the rows are partitioned.
+"""Quantiles that are the same for any partitioning.
 
-Spark's percentile_approx is not: from some 50,000 rows on its summaries depend on how the rows lie and on the order in
-which they are merged (docs/decisions/011).
+Those of Spark's percentile_approx are not: from some 50,000 rows on, its summaries depend on the partitions of the rows
+and on the order in which they are merged (docs/decisions/011).
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from synthspark.schemas import quoted
 from synthspark.spark_versions import to_arrow
 
 ROWS = 1 << 17
-"""Values of a column that are looked at, about: a quantile's rank is wrong by .14 % then (one standard deviation)."""
+"""Approximate number of values sampled per column; the standard deviation of a quantile's rank is then .14 %."""
 
 
 def sampled(frame: DataFrame, columns: Mapping[str, Column]) -> pa.Table:
-    """Of each column all values, or some ROWS that a hash of the row draws, the others null; rows without any left out.
+    """Sample about ROWS values of each column (all if fewer) by a hash of the row; other values are null.
 
-    Columns that have values in the same rows keep them in the same rows. Hashed are all columns of `frame` but floating
-    ones, whose last bits may depend on the order of a sum. So the frame should have ids, which tell its rows apart:
-    rows that are alike are all drawn, or none. Megabytes per column come to the driver, whatever the data.
+    Rows without any sampled value are left out. Columns with values in the same rows keep them in the same rows. The
+    hash takes all columns of `frame` except floating ones, whose last bits may depend on the order of a sum. So `frame`
+    should have ids, because rows with the same hash are all drawn or none. The driver gets megabytes per column for
+    data of any size.
     """
     hashed = [name for name, kind in frame.dtypes if kind not in ("float", "double")]
     place = uniform(*map(quoted, hashed or frame.columns))
@@ -41,23 +42,24 @@ def sampled(frame: DataFrame, columns: Mapping[str, Column]) -> pa.Table:
 
 
 def quantiles(frame: DataFrame, columns: Mapping[str, Column], ranks: Sequence[float]) -> dict[str, list[Any]]:
-    """Of each column the values at `ranks`, in its own type: the smallest that this share of the rows does not exceed.
+    """Compute the quantiles of each column at `ranks`, in the column's type, by sampling (`sampled`).
 
-    Nulls do not count; empty where there are only nulls.
+    The quantile at rank r is the smallest value that at least a share r of the rows does not exceed. Nulls do not
+    count; the list is empty if there are only nulls.
     """
     table = sampled(frame, columns)
     return {name: ranked(table.column(name).drop_null().to_numpy(), ranks) for name in columns}
 
 
 def median(frame: DataFrame, column: str) -> Any:
-    """Of one column; None where there are only nulls."""
+    """Return the median of one column; None if there are only nulls."""
     return next(iter(quantiles(frame, {column: F.col(column)}, [0.5])[column]), None)
 
 
 def ranked(values: npt.NDArray[Any], ranks: Sequence[float]) -> list[Any]:
-    """The same of values that are there, shape (n,)."""
+    """Return the quantiles of `values`, shape (n,), at `ranks`; empty if there are no values."""
     if not len(values):
         return []
-    places = np.ceil(np.asarray(ranks) * len(values) - 1e-9).astype(int) - 1  # .07 of 100 is no more than the seventh
+    places = np.ceil(np.asarray(ranks) * len(values) - 1e-9).astype(int) - 1  # .07 of 100 is rank 7, not 8
     found: list[Any] = np.sort(values)[places.clip(0, len(values) - 1)].tolist()
     return found

@@ -1,10 +1,10 @@
-"""Exact top-k by inner product (or another kernel), in blocks: the one place where the users and the items meet.
+"""Exact top-k by inner product (or another kernel), in blocks.
 
-Recommending, judging and placing synthetic events all ask the same: for each query vector the k target vectors with
-the largest inner product, some of them excluded. Queries and targets are packed into blocks of fixed index ranges,
-every pair of blocks is one matrix product in an executor's Python worker, and only each query's best survive. Nothing
-of size queries x targets ever exists, and a block's content depends on indices alone, so that results do not depend
-on partitions.
+Recommending, judging and placing synthetic events need the same: for each query vector the k target vectors with the
+largest inner product, some of them excluded. Queries and targets are packed into blocks of fixed index ranges; each
+pair of blocks is one matrix product in an executor's Python worker, which returns only each query's best. No table of
+size queries x targets ever exists. A block's content depends on indices alone, so that results do not depend on
+partitions.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ QUERY_BLOCK = 512
 TARGET_BLOCK = 4096
 GOLDEN = (5**0.5 - 1) / 2
 MIXING, MIXED = 2_654_435_761, 1 << 31
-"""Ties of a query are in the order of its own multiplicative hash of the targets (Knuth, TAOCP 3, 6.4), a permutation:
-((query x MIXING mod MIXED) XOR target) x MIXING mod MIXED."""
+"""Ties are broken by a multiplicative hash of query and target (Knuth, TAOCP 3, 6.4), for each query a permutation of
+the targets: ((query x MIXING mod MIXED) XOR target) x MIXING mod MIXED."""
 TINY = 1e-6
-"""Stands for a score of 0 or less where targets are drawn in proportion to their scores."""
+"""Replaces scores of 0 or less if targets are drawn in proportion to their scores."""
 
 _CANDIDATES = "query_index int, target_index int, score float"
 
@@ -41,9 +41,9 @@ Kernel = Callable[[Floats, Floats], Floats]
 
 @dataclass(frozen=True)
 class Draw:
-    """Targets drawn without replacement, (nearly) in proportion to score^sharpness; scores of 0 or less come last.
+    """Draw targets without replacement, (nearly) in proportion to score^sharpness; scores of 0 or less come last.
 
-    With Gumbel noise on the logarithms the top k are such draws (Kool et al. 2019, arXiv:1903.06059). The noise depends
+    The top k of the logarithms plus Gumbel noise are such draws (Kool et al. 2019, arXiv:1903.06059). The noise depends
     on the seed and the indices only.
     """
 
@@ -52,20 +52,20 @@ class Draw:
 
 
 def inner_products(queries: Floats, targets: Floats) -> Floats:
-    """The usual kernel."""
+    """Compute inner products (Q, T), the default kernel."""
     return queries @ targets.T
 
 
 def top_k(
     queries: DataFrame, targets: DataFrame, draw: Draw | None = None, kernel: Kernel = inner_products
 ) -> DataFrame:
-    """The best targets of every query.
+    """Find the best targets of every query.
 
     queries: `query_index` int, `vector` array<float>, `k` int, `exclude` array<int> (target indices; may be null).
     targets: `target_index` int, `vector` array<float> of the same length.
     draw: draw the k targets by their scores instead of ranking them.
-    Returns `query_index`, `target_index`, `score` float, `rank` int from 1; ties are in an order of the query's own, so
-    that equal targets share the queries. Fewer than k rows where fewer targets are left.
+    Returns `query_index`, `target_index`, `score` float, `rank` int from 1. Ties are broken in an order per query, so
+    that equal targets share the queries. A query has fewer than k rows if fewer targets are left.
     """
     packed_queries = _packed(queries, "query_index", QUERY_BLOCK, ["query_index", "vector", "k", "exclude"], "q")
     packed_targets = _packed(targets, "target_index", TARGET_BLOCK, ["target_index", "vector"], "t")
@@ -79,15 +79,15 @@ def top_k(
 
 
 def tie(query: str, target: str) -> Column:
-    """The order of targets with equal scores, by the indices' columns."""
+    """Return the sort key of targets with equal scores. query, target: names of the index columns."""
     own = F.pmod(F.col(query).cast("long") * MIXING, F.lit(MIXED))
     return F.pmod(F.col(target).cast("long").bitwiseXOR(own) * MIXING, F.lit(MIXED))
 
 
 def scored(pairs: DataFrame, users: DataFrame, made: DataFrame, by: Mapping[str, str] | None = None) -> DataFrame:
-    """`pairs` with `score`, the inner product of both sides' `vector`; pairs of unknown entities are dropped.
+    """Add `score` to `pairs`, the inner product of both sides' `vector`; pairs of unknown entities are dropped.
 
-    by: name of a score -> the column of `made` that it goes by, instead of `score` by `vector`.
+    by: name of a score -> vector column of `made`; default: `score` -> `vector`.
     """
     by = by or {"score": "vector"}
     left = users.select("user_index", F.col("vector").alias("_user"))
@@ -108,29 +108,29 @@ def _packed(df: DataFrame, index: str, size: int, columns: list[str], name: str)
 
 
 class _Best(NamedTuple):
-    """The best targets so far of the queries of a block: its rows, in no order that matters."""
+    """The best targets so far of the queries of a block, as parallel arrays in any order."""
 
     row: Ints
-    """Of the query within its block."""
+    """Row of the query in its block."""
     target: Ints
     score: Floats
     tie: Ints
-    """The smaller is taken of equal scores."""
+    """Of equal scores, the one with the smaller value is kept."""
 
     def among(self, k: Ints) -> _Best:
-        """The best `k` of each query, k: (Q,)."""
+        """Return the best `k` of each query. k: (Q,)."""
         order = np.lexsort((self.tie, -self.score, self.row))
         row = self.row[order]
         kept = order[np.arange(len(row)) - np.searchsorted(row, row) < k[row]]
         return _Best(self.row[kept], self.target[kept], self.score[kept], self.tie[kept])
 
     def and_those(self, other: _Best) -> _Best:
-        """Both together."""
+        """Concatenate both."""
         return _Best(*(np.concatenate(both) for both in zip(self, other, strict=True)))
 
 
 def _score_blocks(batches: Iterable[pa.RecordBatch], draw: Draw | None, kernel: Kernel) -> Iterator[pa.RecordBatch]:
-    """Spark pairs a block of queries with many of targets in a row: what leaves the worker is the best of them all."""
+    """Score pairs of blocks; consecutive pairs of the same queries yield only the best targets of all of them."""
     pairs = ((batch.column("q")[row].values, batch.column("t")[row].values)
              for batch in batches for row in range(batch.num_rows))  # fmt: skip
     for query_index, group in groupby(pairs, key=lambda pair: tuple(_numpy(pair[0].field("query_index")))):
@@ -143,7 +143,7 @@ def _score_blocks(batches: Iterable[pa.RecordBatch], draw: Draw | None, kernel: 
 
 
 def _best_of_pair(queries: Any, targets: Any, draw: Draw | None, kernel: Kernel) -> _Best:
-    """One block of queries against one block of targets: at most k rows per query."""
+    """Return the best targets of one block for one block of queries: at most k per query."""
     target_index = _numpy(targets.field("target_index"))
     scores = kernel(_matrix(queries.field("vector")), _matrix(targets.field("vector")))
     query_index = _numpy(queries.field("query_index"))
@@ -156,17 +156,17 @@ def _best_of_pair(queries: Any, targets: Any, draw: Draw | None, kernel: Kernel)
     for width in np.unique(k[k > 0]):
         asked = k == width
         threshold[asked] = np.partition(scores[asked], -width, axis=1)[:, -width, None]
-    rows, places = np.nonzero((scores >= threshold) & np.isfinite(scores))  # with all ties of the last one
+    rows, places = np.nonzero((scores >= threshold) & np.isfinite(scores))  # including all ties with the k-th
     own, found = query_index.astype(np.int64) * MIXING % MIXED, target_index[places]
     tie = (found ^ own[rows]) * MIXING % MIXED
     return _Best(rows.astype(np.int32), found, scores[rows, places], tie.astype(np.int32)).among(k)
 
 
 def _gumbel(scores: Floats, seed: int, query: npt.NDArray[Any], target: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Standard Gumbel noise of every pair: the n-th best target of a query has the n-th number of its golden sequence.
+    """Return standard Gumbel noise of every pair: a query's n-th best target has the n-th number of a golden sequence.
 
-    Such a sequence (fractions of start + n x golden ratio) is uniform, and so is every stretch of it: of any run of
-    targets with like scores nearly the expected number is drawn. The start is drawn per query and block of targets.
+    Such a sequence (fractional parts of start + n x golden ratio) is uniform, and so is every stretch of it: of targets
+    with similar scores nearly the expected number is drawn. The start is drawn per query and block of targets.
     """
     block = np.random.SeedSequence([seed & 0xFFFFFFFF, int(query[0]) // QUERY_BLOCK, int(target[0]) // TARGET_BLOCK])
     start = np.random.Generator(np.random.Philox(block)).random(QUERY_BLOCK)[query % QUERY_BLOCK, None]

@@ -1,4 +1,4 @@
-"""The job's core: learn once from a shop's evidence, and place virtual events of those whom nobody knows yet.
+"""The core of the job: learn once from a shop's evidence, then place virtual events of cold and new entities.
 
-The run and its proof go the same way: `learn` (or a run's stages, which are its parts) and `virtual_events`.
+The run and its proof share this code: `learn` (or a run's stages, which call its parts), then `virtual_events`.
 """

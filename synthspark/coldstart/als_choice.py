@@ -1,4 +1,4 @@
-"""ALS tried on real rows of the run, where `recommend: auto` asks for it."""
+"""Choice of ALS's settings by trials on real rows of the run (`recommend.auto`)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CHOSEN = ("rank", "regularization", "alpha")
 
 
 def choose_als(context: Context, staged: Publication, pairs: DataFrame, report: StageReport) -> Context:
-    """The context with ALS's settings as chosen on `pairs` (`Evidence.warm_pairs`); they go to the report, too.
+    """Choose ALS's settings on `pairs` (`Evidence.warm_pairs`), report them, and return the context with them set.
 
-    Says so where the most bought items rank better than ALS with any of them.
+    Adds a note if the most bought items rank better than ALS with any setting tried.
     """
-    context = _configured(context, {})  # an earlier choice of the same run does not count
+    context = _configured(context, {})  # ignore an earlier choice of the same run
     asked = pairs.where(of_share(asked_share(pairs), context.config.seed))
     with staged.scope():
         tried, most_bought = _tried(context, staged, asked)
@@ -39,12 +39,12 @@ def choose_als(context: Context, staged: Publication, pairs: DataFrame, report: 
                         f"{most_bought:.4f})")  # fmt: skip
     if most_bought > max(tried.values()):
         report.notes.append("the most bought items rank better here than ALS with any of the settings tried: serve "
-                            "those, or bring more events of each user")  # fmt: skip
+                            "those, or bring more events per user")  # fmt: skip
     return _configured(context, _of(chosen))
 
 
 def _tried(context: Context, staged: Publication, pairs: DataFrame) -> tuple[dict[AlsSettings, float], float]:
-    """NDCG@20 of the settings tried, and that of the most bought items."""
+    """Return NDCG@20 of each setting tried, and NDCG@20 of the most bought items."""
     parts = held_out(pairs, context.config.evaluate.time_fraction, context.config.seed)
     train, test = (staged.keep(f"als/{n}", part) for n, part in zip(("train", "test"), parts, strict=True))
     test = staged.keep("als/new", test.join(train, on=["user_index", "item_index"], how="left_anti"))
@@ -67,7 +67,7 @@ def _tried(context: Context, staged: Publication, pairs: DataFrame) -> tuple[dic
 
 
 def _configured(context: Context, settings: Mapping[str, Any]) -> Context:
-    """The same run with these settings of ALS, as if they had been configured."""
+    """Return the context with these ALS settings in its configuration."""
     config = context.config
     recommend = config.recommend.model_copy(update={"auto": False, **settings})
     return replace(context, config=config.model_copy(update={"recommend": recommend}))

@@ -1,4 +1,4 @@
-"""Generate, then judge: the audience of items that nobody knows yet."""
+"""Generate, then judge: the audience of cold and new items."""
 
 from __future__ import annotations
 
@@ -42,79 +42,81 @@ from synthspark.runs.publication import Publication
 from synthspark.training import storage
 
 BUDGET, WEIGHT = 0.1, 0.5
-"""The placing where nothing can be tried."""
+"""Placing that is used if no trial is possible."""
 
 
 @dataclass(frozen=True)
 class Placing:
-    """Virtual events in all, as a share of what warm users have, and what one weighs that the judge is sure of."""
+    """Volume, weight and distribution of the virtual events of items."""
 
     budget: float
+    """Number of virtual events, as a share of the warm interactions."""
     weight: float
+    """Weight of an event of merit 1, in real events of median weight."""
     slack: float | None = None
-    """Events follow the forecast of each item, and a user gets at most this many times an equal share of them. None:
-    every user gets an equal share, of the items that suit them best."""
+    """Each item gets events in proportion to its forecast, and a user at most slack x budget x breadth. None: each user
+    gets budget x breadth events, of the items with the highest merit, without a limit per item."""
 
     def words(self) -> str:
-        """For people."""
+        """Return the placing in words, for reports."""
         if self == NOTHING:
-            return "cold items get no virtual events: none of the placings tried gains and keeps what is there"
+            return "cold items get no virtual events: no placing tried helps them without a loss of accuracy elsewhere"
         slack = "" if self.slack is None else f", slack {self.slack:g}"
         return f"budget {self.budget:g}, weight {self.weight:g}{slack}"
 
 
 NOTHING = Placing(0.0, 0.0)
-"""Where no virtual event does better than none."""
+"""No virtual events; chosen if every placing tried does worse."""
 ASKED_ABOUT, LEAST_ASKED, MOST_ASKED = 500_000, 10, 100
-"""Pairs that a forecast is sampled from, about, and bounds of the users of whom it is."""
+"""Approximate number of pairs that a forecast samples, and minimum and maximum of the users in that sample."""
 MOST_PER_ITEM = 1000
-"""Users whom an item proposes by itself, at most."""
+"""Maximum number of users of like taste that are proposed per item."""
 MILLIONTHS, SUREST = 1e6, 1e3
-"""Odds are added up as whole millionths, at most SUREST each: a sum that no order of the rows changes."""
+"""Odds are capped at SUREST and summed as integers, in millionths, so that the sum does not depend on row order."""
 
 
 class Merits(NamedTuple):
-    """What is said of pairs that nobody has yet."""
+    """Merits of proposed pairs, and a forecast per item."""
 
     pairs: DataFrame
-    """`user_index`, `item_index`, `merit` of those that are proposed."""
+    """`user_index`, `item_index`, `merit` of the proposed pairs."""
     forecast: DataFrame | None
-    """`item_index`, `expected`: the users whom an item will find, in a unit of its own; None where nobody judges."""
+    """`item_index`, `expected`: forecast number of users of an item, in an arbitrary unit; None without a judge."""
 
 
 @dataclass(frozen=True)
 class ChosenJudge:
-    """A trained judge, and the placing that suits it."""
+    """A trained judge, and the placing chosen with it."""
 
     url: str
     meta: Mapping[str, Any]
-    """judge.json, or what a stage's record keeps of it."""
+    """Content of judge.json, or the part of it in a stage's record."""
 
     @property
     def placing(self) -> Placing:
-        """The chosen one."""
+        """The chosen placing."""
         return Placing(**self.meta["placing"])
 
     @property
     def address(self) -> tuple[str, str]:
-        """URL and sha256, as `load_judge` takes them."""
+        """URL and sha256, the first arguments of `load_judge`."""
         return self.url, self.meta["sha256"]
 
     def ridge(self, table: PairTable) -> Ridge:
-        """The regression beside it. table: the columns of the items."""
+        """Load the ridge regression stored beside the judge. table: the columns of the items."""
         return Ridge.load(table, storage.read(f"{self.url}/{RIDGE_FILE}"), self.meta)
 
 
 def merits(
     context: Context, staged: Publication, shop: Shop, made: DataFrame, judge: tuple[str, str] | None, budget: float
 ) -> Merits:
-    """What pairs are worth that are proposed for a `budget`, and what items will find.
+    """Propose pairs for a `budget`, compute their merits, and forecast the number of users per item.
 
-    The generator proposes; where there is a judge the linear regression does, too, and where items have texts or sets,
-    content neighbours do.
+    The generator proposes pairs. If there is a judge, the linear regression proposes pairs as well, and so do content
+    neighbours if items have texts or sets.
 
-    made: `item_index`, `vector`, `log_activity`, and for a judge `linear`; judge: URL and sha256 of a trained one, None
-    to trust the generator.
+    made: `item_index`, `vector`, `log_activity`, and with a judge `linear`; judge: URL and sha256 of a trained judge;
+    None to use the generator's scores as merits.
     """
     config, table, least = context.config.judge, shop.table(), context.config.synthesize.min_events
     if judge is None:
@@ -139,9 +141,9 @@ def merits(
 def _proposals(
     context: Context, staged: Publication, shop: Shop, made: DataFrame, stats: ItemStatistics, budget: float
 ) -> DataFrame:
-    """`user_index`, `item_index`: what a judge is asked about for a `budget`. made: as of `merits`.
+    """Return the pairs that the judge scores for a `budget`: `user_index`, `item_index`. made: as in `merits`.
 
-    As many as may be placed and more, of each user, and of each item twice what an item will get on average.
+    Number of pairs per user: `num_candidates`, more than can be placed; per item: twice the mean number of events.
     """
     config, table = context.config.judge, shop.table()
     users = shop.users.withColumn("k", num_candidates(budget, config.candidates_per_event, config.min_candidates))
@@ -151,7 +153,7 @@ def _proposals(
     alike = of_like_taste(users, made, max(each, context.config.synthesize.min_events))
     pairs = [preferred(users, made), alike, preferred(users, linear)]
     if table.bags:
-        # What a text says of an item the others know from few; who has its like is a proposal of its own.
+        # Generator and regression learn a word from few items: so users who have similar items are proposed, too.
         asked = shop.items.join(made.select("item_index"), on="item_index", how="left_semi")
         near = staged.keep("judge/near", neighbours(asked, shop.warm(), "item_index", table, stats))
         pairs.append(alike_pairs(near, shop.pairs, users.select("user_index", "k"), context.config.seed))
@@ -159,7 +161,7 @@ def _proposals(
 
 
 def _others(context: Context, shop: Shop, made: DataFrame) -> tuple[DataFrame, float]:
-    """Every item of `made` with some drawn users, and of how many users one of them is drawn."""
+    """Pair each item of `made` with a sample of users; return the pairs, and the number of users per sampled one."""
     some = min(max(ASKED_ABOUT // max(1, made.count()), LEAST_ASKED), MOST_ASKED)
     order = uniform(F.lit("forecast"), F.lit(context.config.seed), "user_index")
     drawn = shop.users.select("user_index").orderBy(order, "user_index").limit(some)
@@ -168,10 +170,10 @@ def _others(context: Context, shop: Shop, made: DataFrame) -> tuple[DataFrame, f
 
 
 def _forecast(proposed: DataFrame, others: DataFrame, times: float) -> DataFrame:
-    """`item_index`, `expected`: odds of the pairs `proposed`, and for all the rest those of `others`, `times` as many.
+    """Return `item_index`, `expected`: summed odds of the `proposed` pairs plus `times` those of the sampled `others`.
 
-    Nearly all of what an item will sell is in what is proposed; without the rest items would seem to sell nothing that
-    are nobody's first choice (docs/decisions/017).
+    Proposed pairs hold nearly all of an item's expected sales. Without the others, the forecast of an item that is no
+    user's first choice would be nothing (docs/decisions/017).
     """
     merit = F.col(MERIT).cast("double")
     odds = F.round(merit / F.greatest(1 - merit, F.lit(1 / SUREST)) * MILLIONTHS).cast("long")
@@ -182,14 +184,17 @@ def _forecast(proposed: DataFrame, others: DataFrame, times: float) -> DataFrame
 
 
 def placed(found: Merits, users: DataFrame, placing: Placing, min_users: int, seed: int) -> DataFrame:
-    """`user_index`, `item_index`, `merit` of the pairs that are published. users: `user_index`, `breadth`."""
+    """Choose the pairs that are published: `user_index`, `item_index`, `merit`. users: `user_index`, `breadth`."""
     if found.forecast is None or placing.slack is None:
         return place_by_user(found.pairs, users, placing.budget, min_users, seed)
     return place_by_forecast(found.pairs, users, found.forecast, placing.budget, placing.slack, min_users, seed)
 
 
 def natural(budget: float, shop: Shop, made: DataFrame) -> float:
-    """`budget`, but no more for the items of `made` than as many warm ones have: few items would get everybody."""
+    """Limit `budget` so that items of `made` get no more events on average than warm items have.
+
+    Without the limit, a few items would be given to every user.
+    """
     return min(budget, made.count() / max(1, shop.warm().count()))
 
 
@@ -197,10 +202,10 @@ def place(
     context: Context, staged: Publication, shop: Shop, made: DataFrame, judge: ChosenJudge | None,
     budget: float | None = None, weight: float | None = None,
 ) -> DataFrame:  # fmt: skip
-    """`user_index`, `item_index`, `weight` of the virtual events of items with a generated preference.
+    """Place the virtual events of items with a generated preference: `user_index`, `item_index`, `weight`.
 
-    made: `item_index`, `vector`, `log_activity`; judge: None to trust the generator; budget,
-    weight: instead of the chosen ones.
+    made: `item_index`, `vector`, `log_activity`; judge: None to place by the generator's scores; budget, weight:
+    override those of the chosen placing.
     """
     config = context.config.synthesize
     placing = judge.placing if judge else Placing(config.fixed_budget or BUDGET, config.unjudged_weight)

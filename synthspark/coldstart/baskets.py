@@ -1,7 +1,7 @@
-"""The baskets of users whom nobody knows yet.
+"""Baskets of cold and new users.
 
-A basket is drawn by the generated preference, or is what is preferred most; which of these serves a shop's users best
-is tried (`forms`).
+The items of a basket are drawn in proportion to the generated preference, or are the most preferred ones. Which form
+serves a shop's users best is tried (`forms`).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from synthspark.sides import USERS
 from synthspark.synthesis.generate import histories, preferences
 
 LARGEST_SHARE = 10
-"""A cold user's basket is at most one in this many items: of a small catalogue more would say nothing."""
+"""A cold user's basket has at most one in this many items: more of a small catalogue would carry no information."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a basket is made: of how many items, drawn in proportion to preference^sharpness (None: the best)."""
+    """Form of a basket: `size` items, drawn in proportion to preference^sharpness; sharpness None: the best ones."""
 
     size: int
     sharpness: float | None
 
     def words(self) -> str:
-        """For people."""
+        """Return the form in words, for reports."""
         return f"{self.size} {'best' if self.sharpness is None else f'drawn by preference^{self.sharpness:g}'}"
 
 
@@ -39,23 +39,23 @@ FORMS = (Form(200, 1.0), Form(100, 2.0), Form(20, None))
 
 @dataclass(frozen=True)
 class Asked:
-    """The cold users of a shop, and what ALS knows."""
+    """Preferences of cold users, and what their baskets are made from."""
 
     made: DataFrame
-    """`user_index`, `vector` in ALS's own space: how a preference was made does not matter."""
+    """`user_index`, `vector` in ALS's own space, made by any model."""
     targets: DataFrame
     """`item_index`, `vector` in ALS's own space."""
     train: DataFrame
-    """`user_index`, `item_index`, `rating`: all real interactions, those of cold users among them."""
+    """`user_index`, `item_index`, `rating`: all real interactions, including those of cold users."""
     own: DataFrame
-    """`user_index`, `item_index` of the latter, which baskets leave out."""
+    """`user_index`, `item_index`: interactions of the cold users, which baskets leave out."""
 
 
 def cold_users(
     context: Context, staged: Publication, users: DataFrame, targets: DataFrame, train: DataFrame, model_url: str,
     meta: dict[str, Any],
 ) -> Asked:  # fmt: skip
-    """Preferences of real users who did little or nothing, what they did taken into account.
+    """Generate preferences of cold users from their attributes and their few events.
 
     users: `user_index`, the encoded columns and `noise`; targets, train: as in `Asked`.
     """
@@ -67,7 +67,7 @@ def cold_users(
 
 
 def baskets(context: Context, asked: Asked, form: Form) -> DataFrame:
-    """`user_index`, `item_index`, `weight` of the virtual events of cold users."""
+    """Make the virtual events of cold users: `user_index`, `item_index`, `weight`."""
     s = context.config.synthesize
     seen = asked.own.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
     largest = max(s.min_events, asked.targets.count() // LARGEST_SHARE)
@@ -79,7 +79,11 @@ def baskets(context: Context, asked: Asked, form: Form) -> DataFrame:
 def new_baskets(
     context: Context, staged: Publication, users: DataFrame, targets: DataFrame, model_url: str, meta: dict[str, Any]
 ) -> DataFrame:
-    """The same for new users: as active as they were generated, and true to life, so that they vary as real ones do."""
+    """Make the events of new users: `user_index`, `item_index`, `weight`.
+
+    Sizes follow the generated activity, and items are drawn in proportion to preference, so that new users vary as real
+    ones do.
+    """
     s = context.config.synthesize
     made = staged.keep("made_new_users", preferences(users, "user_index", model_url, meta, s.seed))
     wanted = F.round(F.expm1(F.least("log_activity", F.lit(20.0))))

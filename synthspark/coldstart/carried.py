@@ -1,7 +1,8 @@
-"""What an earlier run has learned, for the shop of another day: by ids, and without any training.
+"""Carry what an earlier run has learned over to today's shop: entities are matched by id, and nothing is trained.
 
-Vectors of those who did nothing since are taken as they are. Users who are new or did more, and items that have become
-warm, get theirs by fold-in: one ridge regression each against the vectors of the other side, which stand.
+Vectors of users without new events, and of items that were warm before, are copied. Users who are new or have new
+events, and items that have become warm, get vectors by fold-in: one ridge regression each against the fixed vectors of
+the other side.
 """
 
 from __future__ import annotations
@@ -25,26 +26,27 @@ from synthspark.runs.tables import INTERACTIONS, factors, features
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 
 MOST_PARTNERS = 1000
-"""Interactions that a fold-in looks at, drawn by a hash."""
+"""Maximum number of interactions per fold-in, drawn by a hash."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How far today's shop is from that of the earlier run, as shares from 0 to 1."""
+    """How far today's shop is from that of the earlier run, as shares in [0, 1]."""
 
     users_without_vector: float
-    """Of the warm users."""
+    """Share of the warm users that have no vector."""
     cold_items: float
-    """Of all items."""
+    """Share of all items that are not warm."""
     unknown_values: float
-    """Of the categorical values of cold items, the attribute with the largest share."""
+    """Share of unknown values among the cold items that have one, of the categorical attribute where it is largest."""
     unknown_attribute: str | None = None
+    """Name of that attribute."""
 
 
 def carry_spaces(context: Context, staged: Publication, evidence: Evidence, pairs: DataFrame, release: Context) -> None:
-    """Write the vectors of today's warm ones in every space of `release`, an earlier run.
+    """Write the vectors of today's warm entities in every space of `release`, an earlier run.
 
-    pairs: `Evidence.warm_pairs`, kept.
+    pairs: `Evidence.warm_pairs`, kept in scratch.
     """
     place = Place.of_stage(staged)
     stale = staged.keep("stale_users", _active_since(staged, release))
@@ -69,7 +71,7 @@ def carry_spaces(context: Context, staged: Publication, evidence: Evidence, pair
 
 
 def _active_since(staged: Publication, release: Context) -> DataFrame:
-    """`user_id` of the users whose interactions are not those that `release` knew, new users among them."""
+    """Return `user_id` of the users whose interactions have changed since `release`, new users included."""
     known = [F.count(F.lit(1)).alias("items"), F.sum("num_events").alias("events")]
     now = staged.read(INTERACTIONS).groupBy(USERS.key).agg(*known)
     before = release.read(INTERACTIONS).groupBy(USERS.key).agg(*known)
@@ -77,7 +79,7 @@ def _active_since(staged: Publication, release: Context) -> DataFrame:
 
 
 def _carried(release: Context, evidence: Evidence, space: str, side: Side, but: DataFrame | None = None) -> DataFrame:
-    """Today's index and `vector` of those who are warm and were so in `release`. but: ids to leave out."""
+    """Return today's index and `vector` of warm entities with a vector in `release`. but: ids to leave out."""
     table = release.read(factors(space, side))
     old = table.select(side.key, vector_of(table).alias("vector"))
     old = old if but is None else old.join(but, on=side.key, how="left_anti")
@@ -86,14 +88,14 @@ def _carried(release: Context, evidence: Evidence, space: str, side: Side, but: 
 
 
 def share_known(staged: Publication, release: Context, side: Side) -> float:
-    """Of today's entities of a side, how many `release` knows."""
+    """Return the share of today's entities of a side that `release` knows."""
     today = staged.read(features(side)).select(side.key)
     known = today.join(release.read(features(side)).select(side.key), on=side.key, how="left_semi")
     return known.count() / max(1, today.count())
 
 
 def drift(staged: Publication, evidence: Evidence, encodings: Mapping[Side, TableEncoding]) -> Drift:
-    """Of a shop whose features and spaces are staged."""
+    """Measure the drift of a shop whose features and spaces are staged."""
     counted = {side: evidence.entities[side].groupBy("role").count().collect() for side in SIDES}
     sizes = {side: {row["role"]: row["count"] for row in rows} for side, rows in counted.items()}
     warm_users, items = sizes[USERS].get(WARM, 0), sum(sizes[ITEMS].values())

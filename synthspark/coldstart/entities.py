@@ -1,4 +1,4 @@
-"""Everybody of a side: id, index, encoded attributes and behaviour, in one table."""
+"""All entities of a side: id, index, encoded attributes and behaviour, in one table."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ CATEGORY_SHARES = 8
 
 
 class Entities(NamedTuple):
-    """What `write_features` has found."""
+    """Result of `write_features`."""
 
     declared: DataFrame
-    """Rows of the side's clean table; where there is none, the ids that were seen in events."""
+    """Rows of the side's clean table; if there is none, the ids seen in events."""
     encoding: TableEncoding
 
 
@@ -37,7 +37,7 @@ def write_features(
     """Stage features/<side>.
 
     pairs: `pair_statistics` of all events; known: encodings of the sides that are staged already; fitted: the encoding
-    of an earlier run, None to fit one on those who can be learned from.
+    of an earlier run; None to fit one on the warm entities.
     """
     seen = pairs.select(side.key).distinct()
     declared = context.read(clean(side)) if context.has(clean(side)) else seen
@@ -58,7 +58,7 @@ def write_features(
 
 
 def _warm(context: Context, staged: Publication, declared: DataFrame, pairs: DataFrame, side: Side) -> DataFrame:
-    """Declared rows of those who can be learned from."""
+    """Return the declared rows of the warm entities."""
     met = pairs.groupBy(side.key).agg(F.count(F.lit(1)).alias("breadth"))
     enough = met.where(F.col("breadth") >= least_partners(context, side))
     return staged.keep(f"warm_{side.name}", declared.join(enough, on=side.key, how="left_semi"))
@@ -67,7 +67,7 @@ def _warm(context: Context, staged: Publication, declared: DataFrame, pairs: Dat
 def _with_category_shares(
     staged: Publication, behaviour: DataFrame, pairs: DataFrame, items: TableEncoding
 ) -> DataFrame:
-    """Of each user, by the items' first categorical attribute."""
+    """Add the shares of each user's events by category of the items' first categorical attribute."""
     if not items.categorical:
         return behaviour
     code = items.categorical[0].column

@@ -1,4 +1,4 @@
-"""What is known of a shop on the day of learning: of a run's, or of a split's by its training rows alone."""
+"""What is known of a shop when something is learned: from a whole run, or from the training rows of a split."""
 
 from __future__ import annotations
 
@@ -24,34 +24,35 @@ Read = Callable[[Table], DataFrame]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Interactions, who takes part, and what is declared of them."""
+    """Interactions, roles and encoded attributes of a shop."""
 
     pairs: DataFrame
-    """`user_index`, `item_index`, `rating` of every real interaction; `since` (microseconds) where that is known."""
+    """`user_index`, `item_index`, `rating` of every real interaction; `since` (microseconds) if it is known."""
     entities: Mapping[Side, DataFrame]
-    """Key, index, `role` and the encoded columns of everybody."""
+    """Key, index, `role` and the encoded columns of all entities of a side."""
     encodings: Mapping[Side, TableEncoding]
 
     def warm(self, side: Side) -> DataFrame:
-        """Index and encoded columns of those who can be learned from."""
+        """Return index and encoded columns of the warm entities."""
         return self._of(side, F.col("role") == WARM)
 
     def cold(self, side: Side) -> DataFrame:
-        """The same of those who want virtual events: items that nobody has, users who did little or nothing.
+        """Return index and encoded columns of entities that get virtual events: cold items, cold and sparse users.
 
-        An item that somebody has is placed by that; virtual ones of such, which are many, would take everybody's share.
+        Sparse items get none: ALS places them by their own events, and they are so many that they would use up the
+        budget.
         """
         return self._of(side, ~F.col("role").isin(WARM, *([SPARSE] if side == ITEMS else [])))
 
     def warm_pairs(self) -> DataFrame:
-        """The interactions between warm users and warm items: all that is learned from."""
+        """Return the interactions of warm users with warm items; nothing else is learned from."""
         found = self.pairs
         for side in SIDES:
             found = found.join(self.warm(side).select(side.index), on=side.index, how="left_semi")
         return found
 
     def tells(self, side: Side) -> bool:
-        """Whether a generator can know anything of the cold ones: their attributes; or what users did."""
+        """Return whether a generator has input for cold entities: attributes, or the few events of users."""
         return side == USERS or bool(self.encodings[side].encoders)
 
     def _of(self, side: Side, condition: Column) -> DataFrame:
@@ -61,22 +62,22 @@ class Evidence:
 
 
 def least_partners(context: Context, side: Side) -> int:
-    """With how many others one must have met to be warm."""
+    """Return the minimum number of distinct items of a warm user, or users of a warm item."""
     f = context.config.features
     return f.min_user_items if side == USERS else f.min_item_users
 
 
 def fit_encoding(context: Context, warm: DataFrame, side: Side) -> TableEncoding:
-    """Of the declared rows of those who can be learned from.
+    """Fit an encoding on `warm`, the declared rows of the warm entities.
 
-    A value that only others have would be a code of which nothing is learned: as an unknown one it has a meaning, since
-    training withholds attributes.
+    A value that no warm entity has would get a code that is never trained. It is encoded as unknown instead: that code
+    is trained, because training withholds attributes.
     """
     return encoding.fit(warm, context.config.source.attributes(side), limits(context))
 
 
 def of_run(context: Context, read: Read, unit: float, encodings: Mapping[Side, TableEncoding]) -> Evidence:
-    """The whole shop, by the tables of stage featurize. unit: the median weight of an interaction."""
+    """Build the evidence of the whole shop from the tables of stage featurize. unit: median interaction weight."""
     breadth = F.col("breadth")
     entities = {
         side: _encoded(read(features(side)), side, encodings[side],
@@ -91,7 +92,7 @@ def of_run(context: Context, read: Read, unit: float, encodings: Mapping[Side, T
 
 
 def published(context: Context) -> Evidence:
-    """`of_run` of a run that has published featurize."""
+    """Return `of_run` of a run that has published stage featurize."""
     encodings = {side: read_encoding(context, side) for side in SIDES}
     return of_run(context, context.read, context.record("featurize")["details"]["unit_weight"], encodings)
 
@@ -99,13 +100,13 @@ def published(context: Context) -> Evidence:
 def of_split(
     context: Context, staged: Publication, split: Split, encodings: Mapping[Side, TableEncoding] | None = None
 ) -> Evidence:
-    """What would be known if the training rows were all that had happened: the catalogue is known, the rest is not.
+    """Build the evidence of a split: the interactions of its training rows only, but the attributes of all entities.
 
-    encodings: those of another split with the same warm ones; None to fit them.
+    encodings: those of another split with the same warm entities; None to fit them.
     """
     entities, fitted = {}, {}
     for side, roles in zip(SIDES, (split.items, split.users), strict=True):
-        roles = roles.withColumnRenamed("role", "_role")  # an attribute may be called so
+        roles = roles.withColumnRenamed("role", "_role")  # an attribute may have that name
         rows = context.read(features(side)).select(side.key, side.index).join(roles, on=side.index, how="inner")
         if context.config.source.attributes(side):
             declared = context.read(clean(side)).withColumn("_declared", F.lit(True))

@@ -1,4 +1,4 @@
-"""Fold-in of users, and of items as if they were users, that no large one can break."""
+"""Fold-in of users, and of items as if they were users, with bounded memory per entity."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from synthspark.sides import ITEMS, USERS
 
 
 def bounded_fold_in(pairs: DataFrame, items: DataFrame, settings: AlsSettings, most: int) -> DataFrame:
-    """`folded_in`, with what it looks at only: of a best seller or a robot no worker holds more."""
+    """Run `folded_in` on thinned `pairs`, so that no worker holds all pairs of a best seller or a robot."""
     return folded_in(thinned(pairs, F.xxhash64("item_index"), most), items, settings, most)
 
 
 def swapped(df: DataFrame) -> DataFrame:
-    """Users as items and items as users."""
+    """Swap the index columns of users and items."""
     names = {USERS.index: ITEMS.index, ITEMS.index: USERS.index}
     return df.select(*[F.col(name).alias(names.get(name, name)) for name in df.columns])

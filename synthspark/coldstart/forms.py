@@ -1,8 +1,9 @@
-"""How cold users' baskets are made, if at all: tried on warm users who are treated as cold.
+"""Choice of the form of cold users' baskets, or of no baskets, by a trial on warm users who are treated as cold.
 
-The generator of users has not learned from these (`held_back`), and of what they did the trial knows as much as of the
-cold users of the shop. What the generator itself thinks is liked is no evidence: on Online Retail, whose users tell
-their country alone, it preferred its own lists to the most bought items, and new users were served worse by an eighth.
+The generator of users has not learned from these users (`held_back`), and in the trial they keep as many interactions
+as the shop's cold users have. The generator's own scores cannot decide: on Online Retail, where the only attribute of
+users is their country, they favoured its own lists over the most bought items, and new users were served worse by an
+eighth.
 """
 
 from __future__ import annotations
@@ -33,11 +34,10 @@ SLICES = {"cold": Slice((COLD,), (WARM,))}
 def best_form(
     context: Context, staged: Publication, learned: Learned, cold: DataFrame
 ) -> tuple[Form | None, dict[str, float]]:
-    """The form by which ALS serves users like the `cold` ones best (NDCG@20), None where it is best without baskets,
-    and what each came to.
+    """Return the form with which ALS serves users like the `cold` ones best, and NDCG@20 by form in words.
 
-    cold: the cold users, with their index. Without baskets a user is served by their own events, and a user
-    without any gets the most bought items.
+    The form is None if ALS does best without baskets: users are then served by their own events, and users without
+    events get the most bought items. cold: the cold users, with their index.
     """
     held = learned.evidence.warm(USERS).where(held_back(context))
     share = min(1.0, TRIAL_USERS / max(1, held.count()))
@@ -62,14 +62,14 @@ def best_form(
 
 
 def bounded(context: Context, learned: Learned, cold: DataFrame) -> list[Form]:
-    """FORMS of no more items than all `cold` users together may have virtual events for (`max_basket_share`)."""
+    """Return FORMS with sizes limited so that the baskets of all `cold` users stay within `max_basket_share`."""
     s = context.config.synthesize
     each = learned.evidence.pairs.count() * s.max_basket_share / max(1, cold.count())
     return [replace(form, size=min(form.size, max(s.min_events, int(each)))) for form in FORMS]
 
 
 def _split(context: Context, staged: Publication, learned: Learned, held: DataFrame, cold: DataFrame) -> Split:
-    """`held` users as cold, each with as many of their interactions as a drawn one of the `cold` users has."""
+    """Make a split with the `held` users as cold; each keeps as many interactions as a random `cold` user has."""
     seed, pairs = context.config.seed, learned.evidence.pairs
     theirs = pairs.join(held.select("user_index"), on="user_index", how="left_semi")
     order = Window.partitionBy("user_index").orderBy(F.xxhash64(F.lit(seed), "item_index"), "item_index")
@@ -86,7 +86,7 @@ def _split(context: Context, staged: Publication, learned: Learned, held: DataFr
 
 
 def _kept_events(pairs: DataFrame, cold: DataFrame, seed: int) -> Column:
-    """How many interactions a held user keeps: drawn among the numbers that the `cold` ones have."""
+    """Return the number of interactions that a held user keeps, drawn from those of the `cold` users."""
     own = pairs.join(cold.select("user_index"), on="user_index", how="left_semi").groupBy("user_index").count()
     sizes = cold.select("user_index").join(own, on="user_index", how="left").fillna(0, ["count"])
     counted = sorted((r["size"], r["users"]) for r in sizes.groupBy(F.col("count").alias("size")).agg(

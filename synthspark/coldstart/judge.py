@@ -1,4 +1,4 @@
-"""The judge of the audience of items: trained on a pseudo-cold fold, and with it the placing that suits this shop."""
+"""Training of the judge of item audiences on a pseudo-cold fold, and choice of the placing with it."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ from synthspark.training import storage
 HELD_OUT = 0.2
 """Share of the interactions that a trial holds out."""
 RELEARNED = 3
-"""Steps of ALS after which vectors have forgotten what a trial holds out."""
+"""Number of ALS steps that remove what a trial holds out from the vectors."""
 
 
 def train_judge(
     context: Context, staged: Publication, shop: Shop, model_url: str, meta: dict[str, Any], url: str,
     asking: DataFrame | None,
 ) -> dict[str, Any] | None:  # fmt: skip
-    """Fit the judge on the fold and write it to `url`; returns its judge.json, or None where the fold is too small.
+    """Fit the judge on the fold and write it to `url`; return its judge.json, or None if the fold is too small.
 
     asking: the cold items that will share the budget (`item_index` and the encoded columns), if any.
 
-    The generator at `model_url` has not seen the fold's items, and the users' vectors not their sales: what the judge
-    learns to trust is what it will be given for items that are really cold.
+    The generator at `model_url` has not seen the fold's items, and users' vectors were fitted without their sales. So
+    the judge is trained on the same kind of input that it will get for items that are really cold.
     """
     config, seed = context.config.judge, context.config.seed
     table, warm = shop.table(), shop.warm()
@@ -91,7 +91,7 @@ def train_judge(
 
 
 def fit_judge(config: configuration.Judge, rows: LabelledFeatures, names: list[str], seed: int) -> Judge | None:
-    """The kind of judge that `judge.model` names, moderated; None where there are not both real and drawn pairs."""
+    """Fit the judge that `judge.model` names, with its prior; None unless there are both real and drawn pairs."""
     known = (rows.features, rows.labels, rows.items, names)
     judge: Judge | None
     if config.model == "network":
@@ -107,9 +107,9 @@ def _placing(
     context: Context, staged: Publication, shop: Shop, made: DataFrame, asking: DataFrame | None,
     said_of: Callable[[DataFrame], DataFrame], learned: LabelledFeatures, url: str,
 ) -> tuple[Placing, Trials]:  # fmt: skip
-    """As configured, or chosen on the even half of the fold with a judge that learned from the odd half.
+    """Return the configured placing, or choose one on the even half of the fold with a judge of the odd half.
 
-    made: what is said of the fold; asking: as of `train_judge`; said_of: what is said of such items.
+    made: preferences of the fold's items; asking: as in `train_judge`; said_of: computes the preferences of items.
     """
     config = context.config.synthesize
     fixed = (config.fixed_budget, config.fixed_weight)
@@ -127,7 +127,7 @@ def _placing(
     trial, known = trial_shop(context, staged, shop, tried)
     made = tried
     if asking is not None and asking.count() > tried.count():
-        # The budget is theirs, and what it costs the warm goes by all of it: of the items tried alone it is a part.
+        # They share the budget, and its cost to warm accuracy depends on all of it, not on the tried items' part.
         items = shop.items.unionByName(asking.select(shop.items.columns))
         known = replace(known, items=staged.keep("judge/items", items))
         made = tried.unionByName(staged.keep("judge/asking", said_of(asking)))
@@ -137,11 +137,11 @@ def _placing(
 
 
 def trial_shop(context: Context, staged: Publication, shop: Shop, fold: DataFrame) -> tuple[TrialSplit, Shop]:
-    """The items of `fold` as cold, and what is known of the shop while they are: what placing is tried on.
+    """Build the split that placings are tried on, with the items of `fold` as cold, and the shop that is known then.
 
-    Of a large shop some users are asked and have virtual events; what is known of items is what everybody bought. Of
-    users, too, no more is known than their training rows: by vectors that knew what is held out, virtual events were
-    placed near it, and warm accuracy seemed to rise by 8 % where it fell by 6 % (docs/decisions/016).
+    In a large shop only a sample of users is asked and gets virtual events; item statistics use all users. Users'
+    vectors are refitted on training rows alone: with vectors that knew the held-out pairs, virtual events were placed
+    near these, and warm accuracy seemed to rise by 8 % where it fell by 6 % (docs/decisions/016).
     """
     config = context.config
     split, tests = trial_split(shop.pairs, fold, HELD_OUT, config.seed)
@@ -161,10 +161,11 @@ def trial_shop(context: Context, staged: Publication, shop: Shop, fold: DataFram
 
 
 def _relearned(staged: Publication, train: DataFrame, places: DataFrame, settings: AlsSettings, most: int) -> DataFrame:
-    """Items' vectors as `train` alone would have them, in the space that the generator has learned.
+    """Refit items' vectors on `train` alone, in the space that the generator has learned.
 
-    places: vectors that know what a trial holds out. Users' vectors against those would know some of it: by steps of
-    ALS on `train`, which begin there, it is forgotten (on Online Retail the trial's warm accuracy fell by .7 to 1 %).
+    places: items' vectors, fitted with the pairs that the trial holds out; users' vectors folded in against them would
+    contain some of these. RELEARNED steps of ALS on `train`, starting from `places`, remove that (on Online Retail the
+    trial's warm accuracy fell by .7 to 1 %).
     """
     for _ in range(RELEARNED):
         users = staged.keep("trial/users_of", bounded_fold_in(train, places, settings, most))

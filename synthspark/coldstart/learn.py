@@ -1,9 +1,9 @@
-"""Learn everything that placing virtual events takes, once, for the run and for its proof alike.
+"""Learn everything that placing virtual events needs; the run and its proof share this code.
 
 prepare      preference spaces, and the feeds of the behaviour generators         stage featurize
-tasks        the generators, from the feeds                                       stage train
-judge        who decides over what they propose                                   stage train
-learn        all of it: what the run would have learned from other evidence       the proof
+tasks        training of the generators from the feeds                            stage train
+judge        the judge of the pairs that they propose, and the placing            stage train
+learn        all of these, from other evidence than the run's                     the proof
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from synthspark.training import TrainingTask, train_all
 
 Hyper = Mapping[str, float | int | str | bool]
 SMALLEST_FEED = 8
-"""Rows below which nothing can be learned."""
+"""Minimum number of rows of a feed to learn from."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,22 @@ class Model:
 
 @dataclass(frozen=True)
 class Learned:
-    """What virtual events are placed by."""
+    """Everything that placing virtual events needs."""
 
     evidence: Evidence
     warm_pairs: DataFrame
-    """`Evidence.warm_pairs`, kept."""
+    """`Evidence.warm_pairs`, kept in scratch."""
     models: Mapping[str, Model]
-    """`items`, `users`, and the names of the ablations (of the generator of items); without those that nothing can be
-    learned for."""
+    """Keys: `items`, `users`, and the names of the ablations (of the generator of items); a key is absent if there is
+    nothing to learn from."""
     spaces: Mapping[str, Mapping[Side, DataFrame]]
     """Space -> side -> index and `vector`."""
     judge: ChosenJudge | None
     form: tuple[Form | None, dict[str, float]] | None = None
-    """How cold users' baskets are made, and nothing more, where it is not to be tried again."""
+    """Form of cold users' baskets and an empty dict if an earlier run has chosen it; None to choose it by a trial."""
 
     def shop(self, asked: DataFrame | None = None) -> Shop:
-        """What the audience of items is placed among. asked: further items, with index and encoded columns."""
+        """Return the shop in which items get their audience. asked: further items, with index and encoded columns."""
         evidence, warm = self.evidence, self.evidence.warm(ITEMS)
         items = warm if asked is None else warm.unionByName(asked.select(warm.columns))
         breadth = self.warm_pairs.groupBy("user_index").agg(F.count(F.lit(1)).alias("breadth"))
@@ -72,7 +72,7 @@ def prepare(
 ) -> None:
     """Write the spaces and feeds that the behaviour generators of `sides` learn from.
 
-    pairs: `Evidence.warm_pairs`, kept.
+    pairs: `Evidence.warm_pairs`, kept in scratch.
     """
     for side in sides:
         seen = open_pairs(context, pairs) if side == ITEMS else pairs
@@ -86,9 +86,9 @@ def tasks(
     context: Context, place: Place, evidence: Evidence, work: str, sides: Iterable[Side] = SIDES,
     ablations: Mapping[str, Hyper] | None = None,
 ) -> dict[str, TrainingTask]:  # fmt: skip
-    """The training of each behaviour generator that something can be learned for, by its name in `Learned.models`.
+    """Return the training task of each behaviour generator with enough data, by its name in `Learned.models`.
 
-    work: folder of their checkpoints; ablations: further generators of items, by their settings.
+    work: folder of their checkpoints; ablations: settings of further generators of items, by name.
     """
     found = {}
     for side in sides:
@@ -108,9 +108,9 @@ def learn(
     context: Context, staged: Publication, evidence: Evidence, name: str, sides: Iterable[Side],
     ablations: Mapping[str, Hyper] | None = None,
 ) -> Learned:  # fmt: skip
-    """What a run would have learned, had it had this evidence; kept in scratch under `name`.
+    """Learn what a run would have learned from `evidence`; tables are kept in scratch under `name`.
 
-    sides: those of whom somebody wants virtual events.
+    sides: the sides with entities that get virtual events.
     """
     place, work = Place.scratch(staged, name), f"{context.checkpoints()}/{name}"
     pairs = staged.keep("warm", evidence.warm_pairs())
@@ -127,9 +127,10 @@ def learn(
 def judge(
     context: Context, staged: Publication, learned: Learned, url: str, asking: DataFrame | None
 ) -> ChosenJudge | None:
-    """Train the judge of items and choose the placing, if there is a generator of items and a judge is wanted.
+    """Train the judge of items and choose the placing.
 
-    asking: the cold items that will share the budget, if any. None too where the fold is too small to learn from.
+    asking: the cold items that will share the budget, if any. Returns None without a generator of items, if
+    `judge.enabled` is false, or if the fold is too small to learn from.
     """
     model = learned.models.get(ITEMS.name)
     if model is None or not context.config.judge.enabled:
@@ -141,13 +142,13 @@ def judge(
 
 
 def spaces_of(context: Context) -> dict[str, dict[Side, DataFrame]]:
-    """The spaces that the run has published: space -> side -> index and `vector`."""
+    """Return the spaces that the run has published: space -> side -> index and `vector`."""
     place = Place.published(context)
     return {space: vectors_in(place, space) for space in SPACE_OF.values()}
 
 
 def load(context: Context, staged: Publication) -> Learned:
-    """What the run has learned, once it has published train. staged: of the stage that asks."""
+    """Load what the run has learned; it must have published train. staged: publication of the calling stage."""
     evidence, models = published(context), {}
     for side in SIDES:
         name = f"{BEHAVIOUR}_{side.name}"
@@ -163,7 +164,7 @@ def load(context: Context, staged: Publication) -> Learned:
 
 
 def _carried_form(context: Context) -> tuple[Form | None, dict[str, float]] | None:
-    """The form of baskets that the run's models came with, if they are those of an earlier run."""
+    """Return the form of baskets applied with the models of an earlier run; None if the run trained its own."""
     record = context.record("train")
     if "applied" not in record:
         return None

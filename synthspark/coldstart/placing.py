@@ -1,7 +1,7 @@
-"""Which users meet which items: synthetic pairs in proportion to a user's activity, and to what an item will sell.
+"""Choice of the synthetic pairs, in proportion to users' activity and to items' forecasts.
 
-By users alone a few items may get everybody; by items alone the heaviest buyers get everything. What suits a shop, the
-users' own choice or a bound on both sides, is tried (docs/decisions/017).
+If pairs are chosen per user alone, a few items may get all users; per item alone, the heaviest buyers get all items.
+A trial decides between the best pairs of each user and bounds on both sides (docs/decisions/017).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from synthspark.retrieval import Draw, scored, top_k
 
 PAIR = ("user_index", "item_index")
 ROUNDS = 2
-"""Times that an item asks for users: of the first it loses some to others, of the second hardly any."""
+"""Rounds in which items ask for users: in the first round some users refuse, in the second hardly any."""
 
 
 def num_candidates(budget: float, per_event: float, least: int) -> Column:
-    """Of a user with `breadth` items: they grow with activity, from `least` on."""
+    """Return the number of candidates of a user: in proportion to `breadth` (number of items), at least `least`."""
     return F.greatest(F.ceil(F.col("breadth") * (budget * per_event)), F.lit(least)).cast("int")
 
 
 def propose(users: DataFrame, items: DataFrame, min_users: int) -> DataFrame:
-    """The generator's candidates: `user_index`, `item_index`, `score`, each pair once.
+    """Return the generator's candidates: `user_index`, `item_index`, `score`, each pair once.
 
-    users: `user_index`, `vector`, `k`; items: `item_index`, `vector`. Per user the `k` items that score highest; and
-    per item the `min_users` users whose taste (the direction of their factor, not its length) is nearest, so that every
-    item can have somebody.
+    users: `user_index`, `vector`, `k`; items: `item_index`, `vector`. Candidates are, per user, the `k` items that
+    score highest and, per item, the `min_users` users whose taste (the direction of their vector, not its length) is
+    nearest, so that every item has candidates.
     """
     by_user = _matched(users, items, "user_index", "item_index")
     both = by_user.unionByName(scored(of_like_taste(users, items, min_users), users, items))
@@ -35,21 +35,21 @@ def propose(users: DataFrame, items: DataFrame, min_users: int) -> DataFrame:
 
 
 def of_like_taste(users: DataFrame, items: DataFrame, min_users: int) -> DataFrame:
-    """`user_index`, `item_index` of the `min_users` users nearest to each item, as of `propose`."""
+    """Return `user_index`, `item_index` of the `min_users` users nearest to each item; arguments as in `propose`."""
     asked = items.withColumn("k", F.lit(min_users))
     return _matched(asked, _unit_length(users.drop("k")), "item_index", "user_index").select(*PAIR)
 
 
 def preferred(users: DataFrame, items: DataFrame) -> DataFrame:
-    """`user_index`, `item_index` of the `k` items that score highest with each user, as of `propose`."""
+    """Return `user_index`, `item_index` of the `k` items that score highest per user; arguments as in `propose`."""
     return _matched(users, items, "user_index", "item_index").select(*PAIR)
 
 
 def place_by_user(pairs: DataFrame, users: DataFrame, budget: float, min_users: int, seed: int) -> DataFrame:
-    """Of each user the `budget` x breadth pairs of most merit, whatever the items.
+    """Choose `budget` x breadth pairs per user, those of the highest merit, without a limit per item.
 
-    pairs: `user_index`, `item_index`, `merit`; users: `user_index`, `breadth`. A budget of a part of an event is one
-    event of that chance, drawn by user. An item that nobody chose so gets its best `min_users`.
+    pairs: `user_index`, `item_index`, `merit`; users: `user_index`, `breadth`. A fraction of an event becomes one event
+    with that probability, drawn by user. An item without any chosen pair gets its `min_users` best ones.
     """
     by_user = Window.partitionBy("user_index").orderBy(*_best_first(seed))
     sized = pairs.join(_sized(users, budget, seed), on="user_index", how="inner")
@@ -59,11 +59,12 @@ def place_by_user(pairs: DataFrame, users: DataFrame, budget: float, min_users: 
 def place_by_forecast(
     pairs: DataFrame, users: DataFrame, forecast: DataFrame, budget: float, slack: float, min_users: int, seed: int
 ) -> DataFrame:
-    """`budget` x breadth pairs in all, of each item in proportion to its forecast.
+    """Choose `budget` x breadth pairs in total, shared among the items in proportion to their forecasts.
 
-    pairs, users: as of `place_by_user`; forecast: `item_index`, `expected` users, in any unit. An item asks for the
-    users of most merit; a user takes the best of those that ask, up to `slack` x `budget` x breadth. For those who
-    refused it asks others (ROUNDS). An item that nobody took gets its best `min_users`.
+    pairs, users: as in `place_by_user`; forecast: `item_index`, `expected` users, in any unit. An item asks for the
+    users with the highest merit; a user accepts the best of the items that ask, up to `slack` x `budget` x breadth. In
+    the next of ROUNDS rounds the item asks others in place of users who refused. An item without any chosen pair gets
+    its `min_users` best ones.
     """
     volume = budget * float(users.agg(F.sum("breadth")).collect()[0][0] or 0)
     expected = forecast.agg(F.sum(F.col("expected").cast("decimal(20,0)"))).collect()[0][0]
@@ -88,7 +89,7 @@ def place_by_forecast(
 
 
 def _sized(users: DataFrame, budget: float, seed: int) -> DataFrame:
-    """`user_index`, `_k`: how many events a user may have; a part of an event is one of that chance."""
+    """Return `user_index`, `_k`: maximum number of events per user; a fraction is one event with that probability."""
     wanted = F.col("breadth") * budget
     k = F.floor(wanted) + (uniform(F.lit("events"), F.lit(seed), "user_index") < wanted - F.floor(wanted)).cast("int")
     return users.select("user_index", k.cast("int").alias("_k"))
@@ -99,9 +100,9 @@ def _best_first(seed: int) -> tuple[Column, Column, Column, Column]:
 
 
 def _with_the_lonely(pairs: DataFrame, min_users: int, seed: int) -> DataFrame:
-    """The pairs that are `_chosen`, and of an item that has none its best `min_users`.
+    """Return the `_chosen` pairs, and the `min_users` best pairs of each item without a chosen one.
 
-    Items with equal scores for a user get the user in turn, in a drawn order, so that they share those users.
+    Items of equal merit for a user take turns, in an order drawn by a hash, so that they share their users.
     """
     _, order, by_item_index, by_user_index = _best_first(seed)
     alike = Window.partitionBy("user_index", "merit").orderBy(order, by_item_index)
@@ -114,10 +115,11 @@ def _with_the_lonely(pairs: DataFrame, min_users: int, seed: int) -> DataFrame:
 
 
 def draw_items(users: DataFrame, items: DataFrame, seed: int, sharpness: float | None) -> DataFrame:
-    """`user_index`, `item_index`, `score`: for each user `k` items, drawn in proportion to preference^sharpness.
+    """Draw `k` items per user, in proportion to preference^sharpness: `user_index`, `item_index`, `score`.
 
     users: `user_index`, `vector`, `k`, and optionally `exclude`, the items that the user has; items: `item_index`,
-    `vector`; in ALS's own space, so that inner products are the expected preferences. sharpness None: the best.
+    `vector`. Both vectors are in ALS's own space, where inner products are the expected preferences. sharpness: None
+    for the `k` best items.
     """
     draw = None if sharpness is None else Draw(seed, sharpness)
     return _matched(users, items, "user_index", "item_index", draw)

@@ -1,4 +1,4 @@
-"""What is known of a shop's items and of who bought them, as placing and judging see it."""
+"""Items, users and interactions of a shop, as placing and judging read them."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from synthspark.runs.context import Context
 
 @dataclass(frozen=True)
 class Shop:
-    """Items, users and the interactions of the warm ones."""
+    """Items, users and the warm interactions."""
 
     encoding: TableEncoding
     items: DataFrame
-    """`item_index` and the encoded columns: of the warm, and of whoever asks for an audience."""
+    """`item_index` and the encoded columns of warm items and of the items that need an audience."""
     pairs: DataFrame
-    """`user_index`, `item_index`, `rating` of the warm, and `since` (microseconds) where that is known."""
+    """`user_index`, `item_index`, `rating` of warm interactions, and `since` (microseconds) if it is known."""
     users: DataFrame
-    """`user_index`, `vector` in the space that the generator of items has learned, `breadth`: warm items."""
+    """`user_index`, `vector` in the space of the generator of items, `breadth`: number of the user's warm items."""
     places: DataFrame
-    """`item_index`, `vector` in that space, of the items that the generator has learned from."""
+    """`item_index`, `vector` in the same space, of the items that the generator has learned from."""
 
     def table(self) -> PairTable:
-        """The columns that judging goes by."""
+        """Return the encoded columns that the judge reads."""
         return PairTable.of(self.encoding)
 
     def warm(self) -> DataFrame:
-        """The items that somebody has."""
+        """Return the items that have a warm interaction."""
         return self.items.join(self.pairs.select("item_index").distinct(), on="item_index", how="left_semi")
 
 
 def folded(context: Context) -> Column:
-    """The condition that an item (if warm) is of the judge's fold."""
+    """Return the condition that a warm item is in the judge's fold."""
     fold: Column = in_fold("item_index", context.config.judge.fold_fraction, context.config.seed)
     return fold
 
 
 def open_pairs(context: Context, pairs: DataFrame) -> DataFrame:
-    """The pairs that the generator of items may see."""
+    """Return the pairs that the generator of items learns from: all, but without those of the judge's fold."""
     return pairs.where(~folded(context)) if context.config.judge.enabled else pairs

@@ -26,21 +26,21 @@ SPACE_OF = {ITEMS: ITEM_SPACE, USERS: ALS_SPACE}
 
 @dataclass(frozen=True)
 class Place:
-    """Where what is learned is kept: among a run's own tables, or in scratch under a prefix."""
+    """Where the tables to learn from are kept: among a run's own tables, or in scratch under a prefix."""
 
     url: Callable[[Table], str]
     read: Callable[[Table], DataFrame]
     write: Callable[[Table, DataFrame, int | None], object]
-    """With the bytes of a row group, None for any."""
+    """The third argument is the size of a row group in bytes, None for the default."""
 
     @classmethod
     def of_stage(cls, staged: Publication) -> Place:
-        """Tables that a stage is about to publish."""
+        """Return the place of tables that a stage will publish."""
         return cls(staged.url, staged.read, staged.write)
 
     @classmethod
     def scratch(cls, staged: Publication, prefix: str) -> Place:
-        """Tables that are gone when the stage ends, or the scope."""
+        """Return a place of temporary tables, which are deleted when the stage or the scope ends."""
         folder = f"{staged.scratch_folder}/{prefix}"
 
         def within(table: Table) -> Table:
@@ -54,7 +54,7 @@ class Place:
 
     @classmethod
     def published(cls, context: Context) -> Place:
-        """Tables that an earlier stage has published; nothing can be written."""
+        """Return the place of tables that an earlier stage has published; it is read-only."""
 
         def write(table: Table, _df: DataFrame, _size: int | None) -> None:
             raise AssertionError(f"{table.name} is published already")
@@ -63,26 +63,29 @@ class Place:
 
 
 def als_settings(context: Context) -> AlsSettings:
-    """ALS as configured, or as stage featurize has chosen: the same for every arm and stage."""
+    """Return ALS's settings, configured or chosen by stage featurize: the same for every arm and stage.
+
+    Raises ConfigError if stage featurize should have chosen them, but ran without `recommend.auto`.
+    """
     r = context.config.recommend
     rank, regularization, alpha = r.rank, r.regularization, r.alpha
     featurized = context.lake.record(context.run_id, "featurize") if r.auto else None
     if featurized is not None:
         chosen = featurized["details"].get("als")
         if chosen is None:
-            raise ConfigError("recommend.auto: stage featurize chooses ALS's settings, and this run's was made without "
-                              "it; run featurize and what follows it again")  # fmt: skip
+            raise ConfigError("recommend.auto: stage featurize chooses ALS's settings, but ran without this setting in "
+                              "this run; run featurize and the stages after it again")  # fmt: skip
         rank, regularization, alpha = chosen["rank"], chosen["regularization"], chosen["alpha"]
     return AlsSettings(rank, regularization, alpha, r.iterations, context.config.seed)
 
 
 def als_blocks(context: Context) -> int:
-    """How many blocks ALS takes for the events of the whole shop."""
+    """Return the number of ALS blocks for the events of the whole shop."""
     return blocks_for(context.rows("clean", EVENTS))
 
 
 def space_settings(context: Context, space: str) -> AlsSettings:
-    """ALS for a preference space. From that of items nobody is recommended anything, so it may fit closer."""
+    """Return ALS's settings for a space. That of items may fit closer: nothing is recommended from it."""
     if space == ALS_SPACE:
         return als_settings(context)
     f = context.config.features
@@ -93,7 +96,8 @@ def space_settings(context: Context, space: str) -> AlsSettings:
 def write_spaces(context: Context, place: Place, evidence: Evidence, pairs: DataFrame, side: Side) -> None:
     """Fit the space in which the generator of `side` learns on `pairs`, and write the vectors of both sides.
 
-    pairs: `user_index`, `item_index`, `rating` of warm ones. Vectors have the id beside the index, which is this run's.
+    pairs: `user_index`, `item_index`, `rating` of warm interactions. Tables of vectors hold the id beside the index,
+    because an index is valid in this run only.
     """
     space = SPACE_OF[side]
     settings = space_settings(context, space)
@@ -105,7 +109,7 @@ def write_spaces(context: Context, place: Place, evidence: Evidence, pairs: Data
 
 
 def write_behaviour_feed(context: Context, place: Place, evidence: Evidence, pairs: DataFrame, side: Side) -> None:
-    """Write what the behaviour generator of `side` streams, of a space that is written. pairs: those of the space."""
+    """Write the feed of the behaviour generator of `side`; its space must be written. pairs: those of the space."""
     f, own = context.config.features, place.read(factors(SPACE_OF[side], side))
     encoded = evidence.warm(side)
     feed = feeds.behaviour_feed(pairs, encoded, own, side, f.positives, f.max_feed_rows, context.config.seed)
@@ -121,7 +125,7 @@ def write_feed(
 
 
 def vectors_in(place: Place, space: str) -> dict[Side, DataFrame]:
-    """Of both sides index and `vector` array<float>."""
+    """Return index and `vector` array<float> of both sides."""
     return {side: _vectors(place.read(factors(space, side)), side.index) for side in SIDES}
 
 
@@ -130,12 +134,12 @@ def _vectors(table: DataFrame, index: str) -> DataFrame:
 
 
 def vector_of(table: DataFrame) -> Column:
-    """The factors of a `factor_table` as one array<float>."""
+    """Return the factors of a `factor_table` as one array<float>."""
     return F.array(*factors_in(table.columns))
 
 
 def _num_files(context: Context, rows: int, columns: int) -> int:
-    """Files (of one row group each) of a feed: about 16 MB each, and as many for one process as for the other."""
+    """Return the number of files of a feed: about 16 MB and one row group each, a multiple of the processes."""
     processes = context.config.train.processes
     least = max(4, 2 * processes, math.ceil(rows * columns * 4 / ROW_GROUP_BYTES))
     return processes * math.ceil(least / processes)

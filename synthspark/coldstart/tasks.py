@@ -1,4 +1,4 @@
-"""The training of one generator, as configured."""
+"""Training tasks of the generators, as configured."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def generator_task(
     context: Context, name: str, encoding: TableEncoding, feed: str, rows: int, output: str,
     hyper: Mapping[str, float | int | str | bool] | None = None,
 ) -> TrainingTask:  # fmt: skip
-    """A generator that learns from encoded columns. hyper: settings instead of the configured ones.
+    """Return the task of a generator that learns from encoded columns. hyper: overrides configured settings.
 
-    Raises ConfigError for a network of the other kind, or settings that it does not have.
+    Raises ConfigError for a network of the other kind, or for settings that the network does not have.
     """
     config = context.config.train
     network: Network = getattr(config, name)
@@ -58,7 +58,7 @@ def behaviour_task(
     context: Context, place: Place, encoding: TableEncoding, side: Side, rows: int, output: str,
     hyper: Mapping[str, float | int | str | bool] | None = None,
 ) -> TrainingTask:  # fmt: skip
-    """The behaviour generator of a side, whose space and feed of `rows` rows are written."""
+    """Return the task of a side's behaviour generator; its space and its feed of `rows` rows must be written."""
     space, feed = SPACE_OF[side], place.url(behaviour_feed(side))
     task = generator_task(context, f"{BEHAVIOUR}_{side.name}", encoding, feed, rows, output, hyper)
     columns, scale = _factors(place, space, side)
@@ -73,7 +73,7 @@ def behaviour_task(
 
 
 def require_known_settings(name: str, network: str, hyper: Mapping[str, object]) -> None:
-    """Raises ConfigError for a setting of train.`name` that the network does not have."""
+    """Raise ConfigError for a setting of train.`name` that the network does not have."""
     known = DEFAULTS[network]
     for key in hyper:
         if key not in known:
@@ -82,7 +82,7 @@ def require_known_settings(name: str, network: str, hyper: Mapping[str, object])
 
 
 def _factors(place: Place, space: str, side: Side) -> tuple[list[str], float]:
-    """The factor columns of a table, and the root mean square over all of them."""
+    """Return the factor columns of a table, and the root mean square over all of them."""
     table = place.read(factors(space, side))
     columns = factors_in(table.columns)
     squares = sum((F.col(c) * F.col(c) for c in columns), F.lit(0.0))

@@ -1,4 +1,4 @@
-"""Whom choices are tried on: a choice needs thousands of users, however many there are."""
+"""Samples of users for trials: a choice needs thousands of users, however many the shop has."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ HELD_BACK = 0.1
 """Share of the warm users that the generator of users does not learn from."""
 
 TRIAL_PAIRS = 2_000_000
-"""Pairs of user and item, about, that plain ALS is tried on; of more, whole users are drawn. With the virtual events of
-a trial these stay below EXACT_EVENTS, up to which a trial's factors, and so its choice, are the same everywhere."""
+"""Approximate maximum number of pairs of user and item that plain ALS is tried on; of more, whole users are drawn. With
+the virtual events of a trial they stay below EXACT_EVENTS, up to which factors, and so choices, are the same
+everywhere."""
 TRIAL_USERS = 10_000
-"""About so many users, at least, whatever they have bought."""
+"""Approximate minimum number of users in a trial, however many pairs they have."""
 
 
 def asked_share(pairs: DataFrame) -> float:
-    """The share of the users who take part in trials on `pairs` (`user_index`): 1 where these are few."""
+    """Return the share of users who take part in trials on `pairs` (`user_index`): 1 up to TRIAL_PAIRS pairs."""
     rows = pairs.count()
     if rows <= TRIAL_PAIRS:
         return 1.0
@@ -28,7 +29,7 @@ def asked_share(pairs: DataFrame) -> float:
 
 
 def of_share(share: float, seed: int) -> Column:
-    """The condition that the user `user_index` is of a drawn share; who is of a small share is of a large one, too.
+    """Return the condition that `user_index` is in a drawn share of users; smaller shares are subsets of larger ones.
 
     Whole users are drawn, so that their activity does not change; items lose buyers in proportion.
     """
@@ -36,5 +37,5 @@ def of_share(share: float, seed: int) -> Column:
 
 
 def held_back(context: Context) -> Column:
-    """The condition that the user `user_index` is one of those on whom baskets are tried."""
+    """Return the condition that `user_index` is held back, to try baskets on."""
     return uniform(F.lit("held back"), F.lit(context.config.seed), "user_index") < HELD_BACK

@@ -1,4 +1,4 @@
-"""How many virtual events, and how heavy: chosen on items that are treated as cold, where nobody has said."""
+"""Choice of budget, slack and weight of virtual events, unless configured: a trial on items treated as cold."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from synthspark.runs.publication import Publication
 BUDGETS = (0.01, 0.03, 0.1, 0.2)
 SLACKS = (1.0, 2.0, None)
 WEIGHTS = (0.25, 0.05, 1.0)
-"""The budgets are tried with the first ones."""
+"""Budgets are tried with the first slack and the first weight."""
 K = 20
 MAX_HELD, MIN_TRAIN = 2.0, 0.5
-"""Bounds of a cut by time: pairs held out and training rows, each as a multiple of what drawn pairs would give."""
+"""Maximum of held-out pairs and minimum of training rows of a cut by time, as multiples of those of a random split."""
 KEPT = 0.997
-"""Share of the warm accuracy of drawn pairs, and of that over all items over both questions, that a choice must keep
-whatever the intervals: less is as much as chance."""
+"""Minimum share of the warm accuracy on drawn pairs, and of the accuracy over all items (mean of the questions), that a
+placing must keep regardless of the intervals; a smaller loss is no more than chance."""
 MARGIN = 0.05
-"""Times the budget, what a trial's warm accuracy must be above that: a trial does not see all that its events cost.
-Measured on Online Retail: nothing at budgets up to .1, 1 to 1.6 % above (docs/decisions/016)."""
+"""MARGIN x budget is added to KEPT for warm accuracy, since a trial does not see the full cost of its virtual events.
+Unseen cost on Online Retail: nothing at budgets up to .1, 1 to 1.6 % above (docs/decisions/016)."""
 AS_GOOD = 0.99
-"""Share of the best accuracy over all items with which a placing counts as good, and the cold items decide."""
+"""Placings with this share of the best accuracy over all items count as equal; cold accuracy decides among them."""
 RESAMPLES = 200
-"""For the intervals of what is gained and lost."""
+"""Bootstrap resamples for the intervals of gains and losses."""
 LATER, DRAWN = "later", "drawn"
-"""What a trial asks about: the newest pairs, as the next period will; and drawn ones, as a drawn split does."""
+"""Questions of a trial: the newest pairs, like a split by time, and drawn pairs, like a random split."""
 
 
 Trials = dict[str, dict[str, float]]
@@ -48,37 +48,40 @@ Trials = dict[str, dict[str, float]]
 
 
 class TrialSplit(NamedTuple):
-    """A split with the items of a fold as cold, asked in one way or two."""
+    """A split with the items of a fold as cold, and the test pairs of one question or two."""
 
     split: Split
     """`test` has the pairs of all questions."""
     tests: Mapping[str, DataFrame]
-    """LATER, DRAWN -> `user_index`, `item_index`."""
+    """Question (LATER or DRAWN) -> `user_index`, `item_index`."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What plain ALS makes of a placing, by question."""
+    """Accuracy of plain ALS with a placing, by question."""
 
     found: Mapping[str, Mapping[str, SliceResult]]
-    """Question -> slice -> result; without the slices that nobody is asked about."""
+    """Question -> slice -> result; empty slices are absent."""
 
     def value(self, question: str, part: str) -> float:
-        """NDCG@20 of a slice; 0 for one that nobody is asked about."""
+        """Return NDCG@20 of a slice; 0 if the slice is empty."""
         known = self.found[question].get(part)
         return known.value([K], f"ndcg_{K}") if known else 0.0
 
 
 def trial_split(pairs: DataFrame, fold: DataFrame, holdout: float, seed: int) -> TrialSplit:
-    """The items of `fold` (`item_index`) as cold, a `holdout` of the pairs held out.
+    """Split `pairs` with the items of `fold` (`item_index`) as cold and a share `holdout` of the other pairs held out.
 
-    pairs: `user_index`, `item_index`, `rating`; of open items and of this fold, of no others. With `since` (when a pair
-    was first seen) there are two questions, of half of the holdout each. LATER: the newest pairs, of new items and of
-    old ones alike, as the next period will ask: asked about its whole past, new items would seem to sell far better
-    than they are about to. DRAWN: of older pairs a drawn part, and all that the fold sold before. A placing must stand
-    both: by the newest pairs alone warm accuracy seemed to rise where drawn pairs lost 4 % (docs/decisions/016).
-    Without `since`, where it is null, or where no cut by time holds out about as much as asked (`_newest`), the pairs
-    are drawn.
+    pairs: `user_index`, `item_index`, `rating`, optionally `since` (when a pair was first seen); of open items and of
+    this fold, of no others. With `since` there are two questions, which hold out half of `holdout` each:
+
+    - LATER: the newest pairs, of cold and warm items alike, as in the next period. Judged by their whole past, new
+      items would seem to sell far better than they will.
+    - DRAWN: random older pairs of warm items, and all older pairs of the fold.
+
+    A placing must pass both: by the newest pairs alone, warm accuracy seemed to rise where drawn pairs lost 4 %
+    (docs/decisions/016). Pairs with a null `since` are never among the newest. Without `since`, or if no cut by time
+    holds out about as much as asked (`_newest`), there is only DRAWN.
     """
     marked = pairs.join(fold.select("item_index", F.lit(True).alias("fold")), on="item_index", how="left")
     marked = marked.withColumn("fold", F.coalesce("fold", F.lit(False)))
@@ -100,10 +103,11 @@ def trial_split(pairs: DataFrame, fold: DataFrame, holdout: float, seed: int) ->
 
 
 def _newest(pairs: DataFrame, marked: DataFrame, holdout: float) -> Column | None:
-    """Whether a pair is among the newest `holdout`; null where it has no time. None where no pair can be told by time.
+    """Return the condition that a pair is among the newest `holdout`, null for a pair without a time.
 
-    marked: `pairs` with `fold`. Many pairs of one instant (a bulk import) are all newest or none is: a cut there
-    could hold out everything. It is used only within MAX_HELD and MIN_TRAIN, and if it asks about cold and warm items.
+    None if there is no usable cut: a cut must stay within MAX_HELD and MIN_TRAIN, and hold out pairs of cold and of
+    warm items. Pairs of one instant (a bulk import) fall on the same side of a cut, which could hold out everything.
+    marked: `pairs` with `fold`.
     """
     cut = quantiles(pairs, {"since": F.col("since")}, [1 - holdout])["since"] if "since" in pairs.columns else []
     if not cut:
@@ -123,11 +127,11 @@ def tuned(
     context: Context, staged: Publication, trial: TrialSplit, merits: Merits, users: DataFrame, als: AlsSettings,
     fixed: tuple[float | None, float | None], most: float,
 ) -> tuple[Placing, Trials]:  # fmt: skip
-    """The best placing, NOTHING among them, and what was tried: first the budget, then the slack, then the weight.
+    """Try budgets, then slacks, then weights; return the best placing, and the accuracy of every one tried.
 
-    merits: of the split's cold items, by a judge that has not seen them, and of those who share the budget; users:
-    `user_index`, `breadth`; fixed: budget and weight where the user has said, else None; most: the budget above
-    which all are the same. NOTHING is not chosen where the user has said a budget.
+    merits: merits of the split's cold items, by a judge that has not seen them, and of the items that share the budget;
+    users: `user_index`, `breadth`; fixed: configured budget and weight, None where not configured; most: budget above
+    which placings do not differ. NOTHING may be chosen unless the budget is configured.
     """
     tried: dict[Placing, Trial] = {}
     table: Trials = {}
@@ -166,21 +170,26 @@ def tuned(
         return best(real, {p: look(p) for p in placings}, may_be_nothing)
 
     chosen = best_of(Placing(b, weights[0], SLACKS[0]) for b in budgets)
-    # Where no budget is safe, the smallest may be in another way.
+    # If no budget passes with the first slack, the smallest one may pass with another.
     chosen = best_of(Placing(chosen.budget or budgets[0], weights[0], slack) for slack in SLACKS)
     chosen = chosen if chosen != NOTHING else Placing(budgets[0], weights[0], SLACKS[0])
     return best_of(replace(chosen, weight=weight) for weight in weights), table
 
 
 def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = True) -> Placing:
-    """Of those that gain the one that ranks all items best (the mean of the questions' ratios), or of several that are
-    AS_GOOD the one that ranks the cold best.
+    """Return the placing with the best cold accuracy among those that gain and are AS_GOOD over all items.
 
-    A placing gains if it keeps the warm accuracy of drawn pairs (KEPT and MARGIN), as surely as the gate asks for; if
-    in no question that (KEPT) or the accuracy over all items falls beyond chance; if over the questions it keeps the
-    latter (KEPT) and ranks the cold better, beyond chance. If none does, NOTHING; or, where there must be something,
-    what keeps most of the warm accuracy. Of the newest pairs, which are fewer, means would forbid by chance what does
-    no harm.
+    Accuracies are compared as shares of those of the real rows alone; over all items, by the mean of the questions. A
+    placing gains if
+
+    - warm accuracy on drawn pairs keeps KEPT + MARGIN x budget, and 1 - WARM_TOLERANCE with its interval (the gate);
+    - in every question, the interval of warm accuracy reaches KEPT, and that of accuracy over all items reaches 1;
+    - accuracy over all items keeps KEPT in the mean of the questions;
+    - in some question, cold accuracy rises with its interval above zero.
+
+    Warm accuracy on the newest pairs is judged by its interval only: they are fewer, and their mean would reject
+    harmless placings by chance. If no placing gains, returns NOTHING or, unless `may_be_nothing`, the placing that
+    keeps most of the warm accuracy in its worst question.
     """
     gaining = {p: t for p, t in tried.items() if _gains(real, t, p.budget)}
     if not gaining:
@@ -204,7 +213,7 @@ def _gains(real: Trial, tried: Trial, budget: float) -> bool:
 
 
 def _surely(real: Mapping[str, SliceResult], tried: Mapping[str, SliceResult]) -> bool:
-    """Whether the cold gain with their interval above zero."""
+    """Return whether cold accuracy rises with its interval above zero."""
     if "cold" not in real or "cold" not in tried:
         return False
     sums = ([real["cold"].sums], [tried["cold"].sums])
@@ -212,7 +221,7 @@ def _surely(real: Mapping[str, SliceResult], tried: Mapping[str, SliceResult]) -
 
 
 def _kept_between(real: Trial, tried: Trial, part: str, question: str) -> tuple[float, float]:
-    """Interval of how much of the real rows' accuracy a placing has."""
+    """Return the interval of a placing's accuracy as a share of that of the real rows alone."""
     before, after = real.found[question].get(part), tried.found[question].get(part)
     if before is None or after is None:
         return 1.0, 1.0
@@ -221,5 +230,5 @@ def _kept_between(real: Trial, tried: Trial, part: str, question: str) -> tuple[
 
 
 def _kept(real: Trial, tried: Trial, part: str, over: Callable[[Iterable[float]], float]) -> float:
-    """How much of the real rows' accuracy a placing has, over the questions."""
+    """Return a placing's accuracy as a share of that of the real rows alone, combined over the questions by `over`."""
     return over(tried.value(q, part) / max(real.value(q, part), 1e-9) for q in real.found)

@@ -1,4 +1,4 @@
-"""Virtual events: of the run's cold and new ones, and of the cold ones of a split, by the very same way."""
+"""Virtual events of a run's cold and new entities, and by the same code of the cold entities of a split."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from synthspark.sides import ITEMS, USERS
 from synthspark.synthesis.generate import preferences
 
 LIKELIEST, DRAWN = 0.0, 1.0
-"""Noise of a generator. A real entity gets what is most likely of it; new ones differ beyond their attributes."""
+"""Noise of a generator: 0 for real entities, which get their most likely preference; 1 for new ones, so that they vary
+beyond their attributes."""
 
 
 @dataclass(frozen=True)
 class VirtualEvents:
-    """`user_index`, `item_index`, `weight`; None where nobody asks, or nothing is known of those who do."""
+    """Virtual events, `user_index`, `item_index`, `weight`; None if no entity needs any, or there is no generator."""
 
     items: DataFrame | None
-    """Of items without an audience, among real users."""
+    """Events of cold items, among real users."""
     users: DataFrame | None
-    """Of users without a history: baskets of warm items."""
+    """Events of cold users: baskets of warm items."""
     form: Form | None = None
-    """Of the baskets."""
+    """Form of the baskets; None for no baskets."""
     forms: dict[str, float] = field(default_factory=dict)
-    """NDCG@20 of users who were treated as cold, by form of the baskets, where forms were tried."""
+    """NDCG@20 of users who were treated as cold, by form of the baskets; empty if no forms were tried."""
 
     def parts(self) -> list[DataFrame]:
-        """Those that there are."""
+        """Return the tables that are not None."""
         return [part for part in (self.items, self.users) if part is not None]
 
 
 def virtual_events(
     context: Context, staged: Publication, learned: Learned, items: DataFrame | None, users: DataFrame | None
 ) -> VirtualEvents:
-    """Those of real cold `items` and `users`: index and encoded columns."""
+    """Place the virtual events of cold `items` and `users` (index and encoded columns)."""
     of_items = None if items is None else audience(context, staged, learned, items)
     if users is None or USERS.name not in learned.models:
         return VirtualEvents(of_items, None)
@@ -55,9 +56,9 @@ def audience(
     context: Context, staged: Publication, learned: Learned, items: DataFrame, *, model: str = ITEMS.name,
     noise: float = LIKELIEST, budget: float | None = None, weight: float | None = None,
 ) -> DataFrame | None:  # fmt: skip
-    """Events of `items` (index and encoded columns) that are placed among the real users; None without a generator.
+    """Place the events of `items` (index and encoded columns) among the real users; None without a generator.
 
-    model: another generator's name; budget, weight: instead of the chosen ones.
+    model: name of the generator in `learned.models`; budget, weight: override those of the chosen placing.
     """
     if model not in learned.models:
         return None
@@ -71,7 +72,7 @@ def audience_of(
     context: Context, staged: Publication, learned: Learned, items: DataFrame, made: DataFrame,
     budget: float | None = None, weight: float | None = None,
 ) -> DataFrame | None:  # fmt: skip
-    """The same of preferences that are there; None too for a budget of nothing.
+    """Place the events of `items` by given preferences; None for a budget of 0.
 
     made: `item_index`, `vector`, and `log_activity` for a judge.
     """
@@ -83,14 +84,14 @@ def audience_of(
 
 
 def asked_users(context: Context, staged: Publication, learned: Learned, users: DataFrame) -> Asked:
-    """Preferences of real users (index and encoded columns) who did little or nothing."""
+    """Generate preferences of cold users (index and encoded columns)."""
     about, targets = learned.models[USERS.name], learned.spaces[ALS_SPACE][ITEMS]
     users = users.withColumn("noise", F.lit(LIKELIEST))
     return cold_users(context, staged, users, targets, learned.evidence.pairs, about.url, about.meta)
 
 
 def baskets_of_new(context: Context, staged: Publication, learned: Learned, users: DataFrame) -> DataFrame | None:
-    """Events of new users (index and encoded columns); None without a generator."""
+    """Make the events of new users (index and encoded columns); None without a generator."""
     if USERS.name not in learned.models:
         return None
     about, targets = learned.models[USERS.name], learned.spaces[ALS_SPACE][ITEMS]

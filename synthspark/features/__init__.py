@@ -1,1 +1,1 @@
-"""Featurize: encoders, interactions, behaviour features, factors and the feeds that training reads."""
+"""Features: encoders, interactions, behaviour features, factors and the feeds that training reads."""

@@ -1,9 +1,9 @@
 """The tables that training streams: scalar columns only, no nulls, shuffled, in row groups that can be sharded.
 
 A behaviour feed has one row per entity and draw of positives: the entity's encoded attributes, its factor, its
-activity, and `positives` indices of the other side that it interacted with (-1 where it has fewer). An entity shows
-at most `positives x max_rows` of its interactions, drawn by a hash, so that a best seller costs as much as anything
-else (docs/decisions/004-behaviour-feed.md).
+activity, and `positives` indices of the other side that it interacted with (-1 if it has fewer). At most `positives x
+max_rows` interactions of an entity are used, drawn by a hash, so that the cost of a best seller is bounded
+(docs/decisions/004-behaviour-feed.md).
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from pyspark.sql import functions as F
 from synthspark.sides import Side
 
 EMPTY = -1
-"""Index in a positive column that holds none."""
+"""Value of a positive column without a positive."""
 FEW_ROWS = 64
-"""Per partition: below, rows are dealt out one by one."""
+"""Mean rows per partition below which rows are dealt out in turn instead of by a hash."""
 
 
 def factor_columns(rank: int) -> list[str]:
-    """Names of the factor's columns."""
+    """Return the names of the columns of a factor."""
     return [f"factor_{i:02d}" for i in range(rank)]
 
 
 def factors_in(columns: Sequence[str]) -> list[str]:
-    """Those of `columns` that are the factor's, in order."""
+    """Return those of `columns` that hold the factor, in order."""
     return [c for c in columns if c.startswith("factor_")]
 
 
 def positive_columns(count: int) -> list[str]:
-    """Names of the positives' columns."""
+    """Return the names of the columns of positives."""
     return [f"positive_{i:02d}" for i in range(count)]
 
 
 def factor_table(factors: DataFrame, activity: DataFrame, side: Side, rank: int) -> DataFrame:
-    """A side's factors as scalar columns: its key, `index`, `factor_00` ..., and `log_popularity`.
+    """Return a side's factors as scalar columns: its key, `index`, `factor_00` ..., and `log_popularity`.
 
     factors: index and `vector`; activity: key, index and `breadth`. log_popularity is log(n / mean n), 0 for an entity
     of average activity.
@@ -52,9 +52,10 @@ def factor_table(factors: DataFrame, activity: DataFrame, side: Side, rank: int)
 def behaviour_feed(
     pairs: DataFrame, entities: DataFrame, factors: DataFrame, side: Side, positives: int, max_rows: int, seed: int
 ) -> DataFrame:
-    """The feed of one side.
+    """Build the behaviour feed of one side.
 
-    pairs: `user_index`, `item_index`; entities: its index and the encoded columns; factors: the side's `factor_table`.
+    pairs: `user_index`, `item_index`; entities: the side's index and encoded columns; factors: its `factor_table`;
+    positives: positives per row; max_rows: maximum number of rows per entity.
     """
     key, other = side.index, side.other.index
     place = F.row_number().over(Window.partitionBy(key).orderBy(F.xxhash64(F.lit(seed), other), other)) - 1
@@ -71,9 +72,10 @@ def behaviour_feed(
 
 
 def spread(feed: DataFrame, files: int, rows: int, seed: int) -> DataFrame:
-    """`feed` of about `rows` rows in `files` partitions of about equal size, in an order that does not follow the data.
+    """Shuffle `feed` of about `rows` rows into `files` partitions of about equal size.
 
-    Of few rows, which a hash would share out badly, each partition gets its turn: with as many rows none is empty.
+    Order and partition follow a hash of the row. Few rows, which a hash would spread unevenly, are dealt out in turn,
+    so that no partition is empty if there are at least `files` rows.
     """
     every = F.xxhash64(F.lit(seed), *feed.columns)
     ordered, by = feed.withColumn("_order", every), "_order"
@@ -85,7 +87,7 @@ def spread(feed: DataFrame, files: int, rows: int, seed: int) -> DataFrame:
 
 
 def _keys_of_partitions(spark: SparkSession, partitions: int) -> list[int]:
-    """For each partition a number that Spark hashes into it."""
+    """Return for each partition a number that Spark hashes into it."""
     partition = F.pmod(F.hash(F.col("id").cast("int")), F.lit(partitions)).alias("partition")
     found = {row["partition"]: row["id"] for row in spark.range(32 * partitions).select("id", partition).collect()}
     assert len(found) == partitions, f"only {len(found)} of {partitions} partitions have a number"
@@ -93,7 +95,7 @@ def _keys_of_partitions(spark: SparkSession, partitions: int) -> list[int]:
 
 
 def _thinned(pairs: DataFrame, key: str, other: str, wanted: int, seed: int) -> DataFrame:
-    """Drop most pairs of entities that have far more than `wanted` before they are sorted: no partition gets heavy."""
+    """Drop most pairs of entities with far more than `wanted` before sorting, so that no partition is too large."""
     size = pairs.groupBy(key).agg(F.count(F.lit(1)).alias("_size"))
     chance = F.pmod(F.xxhash64(F.lit(seed + 1), key, other), F.lit(1_000_000)) / 1_000_000.0
     joined = pairs.select(key, other).join(size, on=key)

@@ -1,4 +1,4 @@
-"""Events to interactions: one row per user and item, from one pass over the events."""
+"""Interactions from events: one row per user and item, from one pass over the events."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pyspark.sql import functions as F
 
 DAY_SECONDS = 86_400
 DAY_PARTS = ("night", "morning", "afternoon", "evening")
-"""Six hours each, from midnight UTC on."""
+"""Parts of the day, six hours each, from midnight UTC on."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def pair_statistics(events: DataFrame, type_weights: Mapping[str, float], half_life_days: float | None) -> DataFrame:
-    """Everything that is later asked of a user-item pair, in one shuffle.
+    """Aggregate the events of each user-item pair in one shuffle; all later stages use the result.
 
-    weight = sum of the type's weight x 2^(-age / half_life_days), the age counted from the newest event; without
-    timestamps, or without a half life, nothing decays.
+    weight = sum of the type's weight x 2^(-age / half_life_days), where age is relative to the newest event; without
+    timestamps or without a half-life nothing decays.
     """
     now = events.agg(F.max("ts").alias("_now"))
     type_weight = F.coalesce(*[F.when(F.col("event_type") == t, F.lit(float(w))) for t, w in type_weights.items()])
@@ -42,12 +42,12 @@ def pair_statistics(events: DataFrame, type_weights: Mapping[str, float], half_l
 
 
 def interactions(pairs: DataFrame) -> DataFrame:
-    """The contract's columns of `pair_statistics`."""
+    """Select the contract's columns of `pair_statistics`."""
     return pairs.select("user_id", "item_id", "weight", "num_events", "first_ts", "last_ts")
 
 
 def behaviour_features(pairs: DataFrame, key: str) -> DataFrame:
-    """Recency, frequency, money, breadth, price level and daily and weekly rhythm of each user or item.
+    """Compute recency, frequency, money, breadth, price level, and daily and weekly rhythm of each user or item.
 
     Counts and money as log(1 + x), recency in days before the newest event, the rhythm as shares; float32, no nulls.
     """
@@ -80,7 +80,7 @@ def behaviour_features(pairs: DataFrame, key: str) -> DataFrame:
 
 
 def category_shares(pairs: DataFrame, items: DataFrame, code_column: str, first_code: int, count: int) -> DataFrame:
-    """Share of each user's events in the `count` most frequent categories of one attribute of the items.
+    """Compute the shares of each user's events in the `count` most frequent categories of one attribute of the items.
 
     Columns `user_id` and `category_share_00` ...: codes are ordered by frequency, so these are the first `count`.
     """

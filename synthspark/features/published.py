@@ -1,4 +1,4 @@
-"""What stage featurize has published, read back."""
+"""Readers of what stage featurize has published."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synthspark.sides import SIDES, Side
 
 
 def indexed_interactions(read: Callable[[Table], DataFrame]) -> DataFrame:
-    """The interactions with `user_index` and `item_index`. read: `Context.read`, or that of a stage."""
+    """Read the interactions with `user_index` and `item_index`. read: `Context.read`, or `Publication.read`."""
     found = read(INTERACTIONS)
     for side in SIDES:
         found = found.join(read(features(side)).select(side.key, side.index), on=side.key, how="inner")
@@ -22,12 +22,12 @@ def indexed_interactions(read: Callable[[Table], DataFrame]) -> DataFrame:
 
 
 def limits(context: Context) -> EncodingLimits:
-    """The bounds of encodings that the configuration sets."""
+    """Return the configured bounds of encodings."""
     f = context.config.features
     return EncodingLimits(f.min_category_count, f.max_categories, f.max_vocabulary, f.max_tokens, f.text_model)
 
 
 def read_encoding(context: Context, side: Side, name: str = "encoding") -> TableEncoding:
-    """The encoding that featurize fitted for items or users; `name` of another one in its folder."""
+    """Read the encoding that featurize fitted for items or users. name: another one in the same folder."""
     path = f"{context.url(encoding_folder(side))}/{name}.json"
     return TableEncoding.from_json(json.loads(context.lake.read_text(path)))

@@ -1,4 +1,4 @@
-"""The judge: of the pairs that the generator proposes, it says which are likely, and so what is published."""
+"""The judge: how likely the proposed pairs of user and item are real, which decides what is published."""
 
 from synthspark.judging.artifacts import load_judge, save_judge
 from synthspark.judging.features import ItemStatistics, PairTable

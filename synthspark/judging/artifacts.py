@@ -1,4 +1,4 @@
-"""A judge as files: judge.json says which kind it is, and the file of that kind holds it. Never pickle."""
+"""A judge as files: judge.json names the kind of judge, and a file of that kind holds its parameters. Never pickle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: dict[str, type[Judge]] = {kind.model: kind for kind in (TreeJudge, Networ
 def save_judge(
     judge: Judge, table: Mapping[str, Any], write: Callable[[str, bytes], None], about: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Write the judge's file and judge.json, with `about` in it, by `write(name, data)`; returns the latter's data."""
+    """Write the judge's file and judge.json, including `about`, by `write(name, data)`; return judge.json's content."""
     data = judge.to_bytes()
     meta = {
         **(about or {}),
@@ -42,9 +42,9 @@ def save_judge(
 
 @lru_cache(maxsize=4)
 def load_judge(url: str, sha256: str, read: Callable[[str], bytes]) -> Judge:
-    """The judge of `save_judge` below `url`, once per process.
+    """Load the judge that `save_judge` wrote below `url`; cached per process.
 
-    Raises LakeError if judge.json names no kind of judge, or its file is not the one of `sha256`.
+    Raises LakeError if judge.json names no known kind of judge, or if the judge's file does not have `sha256`.
     """
     meta: dict[str, Any] = json.loads(read(f"{url}/judge.json"))
     kind = KINDS.get(meta.get("model", ""))

@@ -1,8 +1,8 @@
-"""What the judge sees of a pair: only what is known of an item before anybody has bought it.
+"""Features of a pair for the judge: only what is known of an item before anybody has bought it.
 
-Two families. By attribute: how much of the user's own history, and of the value's items, meets the candidate's value.
-By item: how alike the candidate and the single items of the history are (content neighbours, seen from the user),
-which keeps what an average over the history loses. And the generator's own opinion.
+Per attribute: the share of the user's history that has the candidate's value, and statistics of the value's items. Per
+item: similarities of the candidate and the single items of the history (content neighbours, seen from the user), which
+an average over the history would lose. And the scores of the generator and of the linear regression.
 
 Shapes: C candidates of one user, H items of the user's history, J code columns, N number columns, T token columns,
 F features.
@@ -24,29 +24,30 @@ from synthspark.features.encoding.bag import HASHED
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 Sparse = Any
-"""A scipy.sparse.csr_matrix, which has no types."""
+"""A scipy.sparse.csr_matrix, which has no type stubs."""
 
 NEAREST = 5
-"""Items of the history that "the nearest" averages."""
+"""Number of nearest items of the history that `nearest_similarity` averages."""
 NEAR, SAME = 0.6, 0.8
-"""Similarities from which an item of the history counts as near, and as all but the same."""
+"""Minimum similarities of an item of the history that counts as near, and of one that counts as the same."""
 OPINION = ("score", "cosine", "linear_score", "linear_cosine")
-"""Features that are an opinion of a pair: the generator's, and the linear regression's."""
+"""Features that score a pair: by the generator, and by the linear regression."""
 PRIOR_ITEMS = 5.0
-"""Pseudo-items of average audience that shrink a value's mean audience."""
+"""Pseudo-items of average audience by which a value's mean audience is shrunk."""
 
 
 @dataclass(frozen=True)
 class Bag:
-    """The token columns of a text or a set, and what each token tells."""
+    """The token columns of a text or a set, and the weight of each token."""
 
     columns: list[str]
     weights: Floats
-    """Of ids 0 to V; what is above is hashed."""
+    """Weights of the ids 0 to V; greater ids are hashed tokens."""
     hashed_weight: float
+    """Weight of each hashed token."""
 
     def matrix(self, ids: Ints) -> Sparse:
-        """Rows of token ids (n, columns), 0 for none, as weights by id, shape (n, ids): of length 1, or empty."""
+        """Turn token ids (n, columns), 0 for none, into rows of weights by id, shape (n, ids), of length 1 or empty."""
         known = ids > 0
         found = ids[known]
         inside = found < len(self.weights)
@@ -60,41 +61,41 @@ class Bag:
 
 @dataclass(frozen=True)
 class PairTable:
-    """Which encoded columns of the items there are, and which numbers belong together."""
+    """The encoded columns of the items, and which number columns belong together."""
 
     codes: list[str]
     cardinalities: list[int]
     scalars: list[str]
-    """Number columns that mean something alone."""
+    """Number columns that have a meaning of their own."""
     groups: list[list[str]]
-    """Number columns that only mean something together: what a sentence encoder says of a text."""
+    """Number columns that have a meaning only together: the dimensions of a sentence encoder."""
     bags: list[Bag] = field(default_factory=list)
-    """Texts and sets."""
+    """Token columns of texts and sets."""
 
     @classmethod
     def of(cls, encoding: TableEncoding) -> PairTable:
-        """The columns of an encoding."""
+        """Return the table of an encoding."""
         bags = [Bag(list(b.columns), np.asarray(b.id_weights, np.float32), b.hashed_weight) for b in encoding.bags]
         return cls(encoding.code_columns, encoding.cardinalities, encoding.scalar_columns, encoding.column_groups, bags)
 
     @property
     def tokens(self) -> list[str]:
-        """The token columns of all bags in the order in which they travel."""
+        """The token columns of all bags, in the order of `Items.tokens`."""
         return [column for bag in self.bags for column in bag.columns]
 
     @property
     def numbers(self) -> list[str]:
-        """All number columns in the order in which they travel: scalars, then the groups."""
+        """All number columns, in the order of `Items.numbers`: scalars, then the groups."""
         return [*self.scalars, *(c for group in self.groups for c in group)]
 
     @property
     def spans(self) -> list[slice]:
-        """Where each group stands among `numbers`."""
+        """Position of each group in `numbers`."""
         return _spans(len(self.scalars), self.groups)
 
     @property
     def token_spans(self) -> list[slice]:
-        """Where each bag stands among `tokens`."""
+        """Position of each bag in `tokens`."""
         return _spans(0, [bag.columns for bag in self.bags])
 
     @property
@@ -110,23 +111,24 @@ class PairTable:
         return [*names, "max_similarity", "nearest_similarity", "sum_cubed_similarity", "near_items", "same_items"]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: the columns, without the weights of words."""
+        """Return the columns as plain data, without the weights of words."""
         columns = {"codes": self.codes, "cardinalities": self.cardinalities, "scalars": self.scalars}
         return {**columns, "groups": self.groups, "bags": [bag.columns for bag in self.bags]}
 
 
 @dataclass(frozen=True)
 class ItemStatistics:
-    """Per code column and code, over the warm items: how many items have it, and how many users those have."""
+    """Per code column and code, over the warm items: number of items with the code, and mean users of these items."""
 
     counts: list[Floats]
+    """Number of items with the code."""
     audiences: list[Floats]
-    """Mean number of users of the code's items, shrunken to the mean of all."""
+    """Mean number of users of the code's items, shrunk towards the mean of all items."""
     num_items: int
 
     @classmethod
     def of(cls, table: PairTable, rows: Sequence[tuple[int, int, int, float]]) -> ItemStatistics:
-        """From rows (place of the column, code, items, users summed over those items)."""
+        """Build from rows (position of the column, code, number of items, users summed over those items)."""
         counts = [np.zeros(n, np.float32) for n in table.cardinalities]
         sums = [np.zeros(n, np.float32) for n in table.cardinalities]
         for place, code, items, users in rows:
@@ -137,7 +139,7 @@ class ItemStatistics:
         return cls(counts, audiences, num_items)
 
     def information(self, place: int) -> Floats:
-        """log(items / items with the code): what it says that two items share it; 0 for missing, rare and unknown."""
+        """Return log(items / items with the code), the information in sharing it; 0 for missing, rare and unknown."""
         values: Floats = np.log(max(self.num_items, 2) / np.maximum(self.counts[place], 1.0)).astype(np.float32)
         values[:FIRST] = 0.0
         return values
@@ -154,8 +156,8 @@ class Items:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is said of each candidate: its score for the user and the length of its vector, by the generator and by the
-    linear regression, and the activity that the former expects.
+    """Scores of the candidates for the user and lengths of their vectors, by the generator and by the linear
+    regression; and the generator's expected activity. Shape (C,) each.
     """
 
     score: Floats
@@ -168,7 +170,7 @@ class Proposal:
 def pair_features(
     table: PairTable, stats: ItemStatistics, history: Items, candidates: Items, proposal: Proposal
 ) -> Floats:
-    """Features (C, F) of one user's candidates, named by `table.feature_names`."""
+    """Compute features (C, F) of one user's candidates, named by `table.feature_names`."""
     size = len(candidates.codes)
     owned = max(len(history.codes), 1)
     columns: list[npt.NDArray[Any]] = [
@@ -210,11 +212,12 @@ def pair_features(
 def similarity(
     table: PairTable, stats: ItemStatistics, history: Items, candidates: Items
 ) -> tuple[Floats, list[list[Floats]]]:
-    """How alike each candidate and each item of the history are, in [0, 1], shape (C, max(H, 1)); and per group of
-    numbers and bag the best, the mean and the sum of squares of the cosines with the history.
+    """Compute the similarity of each candidate and each item of the history, in [0, 1], shape (C, max(H, 1)); and, per
+    group of numbers and per bag, maximum, mean and sum of squares of the cosines with the history, shape (C,) each.
 
-    The information of the shared codes over that of all the candidate's codes; a group or bag counts as one more
-    attribute that is shared to the extent of its cosine, and weighs as much as a value that sqrt(items) items have.
+    Similarity is the information of the shared codes divided by that of all the candidate's codes. A group or bag
+    counts as one more attribute, shared to the extent of its cosine, with the information of a value that sqrt(items)
+    items have.
     """
     size, owned = len(candidates.codes), len(history.codes)
     if owned == 0:
@@ -236,7 +239,7 @@ def similarity(
 
 
 def _cosines(table: PairTable, history: Items, candidates: Items) -> Iterator[tuple[Floats, npt.NDArray[np.bool_]]]:
-    """Per group and bag: cosines in [0, 1], shape (C, H), and of which candidates anything is known, shape (C,)."""
+    """Yield per group and bag: cosines in [0, 1], shape (C, H), and which candidates have any value, shape (C,)."""
     for span in table.spans:
         own, other = _unit(candidates.numbers[:, span]), _unit(history.numbers[:, span])
         yield np.maximum(own @ other.T, 0.0), np.asarray(np.abs(own).max(axis=1) > 0)
@@ -246,7 +249,7 @@ def _cosines(table: PairTable, history: Items, candidates: Items) -> Iterator[tu
 
 
 def sparse_products(left: Sparse, right: Sparse) -> Floats:
-    """Inner products (n, m) of the rows of two sparse matrices, whose columns are far more than their values."""
+    """Compute inner products (n, m) of the rows of two sparse matrices with far more columns than values."""
     columns, place = np.unique(right.indices, return_inverse=True)
     if not len(columns):
         return np.zeros((left.shape[0], right.shape[0]), np.float32)
@@ -263,7 +266,7 @@ def _spans(first: int, groups: Sequence[Sequence[str]]) -> list[slice]:
 
 
 def _unit(rows: Floats) -> Floats:
-    """Rows of length 1; an empty one stays empty."""
+    """Scale rows to length 1; a row of zeros stays as it is."""
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: Floats = rows / np.maximum(length, 1e-9)
     return unit

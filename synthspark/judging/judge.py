@@ -1,4 +1,4 @@
-"""What a judge is, whatever is inside, and who is held out while it learns."""
+"""Interface of a judge, items held out while it is trained, and ROC AUC."""
 
 from __future__ import annotations
 
@@ -14,69 +14,69 @@ from typing_extensions import Self
 from synthspark.judging.prior import Prior
 
 HELD_OUT = 5
-"""One item in this many is held out to stop by and to report on."""
+"""One item in this many is held out, for early stopping and for the reported AUC."""
 
 
 @dataclass(frozen=True)
 class Judge(ABC):
-    """Tells real pairs from drawn ones; knows how it did on held-out items."""
+    """A classifier of real and drawn pairs, with its accuracy on held-out items."""
 
     auc: float | None
-    """On the held-out items, by a judge that did not learn from them; None where there were too few to say."""
+    """ROC AUC on held-out items, of a judge that did not learn from them; None if there were too few."""
     num_pairs: int
-    """Labelled pairs, those of held-out items included."""
+    """Number of labelled pairs, including those of held-out items."""
     prior: Prior | None = field(default=None, kw_only=True)
-    """What moderates it, if it is a judge of the generator's pairs."""
+    """Prior that moderates its probabilities; None for a judge of other pairs than the generator's."""
 
     model: ClassVar[str]
-    """Its name in the configuration."""
+    """Name in the configuration (`judge.model`)."""
     file: ClassVar[str]
-    """The name of the file that holds `to_bytes`."""
+    """Name of the file that holds `to_bytes`."""
 
     @abstractmethod
     def probability(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """That a pair with these features (C, F) is real, against the negatives of its training; shape (C,).
+        """Return the probability that pairs with these features (C, F) are real, not negatives of training; shape (C,).
 
-        One thread computes it: the tasks of an executor are the parallelism.
+        It is computed by one thread: the tasks of an executor are the parallelism.
         """
 
     def merit(self, features: npt.NDArray[np.float32], names: list[str]) -> npt.NDArray[np.float64]:
-        """Its probability, moderated by its prior; features: (C, F), by `names`. Shape (C,)."""
+        """Return the probability moderated by the prior, shape (C,). features: (C, F), named by `names`."""
         chance = self.probability(features)
         return chance if self.prior is None else self.prior.applied(chance, features, names)
 
     @abstractmethod
     def to_bytes(self) -> bytes:
-        """What was learned; the same for the same training rows and seed."""
+        """Return the learned parameters; the same bytes for the same training rows and seed."""
 
     @classmethod
     @abstractmethod
     def from_bytes(cls, data: bytes, meta: Mapping[str, Any]) -> Self:
-        """The judge of `to_bytes`; meta: the data of its judge.json, `auc`, `num_pairs` and `settings` among them."""
+        """Load a judge from `to_bytes`. meta: content of judge.json, including `auc`, `num_pairs` and `settings`."""
 
     def settings(self) -> dict[str, Any]:
-        """What `from_bytes` must know beside the bytes."""
+        """Return the settings that `from_bytes` needs beside the bytes."""
         return {}
 
 
 def held_out(items: npt.NDArray[np.int32], one_in: int = HELD_OUT) -> npt.NDArray[np.bool_]:
-    """The rows, shape (n,), of the held-out items: whole items, since these are what the judge will meet anew.
+    """Return a mask (n,) of the rows of held-out items: whole items, since the judge will be asked about new items.
 
-    By users it would not be seen that of few items those are learned by heart (docs/decisions/006).
+    A holdout by users would not show that few items are learned by heart (docs/decisions/006).
     """
     held: npt.NDArray[np.bool_] = items % one_in == one_in - 1
     return held
 
 
 def both_kinds(labels: npt.NDArray[np.bool_]) -> bool:
-    """Whether there are real pairs and drawn ones."""
+    """Return whether there are both real and drawn pairs."""
     return bool(labels.any() and not labels.all())
 
 
 def roc_auc(labels: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating[Any]]) -> float:
-    """The chance that a real pair scores above a drawn one, ties counting half: Mann and Whitney's U.
+    """Return the probability that a real pair scores above a drawn one, ties counting half: Mann and Whitney's U.
 
-    labels, scores: shape (n,); both kinds must be there.
+    labels, scores: shape (n,); both labels must occur.
     """
     distinct, place = np.unique(scores, return_inverse=True)
     positive, negative = (np.bincount(place[kind], minlength=len(distinct)) for kind in (labels, ~labels))
@@ -84,7 +84,7 @@ def roc_auc(labels: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating[Any]]
 
 
 def auc_of_counts(positive: npt.NDArray[np.integer[Any]], negative: npt.NDArray[np.integer[Any]]) -> float:
-    """The same from how many positives and negatives have each distinct score, scores rising."""
+    """Return `roc_auc` from the numbers of positives and negatives per distinct score, in rising order of scores."""
     below = np.cumsum(negative) - negative
     total = float(positive.sum()) * float(negative.sum())
     return float((positive * (below + negative / 2)).sum() / total)

@@ -1,4 +1,4 @@
-"""Content neighbours: the items that are most alike by what is declared of them."""
+"""Content neighbours: the entities that are most similar by their attributes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from synthspark.retrieval import tie, top_k
 
 NEIGHBOURS = 20
 MOST_ROWS = 2000
-"""Pairs of an item and a buyer of one of its neighbours that are looked at, per user; of more some are drawn."""
+"""Maximum mean number, per user, of pairs of an item and a bought neighbour; of more, some are drawn."""
 
 SCALE = 1_000_000
-"""Squared similarities are told apart down to one part of this."""
+"""Squared similarities are rounded down to multiples of 1 / SCALE, so that sums are exact."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,8 +26,8 @@ Floats = npt.NDArray[np.float32]
 def neighbours(
     cold: DataFrame, warm: DataFrame, key: str, table: PairTable, stats: ItemStatistics, count: int = NEIGHBOURS
 ) -> DataFrame:
-    """The `count` warm entities most alike each cold one by declared attributes: `key`, `neighbour`, `similarity`."""
-    every = (*table.codes, *table.numbers, *table.tokens)  # ids, too, are below 2^24, and so exact
+    """Find the `count` warm entities most similar to each cold one by attributes: `key`, `neighbour`, `similarity`."""
+    every = (*table.codes, *table.numbers, *table.tokens)  # ids are below 2^24, and so exact in float32
     columns = F.array(*[F.col(c).cast("float") for c in every]).alias("vector")
     nobody = F.lit(None).cast("array<int>").alias("exclude")
     queries = cold.select(F.col(key).alias("query_index"), columns, F.lit(count).alias("k"), nobody)
@@ -39,10 +39,10 @@ def neighbours(
 
 
 def alike_pairs(near: DataFrame, pairs: DataFrame, users: DataFrame, seed: int) -> DataFrame:
-    """`user_index`, `item_index`: of each user the `k` items that are most like what they have.
+    """Find the `k` items per user that are most similar to the user's own: `user_index`, `item_index`.
 
-    near: of `neighbours`; pairs: `user_index`, `item_index` of what users have; users: `user_index`, `k`. What counts
-    is the sum of the squared similarities of the item's neighbours that the user has.
+    near: result of `neighbours`; pairs: `user_index`, `item_index` of interactions; users: `user_index`, `k`. Items are
+    ranked by the sum of squared similarities of those neighbours that the user has.
     """
     buyers = pairs.join(users.select("user_index"), on="user_index", how="left_semi")
     breadth = buyers.groupBy(F.col("item_index").alias("neighbour")).agg(F.count(F.lit(1)).alias("_buyers"))
@@ -51,7 +51,7 @@ def alike_pairs(near: DataFrame, pairs: DataFrame, users: DataFrame, seed: int) 
     bought = buyers.select("user_index", F.col("item_index").alias("neighbour"))
     bought = bought.where(uniform(F.lit("alike"), F.lit(seed), "user_index", "neighbour") < share)
     met = near.join(bought, on="neighbour", how="inner")
-    squared = (F.col("similarity") ** 2 * SCALE).cast("long")  # whole numbers: their sum knows no order
+    squared = (F.col("similarity") ** 2 * SCALE).cast("long")  # integers: their sum does not depend on the order
     alike = met.groupBy("user_index", "item_index").agg(F.sum(squared).alias("_alike"))
     best = Window.partitionBy("user_index").orderBy(F.col("_alike").desc(), tie("user_index", "item_index"))
     ranked = alike.withColumn("_place", F.row_number().over(best)).join(users, on="user_index", how="inner")

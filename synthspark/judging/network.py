@@ -1,4 +1,4 @@
-"""The judge as a small network (`PairDiscriminator`), kept as safetensors; it learns on the driver's processor."""
+"""The judge as a small network (`PairDiscriminator`), stored as safetensors; it is trained on the driver's CPU."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from synthspark_models import PairDiscriminator
 from synthspark_models.judge import log_scaled
 
 PATIENCE = 8
-"""Epochs without a gain on the held-out items after which training stops; most gains come late, as the rate falls."""
+"""Epochs without a gain on held-out items before training stops; most gains come late, when the rate is low."""
 WARM_UP = 0.1
-"""Share of the steps in which the learning rate rises; it falls in the rest, by a cosine."""
+"""Share of the steps in which the learning rate rises; in the rest it falls by a cosine."""
 CHUNK = 16_384
-"""Rows at a time where nothing is learned: bounds the memory beside the features."""
+"""Rows per batch outside of training: bounds the memory beside the features."""
 
 SMALLEST_VARIANCE = 1e-12
-"""A feature that varies less is constant, but for the rounding of its sum."""
+"""Variance below which a feature counts as constant: it comes from rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class NetworkSettings:
     hidden: int = 128
     dropout: float = 0.1
     learning_rate: float = 7e-3
-    """The highest one."""
+    """Maximum of the schedule."""
     weight_decay: float = 1e-2
     batch_size: int = 1024
     seed: int = 0
@@ -69,12 +69,12 @@ class NetworkJudge(Judge):
         return found
 
     def to_bytes(self) -> bytes:
-        """The weights, and the mean and deviation of the features."""
+        """Return the weights, and mean and standard deviation of the features."""
         data: bytes = save_tensors({k: v.detach().contiguous() for k, v in self.network.state_dict().items()})
         return data
 
     def settings(self) -> dict[str, Any]:
-        """The shape of the network."""
+        """Return the sizes of the network."""
         return {"num_features": len(self.network.mean), "hidden": self.network.hidden}
 
     @classmethod
@@ -91,7 +91,7 @@ class NetworkJudge(Judge):
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Labelled pairs, and the places of those that are learned from and of those that are watched, if any."""
+    """Labelled pairs, and the row numbers of those for training and of those watched for early stopping, if any."""
 
     features: npt.NDArray[np.float32]
     labels: npt.NDArray[np.bool_]
@@ -106,16 +106,17 @@ def fit_network(
     names: list[str],
     settings: NetworkSettings,
 ) -> NetworkJudge | None:
-    """As `fit_trees`, stopped by the loss on the same items, of which it never learns. Same rows and seed, same bytes.
+    """Fit a network, with arguments as in `fit_trees`; the same rows and seed give the same bytes.
 
-    Raises TrainingError if the loss is not a number.
+    It never trains on held-out items: training stops early by the loss on them. Raises TrainingError if the loss is not
+    a number.
     """
     held = held_out(items)
     if not both_kinds(labels[~held]):
         return None
     watched = np.flatnonzero(held) if both_kinds(labels[held]) else None
     pairs = _Pairs(features, labels, np.flatnonzero(~held), watched)
-    with torch.random.fork_rng(devices=[]), torch_threads(1):  # sums over several threads depend on how many there are
+    with torch.random.fork_rng(devices=[]), torch_threads(1):  # sums over several threads depend on their number
         torch.manual_seed(settings.seed)
         network = PairDiscriminator(len(names), settings.hidden, settings.dropout)
         network.standardize_by(*_moments(features, pairs.train))
@@ -125,7 +126,7 @@ def fit_network(
 
 
 def _fit(network: PairDiscriminator, pairs: _Pairs, settings: NetworkSettings) -> None:
-    """Train in place; where some pairs are watched, the weights of the epoch with their least loss are kept."""
+    """Train in place; if pairs are watched, keep the weights of the epoch with the lowest loss on them."""
     optimizer = AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     steps = settings.epochs * math.ceil(len(pairs.train) / settings.batch_size)
     schedule = LambdaLR(optimizer, partial(_share_of_rate, steps=steps))
@@ -147,7 +148,7 @@ def _fit(network: PairDiscriminator, pairs: _Pairs, settings: NetworkSettings) -
 def _epoch(
     network: PairDiscriminator, pairs: _Pairs, batch_size: int, optimizer: Optimizer, schedule: LambdaLR
 ) -> None:
-    """Each pair to learn from once, in a drawn order; only a batch at a time is copied."""
+    """Train on each training pair once, in random order; only one batch at a time is copied."""
     network.train()
     for batch in _batches(pairs.train[torch.randperm(len(pairs.train)).numpy()], batch_size):
         loss = _loss(network(torch.from_numpy(pairs.features[batch])), pairs.labels[batch])
@@ -158,7 +159,7 @@ def _epoch(
 
 
 def _share_of_rate(step: int, steps: int) -> float:
-    """Of the highest learning rate, at a step: up in a line, down by a cosine."""
+    """Return the share of the maximum learning rate at a step: linear warm-up, then a cosine."""
     rising = max(1, round(WARM_UP * steps))
     if step < rising:
         return (step + 1) / rising
@@ -178,7 +179,7 @@ def _loss(logits: Tensor, labels: npt.NDArray[np.bool_]) -> Tensor:
 
 
 def _logits(network: PairDiscriminator, features: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> Tensor:
-    """Logits (len(rows),) of some rows, without dropout, in double precision: sums and probabilities near 0 and 1."""
+    """Return logits (len(rows),) of `rows`, without dropout; double, for sums and for probabilities near 0 and 1."""
     network.eval()
     with torch.no_grad():
         parts = [network(torch.from_numpy(features[part])).double() for part in _batches(rows, CHUNK)]
@@ -186,7 +187,7 @@ def _logits(network: PairDiscriminator, features: npt.NDArray[np.float32], rows:
 
 
 def _moments(features: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the scaled features of some rows, shape (F,) each; a constant's deviation is 0."""
+    """Return mean and standard deviation of the scaled features of `rows`, shape (F,) each; 0 for a constant one."""
     total, squares = torch.zeros(2, features.shape[1], dtype=torch.float64)
     for part in _batches(rows, CHUNK):
         total += _scaled(features[part]).sum(0)
@@ -203,7 +204,7 @@ def _scaled(features: npt.NDArray[np.float32]) -> Tensor:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """So many threads of torch within: sums over several of them depend on how many there are."""
+    """Limit torch to `count` threads within the block: sums over several threads depend on their number."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,4 +1,4 @@
-"""Pairs, with what the judge sees of them, on the executors: one row per user holds its history and its candidates."""
+"""Features of pairs, computed on the executors: one row per user holds their history and their candidates."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from synthspark.spark_versions import to_arrow
 
 
 class LabelledFeatures(NamedTuple):
-    """What a judge learns from, n pairs."""
+    """Training data of a judge, n pairs."""
 
     features: npt.NDArray[np.float32]
     """(n, F)."""
     labels: npt.NDArray[np.bool_]
     """(n,)."""
     items: npt.NDArray[np.int32]
-    """Indices, (n,)."""
+    """Indices of the items, (n,)."""
 
     def where(self, mine: npt.NDArray[np.bool_]) -> LabelledFeatures:
-        """Some of the pairs."""
+        """Return the pairs where `mine` (n,) is true."""
         return LabelledFeatures(self.features[mine], self.labels[mine], self.items[mine])
 
 
 PAIR = ("user_index", "item_index")
 PROPOSAL = ("score", "norm", "linear_score", "linear_norm", "log_activity")
-"""What is said of a candidate, as `Proposal` takes it."""
+"""Fields of a candidate, in the order of `Proposal`."""
 SCORES = {"score": "vector", "linear_score": "linear"}
-"""Score -> whose inner product with the user's vector it is: the generator's, and the regression's."""
+"""Score -> the item vector whose inner product with the user's vector it is: generator's, and regression's."""
 LONG, MARGIN = 4, 64
-"""Times as many items as it may show from which on a history is thinned beforehand; items to spare."""
+"""A history longer than LONG x the items it may show is thinned beforehand; MARGIN: items kept to spare."""
 CELLS = 1 << 23
-"""Candidates x items of the history that a worker compares at once: 32 MB per array."""
+"""Maximum of candidates x items of the history that a worker compares at once: 32 MB per array."""
 MERIT = "merit"
-"""What pairs are chosen by: the judge's probability, or the generator's score where nobody judges."""
+"""Column that pairs are chosen by: the judge's probability, or the generator's score if there is no judge."""
 
 
 def in_fold(index: str, fraction: float, seed: int) -> Any:
-    """Whether a warm item is of the pseudo-cold fold: a hash of seed and index, so that every stage agrees."""
+    """Return whether a warm item is in the pseudo-cold fold: a hash of seed and index, so that all stages agree."""
     return uniform(F.lit("fold"), F.lit(seed), index) < fraction
 
 
 def item_statistics(items: DataFrame, pairs: DataFrame, table: PairTable) -> ItemStatistics:
-    """Counted over `items` (`item_index`, code columns) and their `pairs`: no larger than the vocabularies."""
+    """Count over `items` (`item_index`, code columns) and their `pairs`; the result is bounded by the vocabularies."""
     breadth = pairs.groupBy("item_index").agg(F.count(F.lit(1)).alias("_users"))
     places = F.array(*[F.struct(F.lit(i).alias("place"), F.col(c).alias("code")) for i, c in enumerate(table.codes)])
     if not table.codes:
@@ -64,10 +64,10 @@ def item_statistics(items: DataFrame, pairs: DataFrame, table: PairTable) -> Ite
 
 
 def labelled_pairs(pairs: DataFrame, fold: DataFrame, negatives: int, max_pairs: int, seed: int) -> DataFrame:
-    """`user_index`, `item_index`, `label`: the real pairs of the `fold` items, and uniform ones that are not real.
+    """Return the real pairs of the `fold` items and uniform other pairs: `user_index`, `item_index`, `label`.
 
-    Negatives are drawn from all pairs, not from the generator's best: judged against its best only, the judge learned
-    what tells near misses apart and lost the rest (cold NDCG@20 .120 against .175 on validation).
+    Negatives are drawn from all pairs, not from the generator's best ones: against those alone, the judge learned only
+    to tell near misses from real pairs (cold NDCG@20 .120 against .175 on validation).
     """
     real = pairs.join(fold.select("item_index"), on="item_index", how="left_semi").select(*PAIR).persist()
     count = real.count()
@@ -81,11 +81,11 @@ def labelled_pairs(pairs: DataFrame, fold: DataFrame, negatives: int, max_pairs:
 def pair_rows(
     pairs: DataFrame, made: DataFrame, encoded: DataFrame, history: DataFrame, table: PairTable, max_history: int
 ) -> DataFrame:
-    """One row per user: `user_index`, `candidates` and `history`, both arrays of structs in a fixed order.
+    """Build one row per user: `user_index`, `candidates` and `history`, both arrays of structs in a fixed order.
 
-    pairs: `user_index`, `item_index`, `score`, `linear_score`, and `label` where there is one; made: `item_index`,
-    `vector`, `linear`, `log_activity`; encoded: `item_index` and the encoded columns, of every item on both sides;
-    history: `user_index`, `item_index`. A user shows at most `max_history` items, drawn by a hash.
+    pairs: `user_index`, `item_index`, `score`, `linear_score`, optionally `label`; made: `item_index`, `vector`,
+    `linear`, `log_activity`; encoded: `item_index` and the encoded columns of all candidates and history items;
+    history: `user_index`, `item_index`. A history keeps at most `max_history` items, drawn by a hash.
     """
     codes = F.array(*table.codes).cast("array<int>").alias("codes")
     numbers = F.array(*table.numbers).cast("array<float>").alias("numbers")
@@ -114,7 +114,7 @@ def _length(vector: str) -> Column:
 def thinned(history: DataFrame, order: Column, most: int) -> DataFrame:
     """Thin long histories to a superset of the `most` items that are compared, so that no user is too large for a row.
 
-    The first `most` items by `order` are kept but for one chance in millions.
+    The first `most` items by `order` are all kept, except with a probability of one in millions.
     """
     size = history.groupBy("user_index").agg(F.count(F.lit(1)).alias("_size"))
     long = F.broadcast(size.where(F.col("_size") > LONG * most))
@@ -125,9 +125,9 @@ def thinned(history: DataFrame, order: Column, most: int) -> DataFrame:
 
 
 def training_rows(rows: DataFrame, table: PairTable, stats: ItemStatistics) -> LabelledFeatures:
-    """What a judge learns from, of labelled `pair_rows`, in an order that is always the same.
+    """Collect the training data of a judge from labelled `pair_rows`, in a fixed order.
 
-    They come to the driver: `labelled_pairs` bounds them, whatever the data.
+    The rows come to the driver; `labelled_pairs` bounds their number.
     """
 
     def handle(user: int, candidates: Any, features: npt.NDArray[np.float32]) -> pa.RecordBatch:
@@ -153,7 +153,7 @@ def training_rows(rows: DataFrame, table: PairTable, stats: ItemStatistics) -> L
 
 
 def judged(rows: DataFrame, table: PairTable, stats: ItemStatistics, load: Callable[[], Judge]) -> DataFrame:
-    """`user_index`, `item_index`, `merit`: what the judge gives each pair of `pair_rows`, in (0, 1)."""
+    """Compute the judge's merit of each pair of `pair_rows`, in (0, 1): `user_index`, `item_index`, `merit`."""
     names = table.feature_names
 
     def handle(user: int, candidates: Any, features: npt.NDArray[np.float32]) -> pa.RecordBatch:

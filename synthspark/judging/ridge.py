@@ -1,7 +1,7 @@
-"""Preference vectors by ridge regression on what is declared: a second opinion beside the generator's.
+"""Preference vectors by ridge regression on attributes: a second model beside the generator.
 
-It knows no combination of attributes, and so learns from few items what the generator needs many for. How much each
-kind of attribute is shrunken is found out on items that it does not learn from, of the sums alone.
+It has no interactions of attributes, and so learns from few items what the generator needs many for. The penalty of
+each kind of attribute is chosen on held-out items, from the sums of the normal equations alone.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ from synthspark.judging.network import torch_threads
 from synthspark.spark_versions import to_arrow
 
 WIDTH = 2048
-"""Columns of the regression that codes and tokens share, whatever the vocabularies: as wide are its equations."""
+"""Maximum number of columns for all codes and tokens, whatever the vocabularies: bounds the normal equations."""
 FOLDED = 256
-"""Columns of a bag that its hashed tokens share."""
+"""Number of columns that the hashed tokens of a bag share."""
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
-"""Tried for each kind of attribute."""
+"""Penalties tried for each kind of attribute."""
 FIRST_PENALTY = 10.0
+"""Penalty of a kind of attribute until it is tried."""
 FREE = 1e-3
-"""Penalty of the constant, which is not shrunken."""
+"""Penalty of the constant, which should hardly be shrunk."""
 FILE = "ridge.safetensors"
 
 Doubles = npt.NDArray[np.float64]
 Sparse = Any
-"""A scipy.sparse.csr_matrix, which has no types."""
+"""A scipy.sparse.csr_matrix, which has no type stubs."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class Design:
 
     @property
     def inputs(self) -> list[str]:
-        """The encoded columns that it reads."""
+        """The encoded columns that the regression reads."""
         return [*self.table.codes, *self.table.numbers, *self.table.tokens]
 
     @property
     def widths(self) -> list[int]:
-        """Of the blocks. What does not fit is hashed: of those that share WIDTH the small ones have what they need."""
+        """Columns per code column and bag, at most WIDTH in all: small vocabularies fit, larger ones are hashed."""
         wanted = [*self.table.cardinalities, *(len(bag.weights) + FOLDED for bag in self.table.bags)]
         granted, left = [0] * len(wanted), WIDTH
         for number, place in enumerate(sorted(range(len(wanted)), key=lambda i: wanted[i])):
@@ -65,13 +66,13 @@ class Design:
         return granted
 
     def blocks(self) -> npt.NDArray[np.int64]:
-        """The kind of attribute of each column, shape (columns,)."""
+        """Return the block (kind of attribute) of each column, shape (columns,)."""
         codes, widths = len(self.table.codes), self.widths
         sizes = [sum(widths[:codes]), len(self.table.scalars), *(len(g) for g in self.table.groups), *widths[codes:], 1]
         return np.repeat(np.arange(len(sizes)), sizes)
 
     def matrix(self, batch: pa.RecordBatch) -> Sparse:
-        """Rows of `inputs` as 0 and 1 for codes and tokens, numbers as they are, and a constant: (B, columns)."""
+        """Return the design matrix (B, columns): 0 or 1 for codes and tokens, numbers as they are, and a constant."""
         size, codes, widths = batch.num_rows, len(self.table.codes), self.widths
         parts = []
         for column, width in zip(self.table.codes, widths[:codes], strict=True):
@@ -91,10 +92,10 @@ class Ridge:
 
     design: Design
     weights: npt.NDArray[np.float32]
-    """(columns, R)."""
+    """Shape (columns, R)."""
 
     def vectors(self, rows: DataFrame, key: str) -> DataFrame:
-        """`key`, `vector` array<float> of `rows` (`key` and the encoded columns)."""
+        """Predict `key`, `vector` array<float> for `rows` (`key` and the encoded columns)."""
         design, weights = self.design, self.weights
 
         def predict(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -107,24 +108,24 @@ class Ridge:
         return rows.select(key, *design.inputs).mapInArrow(predict, f"{key} int, vector array<float>")
 
     def save(self, write: Callable[[str, bytes], None]) -> str:
-        """Write FILE by `write(name, data)`; returns its sha256."""
+        """Write FILE by `write(name, data)`; return its sha256."""
         data: bytes = save_arrays({"weights": self.weights})
         write(FILE, data)
         return hashlib.sha256(data).hexdigest()
 
     @classmethod
     def load(cls, table: PairTable, data: bytes, about: Mapping[str, Any]) -> Self:
-        """What `save` wrote. about: judge.json. Raises LakeError where it is not what that describes."""
+        """Load what `save` wrote. about: content of judge.json. Raises LakeError if its sha256 does not match."""
         if hashlib.sha256(data).hexdigest() != about.get("ridge_sha256"):
             raise LakeError(f"{FILE} is not what judge.json describes; train again")
         return cls(Design(table), load_arrays(data)["weights"])
 
 
 def fit_ridge(known: DataFrame, key: str, table: PairTable) -> Ridge:
-    """Of `known` (`key`, the encoded columns, `vector`): the same bytes whatever the partitions.
+    """Fit on `known` (`key`, the encoded columns, `vector`); the result is the same bytes for any partitioning.
 
-    The normal equations are summed by one task, in the order of the keys; what comes to the driver does not grow with
-    the rows. Every HELD_OUT-th entity is held out to choose the penalties, and learned from in the end.
+    One task sums the normal equations in the order of the keys; what comes to the driver does not grow with the rows.
+    Every HELD_OUT-th entity is held out to choose the penalties; the final fit uses all entities.
     """
     design = Design(table)
     first = known.select("vector").first()
@@ -154,10 +155,10 @@ def fit_ridge(known: DataFrame, key: str, table: PairTable) -> Ridge:
     found = to_arrow(parts).sort_by("part")
     sums = found.column("sums").combine_chunks().flatten().to_numpy().reshape(2, size, size + rank)
     learned, held = (_Sums(part[:, :size], part[:, size:]) for part in sums)
-    with torch_threads(1):  # sums over several threads depend on how many there are
+    with torch_threads(1):  # sums over several threads depend on their number
         penalties = _chosen(learned, held, design.blocks(), float(found.column("squares")[1].as_py()))
         weights = _Sums(learned.left + held.left, learned.right + held.right).solved(penalties)
-    return Ridge(design, np.ascontiguousarray(weights, np.float32))  # safetensors writes memory as it lies
+    return Ridge(design, np.ascontiguousarray(weights, np.float32))  # safetensors writes memory as it is laid out
 
 
 @dataclass(frozen=True)
@@ -168,19 +169,19 @@ class _Sums:
     right: Doubles
 
     def solved(self, penalties: Doubles) -> Doubles:
-        """Weights (C, R). penalties: (C,)."""
+        """Return weights (C, R). penalties: (C,)."""
         lower = torch.linalg.cholesky(torch.from_numpy(self.left + np.diag(penalties)))
         found: Doubles = torch.cholesky_solve(torch.from_numpy(np.ascontiguousarray(self.right)), lower).numpy()
         return found
 
     def error(self, weights: Doubles, squares: float) -> float:
-        """Sum of squares of Y - X weights, `squares` that of Y."""
+        """Return the sum of squares of Y - X weights. squares: the sum of squares of Y."""
         fitted = float((weights * (self.left @ weights)).sum())
         return fitted - 2.0 * float((weights * self.right).sum()) + squares
 
 
 def _chosen(learned: _Sums, held: _Sums, blocks: npt.NDArray[np.int64], squares: float) -> Doubles:
-    """A penalty for each column, chosen block after block by the error on those held out."""
+    """Choose the penalty of each column, block after block, by the error on held-out entities; shape (columns,)."""
     penalties = np.full(len(blocks), FIRST_PENALTY)
     penalties[-1] = FREE
     if squares == 0:
@@ -196,14 +197,14 @@ def _chosen(learned: _Sums, held: _Sums, blocks: npt.NDArray[np.int64], squares:
 
 
 def with_linear(made: DataFrame, items: DataFrame, ridge: Ridge) -> DataFrame:
-    """`made` (`item_index`, ...) with `linear`, the ridge's vector. items: `item_index` and the encoded columns."""
+    """Add to `made` (`item_index`, ...) the ridge's vector `linear`. items: `item_index` and the encoded columns."""
     asked = items.join(made.select("item_index"), on="item_index", how="left_semi")
     linear = ridge.vectors(asked, "item_index").withColumnRenamed("vector", "linear")
     return made.join(linear, on="item_index", how="inner")
 
 
 def _one_hot(ids: npt.NDArray[Any], known: npt.NDArray[np.bool_], width: int) -> Sparse:
-    """Each row's known `ids` (B, n) as ones among `width` columns, hashed where there are more ids than columns."""
+    """Set each row's known `ids` (B, n) to one among `width` columns; ids of `width` or more are hashed."""
     own = ids[known].astype(np.uint64)
     mixed = (own * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
     column = np.where(own < width, own, mixed % np.uint64(width)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The judge as gradient-boosted trees (LightGBM: Ke et al. 2017), kept as text."""
+"""The judge as gradient-boosted trees (LightGBM: Ke et al. 2017), stored as text."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from synthspark.judging.judge import HELD_OUT, Judge, both_kinds, held_out
 from synthspark.threads import num_threads
 
 PATIENCE = 25
-"""Trees without a gain on the held-out items after which no more are grown."""
+"""Number of trees without a gain on held-out items before training stops."""
 
 
 @dataclass(frozen=True)
 class TreeSettings:
-    """Size of the judge, and what keeps it from learning its pairs by heart."""
+    """Size and regularization of the judge."""
 
     trees: int = 600
-    """At most."""
+    """Maximum number of trees."""
     learning_rate: float = 0.03
     leaves: int = 31
     seed: int = 0
     features: float = 0.5
     """Share of the features that a tree is grown from."""
     rows: float = 0.7
-    """The same of the rows."""
+    """Share of the rows that a tree is grown from."""
     held_out: int = HELD_OUT
-    """One item in this many."""
+    """One item in this many is held out."""
     rising: tuple[str, ...] = OPINION
-    """Features of which more never makes a pair less likely."""
+    """Features in which the probability never falls (monotone constraints)."""
     whole: bool = True
-    """Whether in the end as many trees are grown from all pairs, those of held-out items included."""
+    """Whether the final judge grows the same number of trees from all pairs, including those of held-out items."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class TreeJudge(Judge):
         return found
 
     def to_bytes(self) -> bytes:
-        """LightGBM's own text, up to the best tree, without the number of threads: the same file on every machine."""
+        """Return LightGBM's text up to the best tree, with 1 as number of threads: the same bytes on every machine."""
         text: str = self.booster.model_to_string(num_iteration=self.booster.best_iteration or -1)
         return re.sub(r"\[num_threads: \d+\]", "[num_threads: 1]", text).encode()
 
@@ -75,10 +75,11 @@ def fit_trees(
     names: list[str],
     settings: TreeSettings,
 ) -> TreeJudge | None:
-    """Trees that tell real pairs from drawn ones; None where there are not both kinds.
+    """Fit trees that tell real pairs from drawn ones; None unless there are both kinds.
 
-    How many is found out on held-out items. The same trees with any number of threads (`deterministic` and
-    `force_row_wise`). docs/decisions/006 has what each of the settings is worth.
+    features: (n, F), named by `names`; labels, items: (n,). Held-out items determine the number of trees. The trees are
+    the same with any number of threads (`deterministic` and `force_row_wise`). docs/decisions/006 measures the effect
+    of each setting.
     """
     held = held_out(items, settings.held_out)
     if not both_kinds(labels[~held]):
@@ -88,7 +89,7 @@ def fit_trees(
         "metric": ["binary_logloss", "auc"],
         "learning_rate": settings.learning_rate,
         "num_leaves": settings.leaves,
-        "min_data_in_leaf": 20 + len(labels) // 2000,  # 20 is the library's own; more data bears larger leaves
+        "min_data_in_leaf": 20 + len(labels) // 2000,  # 20 is LightGBM's default; more data allows larger leaves
         "lambda_l2": 5.0,
         "feature_fraction": settings.features,
         "bagging_fraction": settings.rows,
@@ -104,7 +105,7 @@ def fit_trees(
     if both_kinds(labels[held]):
         train = lightgbm.Dataset(features[~held], labels[~held], feature_name=names)
         watched = lightgbm.Dataset(features[held], labels[held], reference=train)
-        # By the loss, not by the AUC: a perfect order after one tree says nothing of how sure the judge may be.
+        # Stop by the loss, not by the AUC: one tree may order perfectly, and its probabilities still be far off.
         stop = lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False)
         tried = lightgbm.train(parameters, train, trees, valid_sets=[watched], callbacks=[stop])
         auc, trees = float(tried.best_score["valid_0"]["auc"]), tried.best_iteration

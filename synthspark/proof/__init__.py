@@ -1,1 +1,1 @@
-"""What virtual events are worth: protocols, arms and controls, judged by plain ALS."""
+"""Proof of the effect of virtual events: protocols, arms and controls, evaluated with plain ALS."""

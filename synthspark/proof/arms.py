@@ -1,4 +1,4 @@
-"""The arms of a split: real rows, the product's virtual events, and controls. One function each, in one table."""
+"""The arms of a split: real rows, the product's virtual events, and controls; one function per arm, all in MAKERS."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from synthspark.sides import ITEMS, USERS, Side
 
 REAL, PRODUCT, ONLY = "real", "real+synthetic", "synthetic_only"
 Parts = list[DataFrame]
-"""Virtual events as `user_index`, `item_index`, `weight`: those of cold items, and those of cold users."""
+"""Tables of virtual events, `user_index`, `item_index`, `weight`: those of cold items, and those of cold users."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A split, and what was learned from its training rows."""
+    """A split, what was learned from its training rows, and the product's virtual events."""
 
     context: Context
     staged: Publication
     split: Split
     learned: Learned | None
-    """None where only the real rows are judged."""
+    """None if only the real rows are judged."""
     seed: int
-    """Of the controls."""
+    """Seed of the controls."""
     product: VirtualEvents
-    """What the run would place: kept."""
+    """Virtual events that a run would place, kept in scratch."""
 
     @classmethod
     def of(cls, context: Context, staged: Publication, split: Split, learned: Learned | None, seed: int) -> Judged:
-        """With the product's events placed."""
+        """Place the product's events and return them with the split."""
         product = VirtualEvents(None, None)
         if learned is not None:
             found = virtual_events(context, staged, learned, _cold(learned, ITEMS), _cold(learned, USERS))
@@ -56,11 +56,11 @@ class Judged:
 
     @property
     def budget(self) -> float | None:
-        """Of every arm, with a judge or without: the same volume."""
+        """Budget of every arm, with or without a judge, so that all have the same volume."""
         return self.learned.judge.placing.budget if self.learned and self.learned.judge else None
 
     def rows(self, arm: str) -> DataFrame | None:
-        """What ALS is trained on in an arm; None where the arm does not exist for this data."""
+        """Return the training rows of ALS in an arm; None if the arm does not exist for this data."""
         train = self.split.train
         if arm == REAL or (arm == PRODUCT and not self.product.parts()):
             return train
@@ -79,7 +79,7 @@ class Judged:
 
 
 def _cold(learned: Learned, side: Side) -> DataFrame | None:
-    """Those who want virtual events, where anything was learned for them."""
+    """Return the cold entities of a side; None if no generator was trained for them."""
     return learned.evidence.cold(side) if side.name in learned.models else None
 
 
@@ -89,19 +89,19 @@ def _kept(staged: Publication, part: DataFrame | None) -> DataFrame | None:
 
 
 def _no_judge(judged: Judged, learned: Learned) -> Parts:
-    """As many events, by the generator's own ranking."""
+    """Place the same number of events by the generator's own ranking."""
     return _again(judged, replace(learned, judge=None)) if learned.judge else []
 
 
 def _permuted(judged: Judged, learned: Learned) -> Parts:
-    """Every cold one with the attributes of another."""
+    """Place events of cold entities that have the attributes of another one."""
     mixed = {side: permuted(cold, side.index, judged.seed) if (cold := _cold(learned, side)) is not None else None
              for side in (ITEMS, USERS)}  # fmt: skip
     return _again(judged, learned, mixed[ITEMS], mixed[USERS])
 
 
 def _again(judged: Judged, learned: Learned, items: DataFrame | None = None, users: DataFrame | None = None) -> Parts:
-    """The product's way with something changed, in its volume and its form of baskets."""
+    """Place events like the product, of the same volume and form of baskets, with changed inputs."""
     context, staged, found = judged.context, judged.staged, []
     items = _cold(learned, ITEMS) if items is None else items
     users = _cold(learned, USERS) if users is None else users
@@ -114,7 +114,7 @@ def _again(judged: Judged, learned: Learned, items: DataFrame | None = None, use
 
 
 def _ablation(judged: Judged, learned: Learned, arm: str) -> Parts:
-    """The product's items with other settings, and its users as they are."""
+    """Place the events of items with the ablation's settings; events of users are the product's."""
     settings = judged.context.config.evaluate.ablations[arm]
     items = _cold(learned, ITEMS)
     if items is None:
@@ -129,7 +129,7 @@ def _ablation(judged: Judged, learned: Learned, arm: str) -> Parts:
 def _knn(judged: Judged, learned: Learned) -> Parts:
     def vectors_of(side: Side, cold: DataFrame, vectors: DataFrame) -> DataFrame:
         warm = learned.evidence.warm(side)
-        placed = warm.join(vectors, on=side.index, how="left_semi")  # items of the judge's fold have no place
+        placed = warm.join(vectors, on=side.index, how="left_semi")  # items of the judge's fold have no vector
         near = neighbours(cold, placed, side.index, *statistics(learned, side))
         return knn_vectors(near, vectors, side.index)
 
@@ -146,7 +146,7 @@ def _ridge(judged: Judged, learned: Learned) -> Parts:
 
 
 def _attribute_users(judged: Judged, learned: Learned) -> Parts:
-    """A virtual user for each attribute value, who has all its items, warm and cold; beside the product's users."""
+    """Add one virtual user per attribute value, who has all its items; events of users are the product's."""
     if (cold := _cold(learned, ITEMS)) is None:
         return []
     items = learned.evidence.warm(ITEMS).unionByName(cold)
@@ -157,7 +157,7 @@ def _attribute_users(judged: Judged, learned: Learned) -> Parts:
 
 
 def _simple(judged: Judged, learned: Learned, vectors_of: Callable[[Side, DataFrame, DataFrame], DataFrame]) -> Parts:
-    """The product's placing, with preference vectors from a simple model and nobody to judge them."""
+    """Place events like the product, but with preference vectors of a simple model and without a judge."""
     context, staged, evidence, parts = judged.context, judged.staged, learned.evidence, []
     items, users = _cold(learned, ITEMS), _cold(learned, USERS)
     if items is not None and evidence.encodings[ITEMS].encoders:
@@ -174,7 +174,7 @@ def _simple(judged: Judged, learned: Learned, vectors_of: Callable[[Side, DataFr
 
 
 def statistics(learned: Learned, side: Side) -> tuple[PairTable, ItemStatistics]:
-    """How often each value of an attribute meets whom: what similarity weighs by."""
+    """Return the encoded columns of a side and the frequencies of their values, which weigh similarities."""
     table = PairTable.of(learned.evidence.encodings[side])
     as_items = learned.evidence.warm(side).withColumnRenamed(side.index, "item_index")
     pairs = learned.evidence.pairs.select(F.col(side.index).alias("item_index"))
@@ -190,7 +190,7 @@ def _popularity(judged: Judged, _learned: Learned) -> Parts:
 
 
 def _blind(judged: Judged, by: str) -> Parts:
-    """As many pairs as the product's, of its mean weight: each cold user gets as many as from the product."""
+    """Draw as many pairs as the product has, with its mean weight; cold users get as many as from the product."""
     train, items, parts = judged.split.train, judged.split.items.select("item_index"), []
     for part, of_users in ((judged.product.items, False), (judged.product.users, True)):
         if part is None:
@@ -222,4 +222,4 @@ MAKERS: dict[Arm, Callable[[Judged, Learned], Parts]] = {
     "popularity": _popularity,
     "duplicated": _duplicated,
 }
-"""Arm -> its virtual events; none where the arm does not exist for this data."""
+"""Arm -> function that makes its virtual events; an empty list if the arm does not exist for this data."""

@@ -1,4 +1,4 @@
-"""Control arms: as many synthetic pairs as the product's, placed without knowing anything. They must not gain."""
+"""Control arms: as many synthetic pairs as the product has, placed without any information. They must not gain."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from synthspark.pairing import drawn_pairs
 
 
 def blind_pairs(users: DataFrame, items: DataFrame, train: DataFrame, count: int, by: str, seed: int) -> DataFrame:
-    """`count` pairs, less those drawn twice.
+    """Draw `count` pairs, without those drawn twice: `user_index`, `item_index`.
 
-    users: `user_index`, and `share` of the draws where they are not to be equal; items: `item_index`; by: 'uniform', or
-    'popularity' to draw items (and users without a share) by their rows in `train`. Who has none counts as one, so that
-    cold ones can be drawn.
+    users: `user_index`, optionally `share` of the draws; items: `item_index`; by: 'uniform', or 'popularity' to draw
+    items (and users without `share`) in proportion to their rows in `train`. Entities without rows count as having one,
+    so that cold ones can be drawn.
     """
     shared = users if "share" in users.columns else _shares(users, train, "user_index", by)
     return drawn_pairs(shared, _shares(items, train, "item_index", by), count, seed)
 
 
 def duplicated_pairs(train: DataFrame, count: int, seed: int) -> DataFrame:
-    """About `count` of the real pairs once more, drawn by a hash; all of them where there are fewer."""
+    """Draw about `count` of the real pairs by a hash, to be added once more; all pairs if there are fewer."""
     share = F.least(F.lit(1.0), F.lit(float(count)) / F.col("_total"))
     total = F.broadcast(train.agg(F.count(F.lit(1)).alias("_total")))
     drawn = uniform(F.lit(seed), "user_index", "item_index")
@@ -29,9 +29,9 @@ def duplicated_pairs(train: DataFrame, count: int, seed: int) -> DataFrame:
 
 
 def permuted(entities: DataFrame, key: str, seed: int) -> DataFrame:
-    """`entities` (`key` and attributes) with every attribute row given to another one: one cycle in hash order.
+    """Give each attribute row of `entities` (`key` and attributes) to another entity: one cycle in hash order.
 
-    What is gained with these is not gained by the attributes.
+    A gain with permuted attributes does not come from the attributes.
     """
     order = F.xxhash64(F.lit(seed), key).alias("order")
     placed = with_index(entities.select(key, order), "order", "place").select(key, "place")

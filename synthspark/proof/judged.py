@@ -1,4 +1,4 @@
-"""A protocol judged: every arm's table, plain ALS on it, and the metrics of every slice."""
+"""Evaluation of a protocol: the training rows of every arm, plain ALS on them, and the metrics of every slice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Results = dict[str, dict[str, SliceResult]]
 def judge_protocol(
     context: Context, staged: Publication, splits: Mapping[str, Split], protocol: str, seed: int, report: StageReport
 ) -> Iterator[tuple[str, Results]]:
-    """Name and results of each of a protocol's `splits`; what they were judged on goes to the report."""
+    """Yield name and results of each of a protocol's `splits`; sizes and placings go to the report."""
     learned: Learned | None = None
     with staged.scope():
         for name, split in splits.items():
@@ -48,7 +48,7 @@ def _asks_more_than_real(context: Context) -> bool:
 
 
 def _learned(context: Context, staged: Publication, split: Split, name: str) -> Learned:
-    """By the training rows alone, for the sides that somebody is cold of."""
+    """Learn from the split's training rows alone, for the sides with cold entities."""
     roles = zip(SIDES, (split.items, split.users), strict=True)
     cold = [side for side, of in roles if of.where(of["role"] != WARM).take(1)]
     ablations = {n: dict(a.hyper) for n, a in context.config.evaluate.ablations.items() if a.hyper}
@@ -56,7 +56,7 @@ def _learned(context: Context, staged: Publication, split: Split, name: str) -> 
 
 
 def _results(judged: Judged, slices: Mapping[str, Slice], name: str, report: StageReport) -> Results:
-    """Every configured arm and the reference rankers on every slice."""
+    """Measure every configured arm and the reference rankers on every slice."""
     config, staged = judged.context.config.evaluate, judged.staged
     asked = questions(judged.split, slices)
     asked = asked._replace(truth=staged.keep("truth", asked.truth))
@@ -82,7 +82,10 @@ def _by_als(judged: Judged, arm: str, rows: DataFrame, asked: Questions) -> dict
 
 
 def _references(judged: Judged) -> Iterator[tuple[str, DataFrame]]:
-    """Lists of rankers outside ALS; but for `popular` only where items are cold, content_knn for those alone."""
+    """Yield name and lists of rankers other than ALS: `popular` always, the others if items are cold.
+
+    `content_knn` ranks cold items only.
+    """
     split, config, learned = judged.split, judged.context.config.evaluate, judged.learned
     yield "popular", ranked(split, *popular(split.train), max(config.ks))
     if learned is None or ITEMS.name not in learned.models or not config.references:
@@ -99,7 +102,7 @@ def _references(judged: Judged) -> Iterator[tuple[str, DataFrame]]:
 
 
 def _report(judged: Judged, where: str, report: StageReport) -> None:
-    """What was judged, and how it was placed."""
+    """Report the sizes of the split, the placing and the form of the baskets."""
     product = judged.product
     sizes = {"training interactions": judged.split.train.count(),
              "synthetic interactions": sum(part.count() for part in product.parts())}  # fmt: skip
@@ -114,4 +117,4 @@ def _report(judged: Judged, where: str, report: StageReport) -> None:
         told = ", ".join(f"{name} {value:.4f}" for name, value in product.forms.items())
         report.notes.append(f"{where}: NDCG@20 of warm users treated as cold, by form of the baskets: {told}")
         if product.form is None:
-            report.notes.append(f"{where}: cold users get no virtual events, none of these does better")
+            report.notes.append(f"{where}: cold users get no virtual events, because no form does better")

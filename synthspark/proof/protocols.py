@@ -1,4 +1,4 @@
-"""The protocols: what is held out, who is asked about what, and in which words; one entry each, in one table."""
+"""The protocols: what is held out, which slices are asked, and how reports name them; one entry each in PROTOCOLS."""
 
 from __future__ import annotations
 
@@ -32,30 +32,31 @@ from synthspark.runs.tables import EVENTS, clean, features
 from synthspark.sides import ITEMS, SIDES, USERS
 
 Splits = Callable[[Context, Publication, str, int, StageReport], dict[str, Split]]
-"""Of a protocol by its name and a seed."""
+"""Function that makes the splits of a protocol from its name and a seed."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to hold out."""
+    """A way to hold interactions out and ask for them again."""
 
     slices: Mapping[str, Slice]
-    """What is asked; `cold` and `warm` decide."""
+    """Slices that are asked; `cold` and `warm` decide the verdict."""
     who: str
-    """Whom the cold slice is about, as the report's first sentence has it."""
+    """Who or what is cold, in the words of the report's first sentence."""
     splits: Splits
-    """Name -> split, kept. Empty where the data cannot answer; the report says why."""
+    """Returns name -> split, kept in scratch; empty, with a note in the report, if the data do not allow it."""
     held_by: Mapping[str, str]
-    """Slice -> the key below `evaluate` that says how much of it is held out."""
+    """Slice -> key below `evaluate` that sets how much of it is held out."""
     drawn: bool = True
-    """Whether a seed draws its splits."""
+    """Whether its splits depend on a seed."""
 
 
 def by_entities(items: bool, users: bool) -> Splits:
-    """Splits that draw cold items or users. Several for cold users alone, by the events that they keep: their warm
-    training rows are the same.
+    """Return a function that makes splits by drawing cold items, cold users or both.
 
-    They raise ContractError for a draw that leaves nothing to be judged: another one, or other shares, could be.
+    If only users are drawn there is one split per number of events that they keep (`evaluate.events_left`), all with
+    the same warm training rows. The function raises ContractError if a draw leaves nothing to judge; another seed or
+    other shares may do.
     """
 
     def splits(context: Context, staged: Publication, name: str, seed: int, report: StageReport) -> dict[str, Split]:
@@ -81,7 +82,7 @@ def by_entities(items: bool, users: bool) -> Splits:
 
 
 def _rated(split: Split) -> Split:
-    """With ratings by the training rows' own median weight, as a run that had only these would have them."""
+    """Compute ratings by the median weight of the training rows, like a run on these rows alone."""
     unit = median(split.train, "weight") or 1.0
     return split._replace(train=split.train.withColumn("rating", rating(F.col("weight"), unit)).drop("weight"))
 
@@ -89,7 +90,7 @@ def _rated(split: Split) -> Split:
 def kept(
     context: Context, staged: Publication, split: Split, name: str, report: StageReport, who: str = "users"
 ) -> Split:
-    """In scratch, with no more users asked than `evaluate.max_users`; who: what they are called in the report."""
+    """Keep a split in scratch, and limit the users asked to `evaluate.max_users`. who: their name in the report."""
     found = Split(*[staged.keep(f"{name}/{field}", df) for field, df in split._asdict().items()])
     most, seed = context.config.evaluate.max_users, context.config.seed
     asked = found.test.select("user_index").distinct().count()
@@ -100,12 +101,12 @@ def kept(
 
 
 def _events_left(context: Context, protocol: str, report: StageReport, several: list[int] | None) -> list[int]:
-    """How many events cold users keep, each of `several`. With nothing declared of users, one at least."""
+    """Return how many events cold users keep: `several`, or 0; only numbers above 0 if users lack attributes."""
     wanted = sorted(several) if several is not None else [0]
     if _declared_users(context) is not None:
         return wanted
     report.notes.append(f"protocol {protocol}: users have no declared attributes, so that nothing is known of a user "
-                        "without events; judged with the events left that are above 0")  # fmt: skip
+                        "without events; judged only with the numbers of evaluate.events_left above 0")  # fmt: skip
     return [n for n in wanted if n > 0]
 
 
@@ -114,7 +115,7 @@ def _declared_users(context: Context) -> DataFrame | None:
 
 
 def _tables(context: Context, staged: Publication) -> tuple[DataFrame, DataFrame, DataFrame]:
-    """Pairs, users and items of `entity_split`."""
+    """Return the arguments `pairs`, `users` and `items` of `entity_split`, kept in scratch."""
     config, least = context.config.evaluate, context.config.features
     items = context.read(features(ITEMS)).where(F.col("breadth") >= least.min_item_users)
     pairs = indexed_interactions(context.read).withColumn("since", F.unix_micros("first_ts"))
@@ -134,10 +135,10 @@ def _tables(context: Context, staged: Publication) -> tuple[DataFrame, DataFrame
 
 
 def by_time(context: Context, staged: Publication, name: str, _seed: int, report: StageReport) -> dict[str, Split]:
-    """What came before an instant against what came after: the same for every seed."""
+    """Split by time: events before an instant against those after it; the same for every seed."""
     config, least = context.config, context.config.features
     events = context.read(EVENTS)
-    if events.where(F.col("ts").isNotNull()).isEmpty():  # not collected: Python holds no year 10000
+    if events.where(F.col("ts").isNotNull()).isEmpty():  # not collected: Python dates end with the year 9999
         report.notes.append(f"protocol {name}: events have no timestamps; not judged")
         return {}
     share = config.evaluate.time_fraction
@@ -153,7 +154,7 @@ def by_time(context: Context, staged: Publication, name: str, _seed: int, report
     unit = median(pairs["before"], "weight")
     if unit is None:
         report.notes.append(f"protocol {name}: no event is older than the newest ones that are judged; not judged. "
-                            "Lower evaluate.time_fraction if not all events are of one instant")  # fmt: skip
+                            "Lower evaluate.time_fraction, unless all events are of one instant")  # fmt: skip
         return {}
     before = staged.keep("before", pairs["before"].withColumn("rating", rating(F.col("weight"), unit)))
     after = staged.keep("after", pairs["after"])
@@ -188,7 +189,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
             "warm": Slice((WARM,), (WARM,)),
             "all": Slice((WARM, COLD), (WARM,)),
         },
-        "users of whom nothing is known but their profile",
+        "users of whom only the profile is known",
         by_entities(items=False, users=True),
         DRAWN,
     ),
@@ -209,10 +210,10 @@ PROTOCOLS: Mapping[str, Protocol] = {
             "warm": Slice((WARM,), (WARM,)),
             "all": Slice(ANYBODY, ANYBODY),
         },
-        "items that came new in the last period",
+        "items that were new in the last period",
         by_time,
         {"cold": "time_fraction", "warm": "time_fraction"},
         drawn=False,
     ),
 }
-"""By the name that `evaluate.protocols` has. In `time`, *cold* are the new items."""
+"""Protocols by their names in `evaluate.protocols`. In `time`, the slice *cold* asks about new items."""

@@ -1,4 +1,4 @@
-"""Reference rankers outside ALS: what a shop could do at no cost."""
+"""Reference rankers other than ALS, which a shop could use at no cost."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 WIDEST_CATEGORY = 128
-"""Values of the attribute that `popular_in_category` goes by, at most: a user's shares of it are one short vector."""
+"""Maximum number of values of the attribute of `popular_in_category`: its shares per user form one short vector."""
 
 
 def popular_in_category(train: DataFrame, items: DataFrame, code: str, values: int) -> tuple[DataFrame, DataFrame]:
-    """The most bought of the categories that a user buys most of: share of the category x (1 + users of the item).
+    """Rank items by the user's share of their category x (1 + number of the item's users).
 
     items: `item_index` and the int column `code` below `values`. Returns vectors of users and of items.
     """
@@ -26,7 +26,7 @@ def popular_in_category(train: DataFrame, items: DataFrame, code: str, values: i
 
 
 def content_knn(train: DataFrame, near: DataFrame) -> DataFrame:
-    """`user_index`, `item_index`, `score`: the similarity of the item's neighbours that the user has, summed.
+    """Score items by the summed similarity of their neighbours that the user has: `user_index`, `item_index`, `score`.
 
     near: `item_index`, `neighbour`, `similarity` of the candidates. Pairs without a common neighbour have no score.
     """

@@ -1,4 +1,4 @@
-"""Simple means that the product must beat: content neighbours, and users who stand for an attribute."""
+"""Simple methods that the product must beat: content neighbours, and one virtual user per attribute value."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from synthspark.judging import PairTable
 
 
 def knn_vectors(near: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
-    """`key`, `vector`: the mean of the neighbours' vectors, weighed by similarity.
+    """Compute the mean of the neighbours' vectors, weighted by similarity: `key`, `vector`.
 
-    near: of `neighbours`; vectors: `key`, `vector`. Who has no neighbour gets no vector.
+    near: result of `neighbours`; vectors: `key`, `vector`. Entities without a neighbour get no vector.
     """
     known = near.join(vectors.withColumnRenamed(key, "neighbour"), on="neighbour", how="inner")
     terms = F.transform("vector", lambda x: x * F.col("similarity"))
@@ -26,10 +26,10 @@ def knn_vectors(near: DataFrame, vectors: DataFrame, key: str) -> DataFrame:
 
 
 def attribute_pairs(items: DataFrame, table: PairTable, least: int, first_user: int) -> DataFrame:
-    """`user_index`, `item_index`: for each value of an attribute, or word, a user who has all the items that have it.
+    """Make one virtual user per attribute value or word, who has all items with it: `user_index`, `item_index`.
 
-    items: `item_index` and the encoded columns. Of values that `least` items have, and no more than half of all; the
-    users' indices begin with `first_user`. It takes no generator and no judge, and touches no real user.
+    items: `item_index` and the encoded columns; least: minimum number of items of a value, the maximum being half of
+    all items; first_user: index of the first virtual user. Needs neither generator nor judge, and changes no real user.
     """
     values = [(column, FIRST, size) for column, size in zip(table.codes, table.cardinalities, strict=True)]
     values += [(column, 1, len(bag.weights)) for bag in table.bags for column in bag.columns]

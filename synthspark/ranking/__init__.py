@@ -1,1 +1,1 @@
-"""Ranked lists judged: splits without leakage, full-ranking metrics with intervals, and the gate."""
+"""Evaluation of ranked lists: splits without leakage, full-ranking metrics with intervals, and the gate."""

@@ -1,7 +1,7 @@
-"""Intervals over users, paired between arms, in memory that does not grow with the users.
+"""Bootstrap intervals over users, paired between arms, in memory that does not grow with the users.
 
-Users are hashed into groups once; a group's sums are what is resampled. With fewer users than groups that is the
-ordinary bootstrap over users; with more, a bootstrap over random groups of them, whose interval is the same in
+Users are hashed into groups once, and the sums of the groups are resampled. With fewer users than groups this is the
+ordinary bootstrap over users; with more, it is a bootstrap over random groups, whose interval is the same in
 expectation (Kleiner et al. 2014, doi:10.1111/rssb.12050, on bootstraps of reduced data).
 """
 
@@ -32,7 +32,7 @@ class GroupSums:
 
 
 def group_sums(metrics: DataFrame, columns: Sequence[str], by: str) -> dict[str, GroupSums]:
-    """Sum per-user `metrics` into groups, apart for each value of `by`: at most GROUPS rows of each are collected."""
+    """Sum per-user `metrics` into groups, separately per value of `by`; at most GROUPS rows per value are collected."""
     group = F.pmod(F.xxhash64("user_index"), F.lit(GROUPS)).alias("group")
     summed = metrics.groupBy(by, group).agg(F.count(F.lit(1)).alias("count"), *[F.sum(c).alias(c) for c in columns])
     found: dict[str, GroupSums] = {}
@@ -44,7 +44,7 @@ def group_sums(metrics: DataFrame, columns: Sequence[str], by: str) -> dict[str,
 
 
 def resampled_means(arms: Sequence[GroupSums], resamples: int, seed: int) -> npt.NDArray[np.float64]:
-    """Means of every arm under the same resamples of the groups, shape (resamples, arms, metrics)."""
+    """Compute the means of every arm under the same resamples of the groups, shape (resamples, arms, metrics)."""
     rng = np.random.default_rng(seed)
     present = np.flatnonzero(np.any([arm.counts > 0 for arm in arms], axis=0))
     sums = np.stack([arm.sums[present] for arm in arms])  # arms, groups, metrics
@@ -58,6 +58,6 @@ def resampled_means(arms: Sequence[GroupSums], resamples: int, seed: int) -> npt
 
 
 def interval(samples: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """The central 95 % of `samples`, shape (resamples,)."""
+    """Return the central 95 % interval of `samples`, shape (resamples,)."""
     low, high = np.quantile(samples, [0.025, 0.975])
     return float(low), float(high)

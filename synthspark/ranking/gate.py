@@ -1,4 +1,4 @@
-"""The gate: ship only what is proven to help cold entities and not to hurt warm ones."""
+"""The gate: ship only virtual events that are proven to help cold entities and not to harm warm ones."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 WARM_TOLERANCE = 0.01
+"""Maximum relative loss of warm accuracy, interval included."""
 LEAST_GAIN = 0.01
 """Relative cold gain below which more splits are pointless."""
 DEPTH = 20
+"""Length k of the lists that decide."""
 
 
 def depth(ks: Collection[int]) -> int:
-    """The k of `ks` that is decided and shown by: DEPTH, or the largest where that was not measured."""
+    """Return the k of `ks` that the verdict and the report use: DEPTH if it was measured, else the largest."""
     return DEPTH if DEPTH in ks else max(ks)
 
 
@@ -28,16 +30,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether to ship, and why in words."""
+    """Whether to ship, and the reason in words."""
 
     ship: bool
     why: str
     undecided: bool = False
-    """Of one that must not ship: both means would pass, and only their intervals do not."""
+    """True if the verdict is not to ship, though both means would pass and only their intervals do not."""
 
 
 def together(verdicts: Mapping[str, Verdict]) -> Verdict:
-    """One verdict over protocols: ship only if every one says so. Their words follow their names."""
+    """Combine the verdicts of protocols: ship only if all do. The reason lists each protocol's name and words."""
     if not verdicts:
         return Verdict(False, "do not ship: nothing could be judged")
     if len(verdicts) == 1:
@@ -49,7 +51,7 @@ def together(verdicts: Mapping[str, Verdict]) -> Verdict:
 
 
 def verdict(cold: Difference, warm: Difference, metric: str, drawn: bool = True) -> Verdict:
-    """Ship only if cold rises with its interval above zero, and warm falls by no more than 1 %, interval included.
+    """Decide to ship if cold rises with its interval above zero, and warm falls by 1 % at most, interval included.
 
     drawn: whether further splits could be drawn and judged.
     """

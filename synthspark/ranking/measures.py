@@ -1,4 +1,4 @@
-"""Arms: what ALS is trained on, everything else equal, and how each slice comes out."""
+"""Metrics of arms: the lists of every judged user, the results of each slice, and paired differences of arms."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class MetricRow:
     num_users: int
 
     def to_json(self) -> dict[str, object]:
-        """Plain data."""
+        """Return the row as plain data."""
         return asdict(self)
 
 
@@ -47,22 +47,22 @@ class SliceResult:
     coverage: Mapping[int, float]
 
     def value(self, ks: Sequence[int], column: str) -> float:
-        """The mean over users of a metric of `metric_columns(ks)`."""
+        """Return the mean over users of `column`, one of `metric_columns(ks)`."""
         return float(self.sums.means()[metric_columns(ks).index(column)])
 
 
 def ranked(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k: int) -> DataFrame:
-    """Every judged user's best `k` of the items of each role: `user_index`, `item_index`, `score`, `role`, `rank`.
+    """Rank the best `k` items per role for each judged user: `user_index`, `item_index`, `score`, `role`, `rank`.
 
-    user_vectors: `user_index`, `vector`; item_vectors: `item_index`, `vector`. Full ranking, training positives left
-    out. An item without a vector (ALS never saw it) has the score 0, as Spark's ALS would leave it out; a user without
-    one gets the most bought items, as in a shop. Ties are in an order of the user's own (`retrieval.tie`).
+    user_vectors: `user_index`, `vector`; item_vectors: `item_index`, `vector`. It is a full ranking without training
+    positives. An item without a vector (ALS never saw it, and Spark would leave it out) has the score 0; a user without
+    a vector gets the most bought items, as in a shop. Ties are broken in an order per user (`retrieval.tie`).
     """
     seen = split.train.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
     popularity = split.train.groupBy("item_index").agg(F.count(F.lit(1)).cast("float").alias("popularity"))
     width = F.broadcast(item_vectors.agg(F.size(F.first("vector")).alias("width")))
     nothing = F.array_repeat(F.lit(0.0).cast("float"), F.col("width"))
-    # One more place: the popularity of an item, which only users without a vector look at.
+    # One more dimension: the popularity of an item, which is nonzero only in vectors of users without a vector.
     asked = split.test.select("user_index").distinct().join(user_vectors, on="user_index", how="left").crossJoin(width)
     known = F.concat("vector", F.array(F.lit(0.0).cast("float")))
     fallback = F.concat(nothing, F.array(F.lit(1.0).cast("float")))
@@ -82,7 +82,7 @@ def ranked(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k: in
 
 
 def best_of(scores: DataFrame, split: Split, k: int) -> DataFrame:
-    """The same from `scores` (`user_index`, `item_index`, `score`) of some pairs; what has no score is not ranked."""
+    """Rank like `ranked`, by the `scores` (`user_index`, `item_index`, `score`) of some pairs; leave out the others."""
     unseen = scores.join(split.train.select("user_index", "item_index"), on=["user_index", "item_index"],
                          how="left_anti")  # fmt: skip
     of_role = unseen.join(split.items, on="item_index", how="inner")
@@ -91,17 +91,17 @@ def best_of(scores: DataFrame, split: Split, k: int) -> DataFrame:
 
 
 class Questions(NamedTuple):
-    """The slices of a split that anybody is asked, ready to be asked of every arm."""
+    """The slices of a split with their relevant items, the same for every arm."""
 
     truth: DataFrame
-    """`slice`, `user_index`, `item_index` that count as relevant."""
+    """`slice`, `user_index`, `item_index` of the relevant items."""
     slices: Mapping[str, Slice]
     sizes: Mapping[str, int]
-    """Candidate items of each slice."""
+    """Slice -> number of candidate items."""
 
 
 def questions(split: Split, slices: Mapping[str, Slice]) -> Questions:
-    """What is asked of a split; the truth should be kept, it is read for every arm."""
+    """Return the questions of a split; keep their truth in scratch, since it is read for every arm."""
     counts = {r["role"]: r["count"] for r in split.items.groupBy("role").count().collect()}
     sizes = {name: sum(counts.get(role, 0) for role in asked.candidates) for name, asked in slices.items()}
     parts = [truth(split, asked).withColumn("slice", F.lit(name)) for name, asked in slices.items()]
@@ -109,9 +109,9 @@ def questions(split: Split, slices: Mapping[str, Slice]) -> Questions:
 
 
 def measure(asked: Questions, lists: DataFrame, ks: Sequence[int]) -> dict[str, SliceResult]:
-    """Metrics of every slice that anybody is asked, from `lists` (as `ranked` returns them): two jobs in all.
+    """Compute the metrics of every slice with users from `lists` (as `ranked` returns them), in two Spark jobs.
 
-    The best of several roles are among the best of each, so that no slice is ranked anew.
+    The best items over several roles are among the best of each role, so that no slice needs another ranking.
     """
     spark = lists.sparkSession
     roles = [(name, role) for name, question in asked.slices.items() for role in question.candidates]
@@ -136,9 +136,9 @@ def measure(asked: Questions, lists: DataFrame, ks: Sequence[int]) -> dict[str, 
 
 
 def averaged(results: Sequence[Mapping[str, SliceResult]]) -> dict[str, SliceResult]:
-    """One arm judged several times (ALS from several starts): each user's metrics averaged, no user counted twice.
+    """Average the results of one arm from several starts of ALS: per user, so that no user counts twice.
 
-    ALS moves by 1 to 2 % between starts, which is as much as the gate allows for a loss.
+    Results differ by 1 to 2 % between starts, which is as much as the loss that the gate allows.
     """
     mean = {}
     for name in results[0]:
@@ -152,7 +152,7 @@ def averaged(results: Sequence[Mapping[str, SliceResult]]) -> dict[str, SliceRes
 def metric_rows(
     results: Mapping[str, Mapping[str, SliceResult]], ks: Sequence[int], protocol: str, seed: int, resamples: int
 ) -> list[MetricRow]:
-    """The rows of metrics.json for the arms of one split; intervals under the same resamples for all arms."""
+    """Return the rows of metrics.json for the arms of one split; all arms share the same resamples."""
     rows: list[MetricRow] = []
     for name in next(iter(results.values())):
         arms = [arm for arm in results if name in results[arm]]
@@ -172,10 +172,10 @@ def metric_rows(
 def paired_difference(
     real: Sequence[GroupSums], product: Sequence[GroupSums], ks: Sequence[int], column: str, resamples: int, seed: int
 ) -> Difference:
-    """The product less real alone, averaged over the seeds' splits (one entry per seed), paired by seed and user.
+    """Compute the product's metric minus that of real rows alone, averaged over splits (one entry per seed).
 
-    The splits are of the same users: a resample draws these once, for all splits, as drawing them for each split apart
-    would take what a user does in several splits for the luck of several users.
+    The difference is paired by seed and user. All splits have the same users, so that a resample draws the users once
+    for all splits: separate draws would treat one user's results in several splits as those of independent users.
     """
     place = metric_columns(ks).index(column)
     drawn = resampled_means([*real, *product], resamples, seed)[:, :, place]

@@ -1,6 +1,6 @@
-"""Metrics of ranked lists, per user; full ranking, never sampled negatives.
+"""Metrics of ranked lists per user, over full rankings, never over sampled negatives.
 
-Relevance is binary. Items not in the truth have a gain of 0; a list shorter than k counts as it is; users without any
+Relevance is binary. Items not in the truth have a gain of 0; a list shorter than k is not padded; users without any
 relevant item are not in the mean. NDCG: Jarvelin, Kekalainen 2002 (doi:10.1145/582415.582418), discount log2(rank + 1).
 """
 
@@ -15,16 +15,15 @@ METRICS = ("ndcg", "recall", "hit_rate")
 
 
 def metric_columns(ks: Sequence[int]) -> list[str]:
-    """Names of the columns of `user_metrics`: `ndcg_10`, ..., in a fixed order."""
+    """Return the names of the columns of `user_metrics`: `ndcg_10`, ..., in a fixed order."""
     return [f"{metric}_{k}" for metric in METRICS for k in ks]
 
 
 def user_metrics(lists: DataFrame, truth: DataFrame, ks: Sequence[int], by: Sequence[str] = ()) -> DataFrame:
-    """`user_index` and one column per metric and k, a row per user of `truth`; apart for each value of `by`, columns of
-    both.
+    """Compute `user_index` and one column per metric and k, one row per user of `truth`.
 
-    lists: `user_index`, `item_index`, `rank` from 1; truth: `user_index`, `item_index`, distinct. A user of the truth
-    without a list scores 0.
+    lists: `user_index`, `item_index`, `rank` from 1; truth: `user_index`, `item_index`, distinct; by: columns of both
+    tables whose values are measured separately. A user of the truth without a list scores 0.
 
         user's truth {a, c}, list a b c, k = 2  ->  ndcg 1 / (1 + 1/log2(3)) = .613, recall .5, hit rate 1
     """
@@ -39,7 +38,7 @@ def user_metrics(lists: DataFrame, truth: DataFrame, ks: Sequence[int], by: Sequ
 
 
 def covered_items(k: int) -> Column:
-    """Items in anybody's list of k, an aggregate over lists; over the candidates that is catalogue coverage."""
+    """Return the aggregate that counts distinct items in lists of k; divided by the candidates: catalogue coverage."""
     return F.count_distinct(F.when(F.col("rank") <= k, F.col("item_index")))
 
 

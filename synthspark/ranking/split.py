@@ -1,6 +1,6 @@
-"""Splits: what is known on the day of training, what is asked, and who is cold. No leakage, or an error.
+"""Splits: training rows, held-out rows, and roles of users and items. Leakage raises an error.
 
-All draws are hashes of (seed, id): a split is the same whatever the partitions, and needs no shuffle.
+All draws are hashes of (seed, id): a split is the same for any partitioning, and needs no shuffle.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from synthspark.errors import ContractError
 from synthspark.indexing import uniform
 
 WARM, COLD, ASIDE, SPARSE = "warm", "cold", "aside", "sparse"
-"""Roles. cold: without a training row, and judged; aside: cold as well, of the half that is not judged now; sparse
-(time split only): with fewer training rows than a factor is trusted with."""
+"""Roles. cold: judged, with no training rows or only `events_left`; aside: like cold, but in the half that is not
+judged now; sparse (time split only): with too few training rows to be warm."""
 PAIR = ("user_index", "item_index")
 
 
 class Slice(NamedTuple):
-    """A question: which users are asked about which items, by role. *cold*, *warm* and *all* are in every protocol."""
+    """Roles of the users who are asked and of the items asked about. Each protocol has *cold*, *warm* and *all*."""
 
     users: tuple[str, ...]
     items: tuple[str, ...]
     among: tuple[str, ...] = ()
-    """Roles of the items that are ranked, where they are more than those asked for."""
+    """Roles of the items that are ranked, if more than `items`."""
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -41,14 +41,14 @@ COLD_ITEMS = {
     "warm": Slice((WARM,), (WARM,)),
     "all": Slice((WARM,), (WARM, COLD)),
 }
-"""What is asked where items are held out."""
+"""Slices of protocols that hold items out."""
 
 
 class Split(NamedTuple):
-    """Interactions by what they are for, and everybody's role."""
+    """Training and held-out interactions, and the role of every user and item."""
 
     train: DataFrame
-    """`user_index`, `item_index`, `rating`, and `since` where it is known."""
+    """`user_index`, `item_index`, `rating`, and `since` if it is known."""
     test: DataFrame
     """`user_index`, `item_index`: the held-out interactions that are judged."""
     users: DataFrame
@@ -59,23 +59,23 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Shares:
-    """How much is drawn."""
+    """Shares of a split that are drawn."""
 
     items: float = 0.0
-    """Of the items that lose every interaction: half are judged, half stay aside (validation and test)."""
+    """Share of the items that lose every interaction: half are judged, half stay aside (validation and test)."""
     users: float = 0.0
-    """The same of the eligible users."""
+    """Share of the eligible users that become cold; half are judged, half stay aside."""
     holdout: float = 0.2
-    """Of the interactions between warm ones that are held out."""
+    """Share of the warm interactions that is held out."""
     events_left: int = 0
-    """Interactions that a cold user keeps."""
+    """Number of interactions that a cold user keeps."""
 
 
 def entity_split(pairs: DataFrame, users: DataFrame, items: DataFrame, shares: Shares, part: str, seed: int) -> Split:
     """Split `pairs` (`user_index`, `item_index`, and what training rows keep) by drawing cold users and items.
 
-    users: `user_index`, `eligible` (who may become cold); items: `item_index`; both with an interaction at least. part:
-    which half is judged, 'test' or 'validation'.
+    users: `user_index`, `eligible` (may become cold); items: `item_index`; each with at least one interaction; part:
+    half that is judged, 'test' or 'validation'.
     """
     may = F.col("eligible") & F.lit(shares.users > 0)
     cold_user = F.when(may, _half(seed, "user", "user_index", shares.users, part))
@@ -97,11 +97,11 @@ def entity_split(pairs: DataFrame, users: DataFrame, items: DataFrame, shares: S
 def time_split(
     before: DataFrame, after: DataFrame, users: DataFrame, items: DataFrame, min_items: int, min_users: int
 ) -> Split:
-    """What was known at an instant against what came after it: `before` and `after` hold `user_index`, `item_index`,
-    the former `rating`, too, and optionally `since`, which the training rows keep.
+    """Split by time: train on `before`, test on the pairs of `after` that are not in `before`.
 
-    What is judged are the pairs of `after` that `before` has not. Cold is who first appears in `after`; sparse is a
-    user with fewer than `min_items` items in `before`, or an item with fewer than `min_users` users.
+    before: `user_index`, `item_index`, `rating`, optionally `since`, which the training rows keep; after: `user_index`,
+    `item_index`. An entity without pairs in `before` is cold; a user with fewer than `min_items` items in `before`, or
+    an item with fewer than `min_users` users, is sparse.
     """
     roles = [
         _roles_by_breadth(entities, before, key, least)
@@ -114,7 +114,7 @@ def time_split(
 
 
 def truth(split: Split, asked: Slice) -> DataFrame:
-    """`user_index`, `item_index` that count as relevant in a slice."""
+    """Return the relevant pairs of a slice: `user_index`, `item_index`."""
     users = split.users.where(F.col("role").isin(*asked.users)).select("user_index")
     items = split.items.where(F.col("role").isin(*asked.items)).select("item_index")
     return split.test.join(users, on="user_index", how="left_semi").join(items, on="item_index", how="left_semi")
@@ -127,7 +127,7 @@ def _roles_by_breadth(entities: DataFrame, before: DataFrame, key: str, least: i
 
 
 def _half(seed: int, what: str, key: str, share: float, part: str) -> Column:
-    """Role of a cold entity, null for a warm one: the lower half of the draws is 'test', the upper 'validation'."""
+    """Return a cold entity's role, null for a warm one; the lower half of draws is 'test', the upper 'validation'."""
     drawn = _draw(seed, what, key)
     lower, upper = (COLD, ASIDE) if part == "test" else (ASIDE, COLD)
     return F.when(drawn < share / 2, lower).when(drawn < share, upper)
@@ -138,7 +138,7 @@ def _draw(seed: int, what: str, *keys: str) -> Column:
 
 
 def of_users(split: Split, most: int, seed: int) -> DataFrame:
-    """The held-out interactions of `most` users, drawn by a hash: of all alike, so that no slice's mean is bent."""
+    """Return the held-out interactions of `most` users, drawn by a hash from all users, so that no slice is biased."""
     users = split.test.select("user_index").distinct()
     drawn = users.orderBy(_draw(seed, "asked", "user_index"), "user_index").limit(most)
     return split.test.join(drawn, on="user_index", how="left_semi")
@@ -147,8 +147,9 @@ def of_users(split: Split, most: int, seed: int) -> DataFrame:
 def check_split(
     split: Split, name: str, shares: Shares, slices: Mapping[str, Slice], held_by: Mapping[str, str]
 ) -> None:
-    """Raises ContractError, with the split's `name`, if a cold one is left with a training row that it should not
-    have, or if nothing can be judged (`lacking`). For a split that is kept: it is read several times.
+    """Raise ContractError if a cold entity has more training rows than it may, or if nothing can be judged (`lacking`).
+
+    name: name of the split in the message. The split should be kept in scratch, since it is read several times.
     """
     why = lacking(split, name, shares, slices, held_by)
     if why is not None:
@@ -165,10 +166,10 @@ def check_split(
 def lacking(
     split: Split, name: str, shares: Shares, slices: Mapping[str, Slice], held_by: Mapping[str, str]
 ) -> str | None:
-    """What the split lacks to be judged, and the way out, in one line; None where it lacks nothing.
+    """Return what the split lacks to be judged, and the way out, in one line; None if it lacks nothing.
 
-    There must be training rows, warm and cold ones, and held-out interactions in both slices that decide. held_by:
-    slice -> the key below `evaluate` that says how much of it is held out.
+    It needs training rows, warm and cold entities, and held-out interactions in both slices that decide. held_by: slice
+    -> key below `evaluate` that sets how much of it is held out.
     """
     for roles, share, side, other in ((split.users, shares.users, "user", "items"),
                                       (split.items, shares.items, "item", "users")):  # fmt: skip

@@ -1,4 +1,4 @@
-"""Recommend: implicit ALS on real and synthetic interactions, and each user's list."""
+"""Recommendation: implicit ALS on real and synthetic interactions, and each user's list."""
 
 from synthspark.recommend.als import AlsSettings, Factors, blocks_for, fit_als, rating, with_virtual
 from synthspark.recommend.lists import popular, recommendations

@@ -1,4 +1,4 @@
-"""Implicit ALS (Hu, Koren, Volinsky 2008, doi:10.1109/ICDM.2008.22): Spark's own, with the house's scale of ratings."""
+"""Implicit ALS (Hu, Koren, Volinsky 2008, doi:10.1109/ICDM.2008.22): Spark's own, with ratings on a log scale."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 BLOCKS_PER_ROOT = 4
-"""Blocks of ALS for the root of a million events: 13 for ten millions, 40 for a hundred, 127 for a thousand."""
+"""ALS blocks per square root of millions of events: 13 blocks for 10 million, 40 for 100, 127 for 1,000 million."""
 EXACT_EVENTS = 4_000_000
-"""Up to so many events a lake's factors are the same bytes everywhere; above, the last bit gives way to more blocks."""
+"""Maximum number of events for factors with the same bytes everywhere; more events get more blocks instead."""
 EXACT_BLOCKS = 2
-"""Up to so many blocks factors are the same to the byte: Spark adds up one sum per block in the order in which its
-tasks end, which changes nothing of two (a + b = b + a), but the last bit of three."""
+"""Maximum number of blocks for factors with the same bytes: Spark adds one sum per block in the order in which its
+tasks end, which does not matter for two sums (a + b = b + a), but changes the last bit of three."""
 
 
 @dataclass(frozen=True)
 class AlsSettings:
-    """Hyperparameters, tuned once on validation and then the same for every arm."""
+    """Hyperparameters of ALS, the same for every arm."""
 
     rank: int = 32
     regularization: float = 0.1
@@ -38,13 +38,14 @@ class Factors(NamedTuple):
 
 
 def rating(weight: Column, unit: float) -> Column:
-    """log(1 + weight / unit): `unit` is the median weight of a real interaction, so that scale does not matter."""
+    """Return log(1 + weight / unit). unit: median weight of a real interaction, so that the scale does not matter."""
     return F.log1p(weight / F.lit(unit)).cast("float")
 
 
 def with_virtual(ratings: DataFrame, added: DataFrame) -> DataFrame:
-    """`ratings` (`user_index`, `item_index`, `rating`) and the virtual events `added` (..., `weight` in median real
-    interactions) as ratings: weights of the same pair add up.
+    """Add virtual events to `ratings` (`user_index`, `item_index`, `rating`); weights of the same pair add up.
+
+    added: `user_index`, `item_index`, `weight` in real interactions of median weight.
     """
     real = ratings.select("user_index", "item_index", F.expm1("rating").alias("weight"))
     both = real.unionByName(added.select("user_index", "item_index", F.col("weight").cast("double").alias("weight")))
@@ -53,14 +54,14 @@ def with_virtual(ratings: DataFrame, added: DataFrame) -> DataFrame:
 
 
 def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
-    """Factors of every user and item in `ratings` (`user_index`, `item_index` int, `rating` float).
+    """Fit the factors of every user and item in `ratings` (`user_index`, `item_index` int, `rating` float).
 
-    Confidence is 1 + alpha x rating. Only indices and factors leave; `blocks` is how many the two sides are cut into.
-    Up to EXACT_BLOCKS the same rows give the same bytes, whatever the partitions, executors and retries (on several
-    executors not with `spark.default.parallelism` set: docs/decisions/012).
+    Confidence is 1 + alpha x rating. blocks: number of blocks of each side. Up to EXACT_BLOCKS, the same rows give the
+    same bytes for any partitioning, executors and retries (but on several executors not if
+    `spark.default.parallelism` is set: docs/decisions/012).
     """
     rows = ratings.select("user_index", "item_index", "rating")
-    if blocks <= EXACT_BLOCKS:  # ALS adds up an entity's ratings as they arrive: from one task they arrive in order
+    if blocks <= EXACT_BLOCKS:  # ALS sums an entity's ratings as they arrive: from one task they arrive in order
         rows = rows.repartition(1).sortWithinPartitions("user_index", "item_index")
     als = ALS(
         rank=settings.rank,
@@ -85,11 +86,11 @@ def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
 
 
 def blocks_for(rows: int) -> int:
-    """How many blocks ALS cuts users and items into, for so many events or pairs: by the data.
+    """Return the number of ALS blocks of users and of items for `rows` events or pairs.
 
-    ALS's random start follows the blocks, so that a number that followed the cluster would give other factors wherever
-    the job has more or fewer executors. Up to EXACT_EVENTS as few as give the same bytes everywhere; above, by the
-    root: each factor is sent to every block, so that with blocks in proportion to the events what is sent would grow
-    with their square.
+    It depends on the data only: ALS's random start depends on the blocks, so that a number that depended on the cluster
+    would give other factors on more or fewer executors. Up to EXACT_EVENTS it is EXACT_BLOCKS; above, it grows with the
+    square root of `rows`: each factor is sent to every block, so that with blocks in proportion to the events the
+    traffic would grow with their square.
     """
     return EXACT_BLOCKS if rows <= EXACT_EVENTS else math.ceil(BLOCKS_PER_ROOT * math.sqrt(rows / 1e6))

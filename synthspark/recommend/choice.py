@@ -1,4 +1,4 @@
-"""Rank, regularization and alpha of ALS, chosen on real rows: what every arm, the proof and the job then use."""
+"""Choice of ALS's rank, regularization and alpha on real rows; the job and every arm of the proof use the result."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ RANKS = (32, 64, 128)
 REGULARIZATIONS = (0.03, 0.1, 0.3)
 ALPHAS = (1.0, 2.0, 4.0)
 ORDER = ("rank", "alpha", "regularization")
-"""In which single settings are tried, each with the best of the others so far."""
+"""Order in which the settings are tried, one at a time, with the best values of the others so far."""
 TOLERANCE = 0.02
-"""Settings that are so near to the best are as good: two starts of ALS differ by as much."""
+"""Maximum relative distance from the best at which settings count as equal: two starts of ALS differ by as much."""
 
 
 def held_out(pairs: DataFrame, share: float, seed: int) -> tuple[DataFrame, DataFrame]:
-    """`pairs` (`user_index`, `item_index`, `rating`, `since`) as training rows and those to choose by.
+    """Split `pairs` (`user_index`, `item_index`, `rating`, `since`) into training rows and rows to choose by.
 
-    With times the newest `share` is left out altogether, since protocol time judges by it, and the `share` before that
-    is chosen by. Without, or where many pairs are of one instant, a share is drawn.
+    If there are times, the newest `share` is left out, since protocol time judges by it, and the `share` before that is
+    used to choose by. Without times, or if many pairs are of one instant, a random `share` is.
     """
     drawn = uniform(F.lit("als"), F.lit(seed), "user_index", "item_index") < share
     cuts = quantiles(pairs, {"since": F.col("since")}, [1 - 2 * share, 1 - share])["since"]
@@ -41,17 +41,17 @@ def held_out(pairs: DataFrame, share: float, seed: int) -> tuple[DataFrame, Data
 
 
 def neighbours_of(settings: AlsSettings, key: str) -> list[AlsSettings]:
-    """The settings with every other value of one of `rank`, `regularization` and `alpha`."""
+    """Return `settings` with each other value tried of `key`: `rank`, `regularization` or `alpha`."""
     values: dict[str, Iterable[Any]] = {"rank": RANKS, "regularization": REGULARIZATIONS, "alpha": ALPHAS}
     own = getattr(settings, key)
     return [replace(settings, **{key: value}) for value in values[key] if not math.isclose(value, own)]
 
 
 def frugal(tried: Mapping[AlsSettings, float]) -> AlsSettings:
-    """Of the settings within TOLERANCE of the best that of the smallest rank, and of these that of the largest alpha.
+    """Return the settings of the smallest rank, then the largest alpha, among those within TOLERANCE of the best.
 
-    A small rank is cheap. A large alpha lets a virtual event weigh less: any rating above 0 is a preference to ALS, and
-    the weight is all that tells how sure one may be of it.
+    A small rank is cheap. With a large alpha virtual events of low weight count less: for ALS any rating above 0 is a
+    preference, and alpha x rating sets its confidence.
     """
     best = max(tried.values())
     near = [s for s, value in tried.items() if value >= (1 - TOLERANCE) * best]

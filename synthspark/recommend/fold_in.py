@@ -1,4 +1,4 @@
-"""Users' factors against items' factors that stand: the last half step of implicit ALS, one ridge regression a user."""
+"""Fold-in of users against fixed item factors: the last half step of implicit ALS, one ridge regression per user."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from synthspark.recommend.als import AlsSettings
 
 
 def folded_in(pairs: DataFrame, items: DataFrame, settings: AlsSettings, most: int) -> DataFrame:
-    """`user_index`, `vector` of the users who have pairs with `items`.
+    """Compute the factors of users who have pairs with `items`: `user_index`, `vector`.
 
-    pairs: `user_index`, `item_index`, `rating`; items: `item_index`, `vector` array<float>; most: interactions of a
-    user, drawn by a hash, that are looked at. Of all pairs that `items` were fitted on it gives the users' factors that
-    were fitted with them (Hu, Koren, Volinsky 2008, equation 4, with Spark's ALS-WR regularization).
+    pairs: `user_index`, `item_index`, `rating`; items: `item_index`, `vector` array<float>; most: maximum number of
+    interactions per user, drawn by a hash. On the pairs that `items` were fitted on, it returns the user factors of
+    that fit (Hu, Koren, Volinsky 2008, equation 4, with Spark's ALS-WR regularization).
     """
     gram = _gram(items)
     known = pairs.join(items, on="item_index", how="inner")
@@ -45,7 +45,7 @@ def folded_in(pairs: DataFrame, items: DataFrame, settings: AlsSettings, most: i
 
 
 def _gram(items: DataFrame) -> npt.NDArray[np.float64]:
-    """Y'Y of the items' vectors, shape (R, R): summed by one task in the items' order, so that it is ever the same."""
+    """Compute Y'Y of the items' vectors, shape (R, R): summed by one task in the items' order, so reproducible."""
 
     def summed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         total: npt.NDArray[np.float64] | None = None

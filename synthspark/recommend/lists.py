@@ -10,9 +10,9 @@ from synthspark.retrieval import top_k
 
 
 def recommendations(factors: Factors, k: int, seen: DataFrame | None = None) -> DataFrame:
-    """`user_index`, `item_index`, `score`, `rank` of every user that has a factor.
+    """Return the lists of every user that has a factor: `user_index`, `item_index`, `score`, `rank`.
 
-    `seen` (`user_index`, `item_index`) is left out of the lists.
+    seen: `user_index`, `item_index` of pairs to leave out.
     """
     queries = factors.users.select(F.col("user_index").alias("query_index"), "vector", F.lit(k).alias("k"))
     if seen is None:
@@ -25,6 +25,6 @@ def recommendations(factors: Factors, k: int, seen: DataFrame | None = None) -> 
 
 
 def popular(train: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """Everybody gets the most bought first: vectors of users and of items."""
+    """Return vectors of users and of items whose inner products rank by the number of an item's users."""
     users = train.select("user_index").distinct().withColumn("vector", F.array(F.lit(1.0).cast("float")))
     return users, train.groupBy("item_index").agg(F.array(F.count(F.lit(1)).cast("float")).alias("vector"))

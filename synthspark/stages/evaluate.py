@@ -29,7 +29,7 @@ def evaluate(context: Context) -> StageReport:
         asked = [
             (p, seed) for p in config.protocols for seed in (config.seeds if PROTOCOLS[p].drawn else config.seeds[:1])
         ]
-        # All of them before any generator is trained: a split that cannot be judged would be found out hours later.
+        # Make all splits before any generator is trained, or an unusable split would be found hours later.
         splits = [PROTOCOLS[name].splits(context, staged, name, seed, report) for name, seed in asked]
         for (protocol, seed), of_seed in zip(asked, splits, strict=True):
             for name, found in judge_protocol(context, staged, of_seed, protocol, seed, report):
@@ -64,7 +64,7 @@ def _timing(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decided(config: Evaluate, protocol: str, results: list[Results]) -> Verdict:
-    """The verdict of one protocol over its splits; "do not ship" where an arm or a slice that decides is absent."""
+    """Return the verdict of one protocol over its splits: "do not ship" if a deciding arm or slice is missing."""
     if not {"real", PRODUCT} <= set(results[0]):
         return Verdict(False, f"do not ship: the arms 'real' and {PRODUCT!r} were not both judged")
     of = PROTOCOLS[protocol.partition("+")[0]]

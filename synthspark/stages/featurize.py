@@ -1,4 +1,4 @@
-"""Stage featurize: encodings, features, interactions, preference spaces, and the feeds of training."""
+"""Stage featurize: encodings, features, interactions, preference spaces and training feeds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from synthspark.sides import SIDES, Side
 
 
 def featurize(context: Context) -> StageReport:
-    """Read clean, publish features, factors and feeds."""
+    """Read the clean tables; publish features, factors and feeds."""
     config, report = context.config, StageReport()
     with context.publication("featurize") as staged:
         events = context.read(EVENTS)
@@ -57,7 +57,7 @@ def _features(
     context: Context, staged: Publication, pairs: DataFrame, side: Side, known: dict[Side, TableEncoding],
     report: StageReport,
 ) -> TableEncoding:  # fmt: skip
-    """Stage the features of one side, and what its new rows are learned from; returns its encoding.
+    """Stage the features of one side and the feeds that its new rows are learned from; return its encoding.
 
     known: encodings of the sides that are staged already.
     """
@@ -70,7 +70,7 @@ def _features(
         new = "" if kinds else f"no new {side.name}, and "
         report.notes.append(f"{side.name} have no attribute to learn from: {new}nothing is known of cold {side.name}")
     staged.write_json(f"{encoding_folder(side)}/encoding.json", fitted.to_json())
-    if kinds:  # a profile is learned from those who have one, not from ids seen in events only
+    if kinds:  # profiles are learned from declared rows, not from ids seen in events only
         count, written = context.rows("clean", clean(side)), written_kinds(context, declared, side)
         rows = profiles(context, staged, declared, side, written, report)
         _learned_and_held(context, staged, rows, side, (profile_feed(side), validation_feed(side)), count)
@@ -82,7 +82,7 @@ def _features(
 def _learned_and_held(
     context: Context, staged: Publication, rows: DataFrame | None, side: Side, feeds: tuple[Table, Table], count: int
 ) -> None:
-    """Stage what a generator of new rows learns from, and what it stops by."""
+    """Stage the training feed and the validation feed (for early stopping) of a generator of new rows."""
     parts = split_off(rows, side.key, count, context.config.seed) if rows is not None else (None, None)
     for feed, part in zip(feeds, parts, strict=True):
         if part is not None:
@@ -90,7 +90,7 @@ def _learned_and_held(
 
 
 def _learnable(context: Context, staged: Publication, evidence: Evidence, report: StageReport) -> None:
-    """Stage the spaces of the warm and the behaviour feeds."""
+    """Stage the preference spaces of warm entities and the behaviour feeds."""
     f = context.config.features
     warm = staged.keep("warm", evidence.warm_pairs())
     count = warm.count()
@@ -102,7 +102,7 @@ def _learnable(context: Context, staged: Publication, evidence: Evidence, report
     report.tables["features"]["warm interactions"] = count
     if not open_pairs(context, warm).take(1):
         raise SourceError(
-            f"table clean/events: all {count} warm interactions are of items that the judge's fold took; set "
+            f"table clean/events: all {count} warm interactions are of items in the judge's fold; set "
             "judge.enabled to false, or bring more events"
         )
     if context.config.recommend.auto:

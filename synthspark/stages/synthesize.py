@@ -1,4 +1,4 @@
-"""Stage synthesize: new users and items, and virtual events for them and for every cold one."""
+"""Stage synthesize: new users and items, and virtual events for them and for all cold entities."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from synthspark.synthesis.events import event_mix, synthetic_events
 
 @dataclass(frozen=True)
 class Asking:
-    """Of a side, who wants virtual events: index and encoded columns; None of nobody."""
+    """Entities of a side that get virtual events: index and encoded columns; None for no entity."""
 
     new: DataFrame | None
-    """New entities, with their attributes, too."""
+    """New entities, also with their attributes."""
     cold: DataFrame | None
 
 
@@ -134,7 +134,7 @@ def _write_entities(
 
 
 def _imputed(context: Context, side: Side) -> DataFrame | None:
-    """Real rows with what they lack, if they are asked for. Raises ConfigError where nothing can complete them."""
+    """Return completed real rows if `synthesize.impute` has the side. Raises ConfigError if no model can do it."""
     if side.name not in context.config.synthesize.impute:
         return None
     meta = context.model_meta(f"profile_{side.name}")
@@ -147,9 +147,10 @@ def _imputed(context: Context, side: Side) -> DataFrame | None:
 def _pairs(
     context: Context, staged: Publication, learned: Learned, asking: Mapping[Side, Asking], report: StageReport
 ) -> DataFrame:
-    """`user_id`, `item_id`, `origin`, `weight` of every virtual event.
+    """Place all virtual events: `user_id`, `item_id`, `origin`, `weight`.
 
-    The cold are placed as they were judged, by themselves; the new, whom nobody has judged, do not share their budget.
+    Cold entities are placed by themselves, as in the proof; new ones, which the proof does not cover, do not share
+    their budget.
     """
     items, users = asking[ITEMS], asking[USERS]
     cold = virtual_events(context, staged, learned, items.cold, users.cold)
@@ -157,8 +158,8 @@ def _pairs(
     if cold.forms:
         report.details["baskets"] = cold.forms
         if cold.form is None:
-            report.notes.append("cold users get no virtual events: warm users who were treated as cold were served no "
-                                f"better with any (NDCG@20 {cold.forms})")  # fmt: skip
+            report.notes.append("cold users get no virtual events: no form of baskets served warm users who were "
+                                f"treated as cold better (NDCG@20 {cold.forms})")  # fmt: skip
     if learned.judge and learned.judge.placing == NOTHING:
         report.notes.append(NOTHING.words())
     made = {
@@ -180,7 +181,7 @@ def _pairs(
 
 
 def _item_levels(context: Context, new: DataFrame | None) -> DataFrame:
-    """`item_id`, `price`, `value`: what its events say, else the price that is declared of it."""
+    """Return the usual `price` and `value` of each `item_id`, from its events, else its declared price."""
     seen = F.when(F.col("has_price") > 0, F.col("mean_price").cast("double"))
     value = F.when(F.col("mean_value") > 0, F.col("mean_value").cast("double"))
     levels = context.read(features(ITEMS)).select("item_id", seen.alias("_seen"), value.alias("value"))
@@ -196,7 +197,7 @@ def _item_levels(context: Context, new: DataFrame | None) -> DataFrame:
 
 
 def _check(context: Context, staged: Publication) -> None:
-    """Every foreign key holds, and no new id is a real one."""
+    """Check foreign keys and ids. Raises ContractError if a key is in no table, or if a new id is also a real one."""
     events = staged.read(SYNTHETIC_EVENTS)
     for side in SIDES:
         table, key = synthetic(side).name, side.key
@@ -204,7 +205,7 @@ def _check(context: Context, staged: Publication) -> None:
         real = context.read(features(side)).select(key)
         twice = new.join(real, on=key, how="inner").take(1)
         if twice:
-            raise ContractError(f"{table}: id {twice[0][key]!r} is a real one")
+            raise ContractError(f"{table}: id {twice[0][key]!r} is also the id of a real row")
         orphan = events.join(new.unionByName(real), on=key, how="left_anti").take(1)
         if orphan:
-            raise ContractError(f"{SYNTHETIC_EVENTS.name}: {key} {orphan[0][key]!r} is in no table")
+            raise ContractError(f"{SYNTHETIC_EVENTS.name}: {key} {orphan[0][key]!r} is the id of no real or new row")

@@ -1,4 +1,4 @@
-"""Stage train: the four generators from the feeds, and the judge of what they propose."""
+"""Stage train: the generators, from their feeds, and the judge of proposed pairs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from synthspark.training import TrainingTask, train_all
 
 
 def train(context: Context) -> StageReport:
-    """Publish models/<name> for each generator that the data allows; says which it does without."""
+    """Publish models/<name> for each generator that the data allow; the report says which are not trained."""
     report, work = StageReport(), context.checkpoints()
     with context.publication("train") as staged:
         evidence = published(context)
@@ -37,7 +37,7 @@ def train(context: Context) -> StageReport:
         for task in tasks:
             meta = trained[task.output_url]
             write_card(context, task, meta)
-            staged.copy_in(f"{work}/{task.name}", model_folder(task.name))  # Hadoop's spelling, not fsspec's
+            staged.copy_in(f"{work}/{task.name}", model_folder(task.name))  # Hadoop's form of the URL, not fsspec's
             report.details[task.name] = {k: meta[k] for k in ("sha256", "network")}
             last = meta["history"][-1]
             shown = ", ".join(f"{k.removesuffix('_loss')} {v:.3f}" for k, v in last.items() if k.endswith("_loss"))
@@ -57,7 +57,7 @@ def train(context: Context) -> StageReport:
 def make_tasks(
     context: Context, evidence: Evidence, report: StageReport
 ) -> tuple[dict[Side, TrainingTask], dict[str, TrainingTask]]:
-    """Profile generators by side and behaviour generators by name, as far as data allow; the report says which not."""
+    """Return tasks of profile generators by side and of behaviour generators by name; report those without data."""
     profiles = {side: task for side in SIDES if (task := profile_task(context, side, report)) is not None}
     behaviours = learn.tasks(context, Place.published(context), evidence, context.checkpoints())
     for side in SIDES:
@@ -69,7 +69,7 @@ def make_tasks(
 
 
 def _judge(context: Context, staged: Publication, learned: Learned, report: StageReport) -> None:
-    """Train the judge and stage models/judge_items, or say why there is none."""
+    """Train the judge and stage models/judge_items, or report why there is none."""
     folder = f"{context.checkpoints()}/{JUDGE}"
     asking = learned.evidence.cold(ITEMS) if context.config.synthesize.cold_items else None
     judge = learn.judge(context, staged, learned, folder, asking)

@@ -1,1 +1,1 @@
-"""Synthesize: new entities, vectors for cold ones, the placing of their events, and the events themselves."""
+"""Synthesis: rows of new entities, preference vectors, texts, and the synthetic events of placed pairs."""

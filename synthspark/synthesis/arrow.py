@@ -1,4 +1,4 @@
-"""Decoded values as Arrow columns of the contract's types."""
+"""Arrow columns of the contract's types from decoded values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql import types as T
 
 
 def column_of(values: Any, kind: T.DataType) -> pa.Array:
-    """A decoded attribute, an array or a list with None for what is missing, as the type that the lake keeps it in."""
+    """Convert a decoded attribute (array or list, None for missing values) to the type that the lake stores."""
     if isinstance(kind, T.DoubleType):
         return pa.array(np.asarray(values, dtype=np.float64), pa.float64(), from_pandas=True)  # NaN is null
     if isinstance(kind, T.TimestampType):

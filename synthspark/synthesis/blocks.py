@@ -1,7 +1,7 @@
-"""Fixed blocks of rows: what makes synthetic rows independent of partitions, executors and retries.
+"""Fixed blocks of rows, which make synthetic rows independent of partitions, executors and retries.
 
-A row's noise comes from (seed, block, place in the block), and a block always goes through the network whole, so that
-not even the order of floating-point sums can differ.
+A row's noise depends on (seed, block, position in the block), and a block always passes through the network as a whole,
+so that not even the order of floating-point sums can differ.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 ROWS = 1024
+"""Rows per block."""
 
 
 def in_blocks(df: DataFrame, index: str) -> DataFrame:
-    """`df` with the column `block`, each block whole within one partition and in order of `index`."""
+    """Add the column `block` to `df`; each block is whole within one partition and ordered by `index`."""
     blocked = df.withColumn("block", F.floor(F.col(index) / ROWS))
     return blocked.repartition("block").sortWithinPartitions("block", index)
 
@@ -25,7 +26,7 @@ def in_blocks(df: DataFrame, index: str) -> DataFrame:
 def map_blocks(
     batches: Iterable[pa.RecordBatch], handle: Callable[[int, pa.Table], pa.Table]
 ) -> Iterator[pa.RecordBatch]:
-    """Call `handle(block, rows)` for each whole block in `batches` (of `in_blocks`), whatever the batches' cuts."""
+    """Call `handle(block, rows)` for each whole block in `batches` (of `in_blocks`), however batches divide blocks."""
     held: list[pa.Table] = []
     current: int | None = None
     for batch in batches:
@@ -43,5 +44,5 @@ def map_blocks(
 
 
 def generator(seed: int, *salt: int) -> np.random.Generator:
-    """The random numbers of one block; counter-based, so that neighbouring seeds are unrelated."""
+    """Return the random generator of one block; it is counter-based, so that neighbouring seeds are unrelated."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed & 0xFFFFFFFFFFFFFFFF, *salt])))

@@ -1,6 +1,6 @@
-"""Pairs to events: type by the real mix, time by the real rhythm, price and value by the item.
+"""Events from pairs: types and times are drawn like those of real events, prices and values around the item's level.
 
-Every draw is a hash of (seed, user, item, what is drawn): the same whatever the partitions.
+Every draw is a hash of (seed, user, item, what is drawn), and so the same for any partitioning.
 """
 
 from __future__ import annotations
@@ -19,46 +19,46 @@ from synthspark.quantiles import ranked, sampled
 DAY_RANKS = [i / 400 for i in range(401)]
 SECOND_RANKS = [i / 48 for i in range(49)]
 DRAWN_RANKS = [(i + 0.5) / 100 for i in range(100)]
-"""Each stands for as many events, the extremes for none: draws from them have the real mean but for the tails."""
+"""Midpoints of 100 equal shares of the events: draws from these quantiles have the real mean, except for the tails."""
 LEVEL_RANKS = [i / 16 for i in range(1, 16)]
 EVENTS_TO_TELL = 10
-"""Prices (or values) of an item from which on their mean tells what is usual for it."""
+"""Minimum number of prices (or values) of an item for a usable mean."""
 STEPS, GRID_SHARE = (1.0, 0.01), 0.95
-"""Grids that prices and values may lie on, and the share of them that must for it to be one."""
+"""Steps of grids that prices and values may lie on, and the minimum share of them on a grid that is used."""
 
 Doubles = npt.NDArray[np.float64]
 
 
 class Spread(NamedTuple):
-    """How prices or values lie, of all events and around their item's mean."""
+    """Distribution of prices or values: over all events, and relative to their item's mean."""
 
     overall: tuple[float, ...]
-    """Quantiles of all; empty where no event has any."""
+    """Quantiles over all events; empty if no event has any."""
     levels: tuple[float, ...]
-    """What parts the items by their means: the ends, included, of all parts but the last."""
+    """Upper bounds (inclusive) of the groups of items by mean, without that of the last group."""
     ratios: tuple[tuple[float, ...], ...]
-    """Per part quantiles of an event's over its item's mean: at the end of a scale (five stars) they differ from the
-    middle. Just 1 where no item has EVENTS_TO_TELL."""
+    """Per group quantiles of an event's price or value divided by its item's mean; they differ between the middle and
+    the end of a scale (five stars). Only 1.0 if no item has EVENTS_TO_TELL."""
     step: float | None
-    """What nearly all are multiples of: a cent, or one; None for neither."""
+    """Step of which nearly all are multiples: 1 or 0.01; None for neither."""
 
 
 @dataclass(frozen=True)
 class EventMix:
-    """What real events look like, in some thousand numbers."""
+    """Statistics of the real events, some thousand numbers."""
 
     types: tuple[tuple[str, float], ...]
     """Event type and its share, the most frequent first."""
     days: tuple[int, ...]
     """Quantiles of the day, as days since 1970; empty without timestamps."""
     seconds: tuple[tuple[int, ...], ...]
-    """Quantiles of the second of the day, for Monday to Sunday; a weekday without events takes all days'."""
+    """Quantiles of the second of the day, Monday to Sunday; for a weekday without events those of all days."""
     price: Spread
     value: Spread
 
 
 def event_mix(events: DataFrame) -> EventMix:
-    """Measure the real events: what comes to the driver does not grow with them."""
+    """Measure the real events; the data that comes to the driver does not grow with their number."""
     types = events.groupBy("event_type").count().orderBy(F.col("count").desc(), "event_type").collect()
     total = sum(row["count"] for row in types)
     second = F.hour("ts") * 3600 + F.minute("ts") * 60 + F.second("ts")
@@ -92,13 +92,13 @@ def event_mix(events: DataFrame) -> EventMix:
 
 
 def _usual(name: str) -> Column:
-    """The mean of an item's prices or values, null where it has too few to tell; float32, free of a sum's last bit."""
+    """Return the mean of an item's prices or values, null for too few; float32 drops the last bits of the sum."""
     mean = F.when((F.count(name) >= EVENTS_TO_TELL) & (F.avg(name) > 0), F.avg(name).cast("float"))
     return mean.alias(f"usual_{name}")
 
 
 def _spread(values: Doubles, levels: Doubles, ratios: Doubles, step: float | None) -> Spread:
-    """levels, ratios: of the same events."""
+    """Compute the spread. levels, ratios: of the same events, shape (n,) each."""
     overall = tuple(ranked(values, DRAWN_RANKS))
     if not len(levels):
         return Spread(overall, (), ((1.0,),), step)
@@ -110,10 +110,10 @@ def _spread(values: Doubles, levels: Doubles, ratios: Doubles, step: float | Non
 
 
 def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, seed: int) -> DataFrame:
-    """Whole events in the clean schema, with `origin`, `weight` and `seed`.
+    """Make complete events in the clean schema, with `origin`, `weight` and `seed`.
 
-    pairs: `user_id`, `item_id`, `origin`, `weight`; item_levels: `item_id`, `price`, `value`, what is usual for
-    the item; null where nobody knows: then such a price is drawn once for the item, a value for each event, from all.
+    pairs: `user_id`, `item_id`, `origin`, `weight`; item_levels: `item_id`, and its usual `price` and `value`, null if
+    unknown. An unknown price is drawn once per item, an unknown value once per event, from all real ones.
     """
     levels = pairs.join(item_levels, on="item_id", how="left")
     events = levels.select(
@@ -134,15 +134,16 @@ def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, se
 
 
 def _on_grid(name: str, step: float) -> Column:
-    """The share of the values that are multiples of `step`."""
+    """Return the share of the values that are multiples of `step`."""
     multiple = F.abs(F.col(name) / step - F.round(F.col(name) / step)) < 1e-6
     return F.avg(multiple.cast("double"))
 
 
 def _around(name: str, spread: Spread, seed: int, unknown: Column) -> Column:
-    """About the item's own level, as far from it as real events of items of such a level are; else one of all.
+    """Draw around the item's level, by the ratios of items of a similar level; without a level, from all real ones.
 
-    Not outside of all real ones, if the level is not. unknown: a number in [0, 1) that draws for items without a level.
+    Draws stay within the range of all real ones if the level does. unknown: number in [0, 1) that draws for items
+    without a level.
     """
     if not spread.overall:
         return F.lit(None).cast("double")
@@ -160,12 +161,12 @@ def _array(values: tuple[float, ...]) -> Column:
 
 
 def _at(values: Column, drawn: Column) -> Column:
-    """The value that a number in [0, 1) draws, all alike."""
+    """Return the value drawn by a number in [0, 1), all with equal probability."""
     return F.element_at(values, F.floor(drawn * F.size(values)).cast("int") + 1)
 
 
 def _stepped(value: Column, step: float | None, least: int, seed: int, draw: str) -> Column:
-    """`value` on the grid of the real ones: up or down by chance, so that its mean stays; `least` steps or more."""
+    """Round `value` to the grid, up or down at random, so that the mean stays; at least `least` steps."""
     if step is None:
         return value.cast("double")
     number = F.greatest(F.floor(value / step + uniform(seed, draw)), F.lit(least))
@@ -173,14 +174,14 @@ def _stepped(value: Column, step: float | None, least: int, seed: int, draw: str
 
 
 def uniform(seed: int, draw: str) -> Column:
-    """A number in [0, 1) that is a hash of the seed, the pair and what is drawn."""
+    """Return a number in [0, 1), a hash of the seed, the pair and what is drawn."""
     return indexing.uniform(F.lit(seed), F.lit(draw), "user_id", "item_id")
 
 
 def _event_type(mix: EventMix, seed: int) -> Column:
     drawn, below = uniform(seed, "type"), 0.0
     chosen = F.lit(mix.types[0][0])
-    for name, share in reversed(mix.types):  # from the rarest on, so that the last `when` asks for the smallest sum
+    for name, share in reversed(mix.types):  # from the rarest on, so that the outermost `when` has the smallest bound
         upto = 1.0 - below
         chosen = F.when(drawn < upto, F.lit(name)).otherwise(chosen)
         below += share

@@ -1,4 +1,4 @@
-"""The generators on the executors: mapInArrow over fixed blocks, the model loaded once per Python worker."""
+"""Generators on the executors: mapInArrow over fixed blocks; the model is loaded once per Python worker."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from synthspark_models.behaviour import PRIOR_COUNTERPARTS
 
 HISTORY = "history"
 MOST_HISTORY = 50
-"""Counterparts of a history at most: those who did more are not cold."""
+"""Maximum number of counterparts in a history; entities with more are not cold."""
 PROFILE, BEHAVIOUR, IMPUTED, WRITTEN = 1, 2, 3, 4
-"""Salts: what a block draws is not what it draws for something else."""
+"""Salts, so that a block draws different noise for different purposes."""
 
 
 @lru_cache(maxsize=8)
 def loaded(url: str, sha256: str) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """Once per worker and set of weights: a model trained anew under the same URL is another one."""
+    """Load a model once per worker; sha256 is part of the key, since a new model may have the same URL."""
     torch.set_num_threads(1)  # the workers are the parallelism
     module, meta = load_generator(url)
     assert meta["sha256"] == sha256, f"model {url} changed while it was being used"
@@ -42,11 +42,11 @@ def loaded(url: str, sha256: str) -> tuple[torch.nn.Module, dict[str, Any]]:
 
 
 def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str, Any], seed: int) -> DataFrame:
-    """What the behaviour generator says of each entity.
+    """Generate each entity's preference by the behaviour generator.
 
-    entities: `index` int, the encoded columns of `meta` (model.json), `noise`: 0 for what is most likely, 1 for a
-    draw, and `history` (of `histories`; null for none) where the network takes one. Returns `index`, `vector`
-    array<float> (a factor in the space of the real ones) and `log_activity` float.
+    entities: `index` int, the encoded columns of `meta` (model.json), `noise` (0 for the most likely preference, 1 for
+    a random one), and `history` (of `histories`; null for none) if the network has this input. Returns `index`,
+    `vector` array<float> (in the space of the real factors) and `log_activity` float.
     """
     codes, numbers, tokens, sha256 = (meta[n] for n in ("code_columns", "number_columns", "token_columns", "sha256"))
 
@@ -81,10 +81,10 @@ def preferences(entities: DataFrame, index: str, model_url: str, meta: dict[str,
 
 
 def histories(pairs: DataFrame, vectors: DataFrame, side: Side) -> DataFrame:
-    """The index and `history` array<float>: what those who did little have done, as the generator takes it.
+    """Summarize the interactions of entities as input of the generator: index and `history` array<float>.
 
-    pairs: `user_index`, `item_index`; vectors: the other side's index and `vector`. The sums run in the order of the
-    indices, so that they are the same whatever the partitions. Same formula as `synthspark_models.summarised`.
+    pairs: `user_index`, `item_index`; vectors: the other side's index and `vector`. Sums are in the order of the
+    indices, so that they are the same for any partitioning. The formula is that of `synthspark_models.summarised`.
     """
     key, other = side.index, side.other.index
     length = F.sqrt(F.aggregate("vector", F.lit(0.0), lambda total, x: total + x * x))
@@ -102,10 +102,10 @@ def new_entities(
     spark: SparkSession, count: int, side: Side, encoding: TableEncoding, model_url: str, meta: dict[str, Any],
     first_index: int, seed: int, rules: Sequence[CodeRule] = (),
 ) -> DataFrame:  # fmt: skip
-    """`count` new rows: the key, the decoded attributes, an index from `first_index` on, and the encoded columns.
+    """Make `count` new rows: the key, the decoded attributes, an index from `first_index` on, and encoded columns.
 
-    rules: the hierarchies that they keep, of which these networks know nothing.
-    Ids are `syn:<kind>:<8 digits of the model and the seed>:<number>`: reserved, and the same for the same model.
+    rules: hierarchies of attributes that rows are repaired to keep, since these networks do not model them. Ids are
+    `syn:<kind>:<8 digits of the model and the seed>:<number>`: reserved, and the same for the same model and seed.
     """
     attributes = schemas.entity_schema(side.key, encoding.kinds)
     codes, numbers, sha256 = meta["code_columns"], meta["number_columns"], meta["sha256"]
@@ -139,20 +139,20 @@ def new_entities(
 
 
 def id_prefix(side: Side, sha256: str, seed: int) -> str:
-    """`syn:<kind>:<8 digits of the model and the seed>:`, which the ids of new rows start with."""
+    """Return the prefix of the ids of new rows: `syn:<kind>:<8 digits of the model and the seed>:`."""
     short = f"{int(sha256[:8], 16) ^ (seed & 0xFFFFFFFF):08x}"
     return f"{schemas.SYNTHETIC_ID_PREFIX}{side.one}:{short}:"
 
 
 def tensor_of(rows: pa.Table, columns: list[str], dtype: npt.DTypeLike) -> torch.Tensor:
-    """The named columns as one tensor, shape (B, columns)."""
+    """Return the named columns as one tensor, shape (B, columns)."""
     if not columns:
         return torch.zeros(len(rows), 0, dtype=torch.long if dtype == np.int64 else torch.float32)
     return torch.from_numpy(np.column_stack([rows.column(c).to_numpy() for c in columns]).astype(dtype))
 
 
 def _history(rows: pa.Table, width: int) -> torch.Tensor | None:
-    """The column `history` as (B, width); nulls, and a table without the column, are an empty one."""
+    """Return the column `history` as (B, width), nulls as zeros; None without the column or for width 0."""
     if width == 0 or HISTORY not in rows.column_names:
         return None
     empty = np.zeros(width, np.float32)

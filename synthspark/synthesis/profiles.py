@@ -1,4 +1,4 @@
-"""New and completed rows on the executors: blocks of proposals, drawn and judged where they are made."""
+"""New and completed rows on the executors: blocks of proposals, drawn and judged by the same task."""
 
 from __future__ import annotations
 
@@ -36,33 +36,34 @@ from synthspark_models.autoregressive import AutoregressiveGenerator
 from synthspark_models.tabular import MISSING
 
 PROPOSALS = 32_768
-"""Rows that a block proposes: the more, the more of them share a pass through the network."""
+"""Proposals per block: the more, the more of them share one pass through the network."""
 LEAST_PROPOSALS = 1024
+"""Minimum number of proposals per block if there is a judge or a condition."""
 MOST_ROUNDS = 50
-"""Times that a block proposes again where conditions are seldom met."""
+"""Maximum number of times that a block proposes again if conditions are rarely met."""
 
 
 @dataclass(frozen=True)
 class ProfileModel:
-    """A trained profile generator, where its files are and what they must be."""
+    """A trained profile generator: folder and checksums of its files."""
 
     url: str
     sha256: str
     judge_sha256: str | None
-    """Of the judge beside it; None where nothing judges."""
+    """sha256 of the judge in the same folder; None for no judge."""
     rate: float
-    """Share of the proposals that are taken."""
+    """Share of the proposals that are accepted."""
     halved: bool
-    """Whether rows are drawn with bfloat16: decided once and kept, so that every executor draws the same."""
+    """Whether rows are drawn with bfloat16: decided once and stored, so that all executors draw the same rows."""
 
     @classmethod
     def unjudged(cls, url: str, halved: bool = False) -> ProfileModel:
-        """The model whose model.json and tokens.json are below `url`, without its judge."""
+        """Return the model whose model.json and tokens.json are below `url`, without its judge."""
         return cls(url, json.loads(storage.read(f"{url}/model.json"))["sha256"], None, 1.0, halved)
 
     @classmethod
     def at(cls, url: str) -> ProfileModel:
-        """The model below `url`, with the judge whose judge.json is there, if one is."""
+        """Return the model below `url`, with its judge if judge.json exists."""
         plain = cls.unjudged(url)
         if not storage.exists(f"{url}/judge.json"):
             return plain
@@ -70,11 +71,11 @@ class ProfileModel:
         return replace(plain, judge_sha256=judge["sha256"], rate=judge["rate"], halved=judge["halved"])
 
     def encoding(self) -> TokenEncoding:
-        """The tokens that the model was trained on."""
+        """Load the token encoding that the model was trained on."""
         return load_tokens(self.url)
 
     def loaded(self) -> tuple[AutoregressiveGenerator, TokenEncoding, Judge | None]:
-        """Network, tokens and judge, read once per Python worker."""
+        """Return network, tokens and judge, loaded once per Python worker."""
         return _loaded(self)
 
 
@@ -93,7 +94,7 @@ def _loaded(model: ProfileModel) -> tuple[AutoregressiveGenerator, TokenEncoding
 
 @lru_cache(maxsize=8)
 def _proposer(model: ProfileModel, given: tuple[Condition, ...] = ()) -> Proposer:
-    """Once per worker: its hierarchies are as large as the vocabularies."""
+    """Build the proposer once per worker: its hierarchies are as large as the vocabularies."""
     network, encoding, _ = model.loaded()
     return Proposer.of(network, encoding, conditions.wanted(encoding, given) if given else None)
 
@@ -101,13 +102,13 @@ def _proposer(model: ProfileModel, given: tuple[Condition, ...] = ()) -> Propose
 def drawn_rows(
     spark: SparkSession, model: ProfileModel, count: int, seed: int, given: tuple[Condition, ...] = ()
 ) -> DataFrame:
-    """`count` rows of the attributes, with `id` 0, 1, ...; each meets the conditions `given`.
+    """Draw `count` rows of attributes, with `id` 0, 1, ...; each meets the conditions `given`.
 
-    Rows depend on (model, count, seed, conditions) only: a block of them is made whole, wherever it is made.
+    Rows depend on (model, count, seed, conditions) only, since each block of them is made as a whole.
     """
     encoding = model.encoding()
     if given:
-        # What cannot be met is said here, not by a lost task.
+        # Conditions that cannot be met raise an error here, not in a task.
         _proposer(model, given).propose(LEAST_PROPOSALS, generator(seed, PROFILE))
     blocks = num_blocks(model, count)
 
@@ -121,14 +122,14 @@ def drawn_rows(
 
 
 def num_blocks(model: ProfileModel, count: int) -> int:
-    """Blocks that `count` rows are made in."""
+    """Return the number of blocks that `count` rows are made in."""
     return math.ceil(count / _block_rows(model))
 
 
 def drawn_block(
     model: ProfileModel, block: int, count: int, seed: int, given: tuple[Condition, ...] = ()
 ) -> pa.RecordBatch:
-    """Block number `block` of the `drawn_rows` of these arguments."""
+    """Make block number `block` of the `drawn_rows` of the same arguments."""
     encoding, first = model.loaded()[1], block * _block_rows(model)
     rows = min(_block_rows(model), count - first)
     codes, uniform, limits = _block(model, rows, generator(seed, PROFILE, block), given)
@@ -142,27 +143,27 @@ def _block_rows(model: ProfileModel) -> int:
 
 
 def named(rows: DataFrame, side: Side, model: ProfileModel, seed: int, first_index: int) -> DataFrame:
-    """`drawn_rows` with ids `syn:<kind>:<8 digits of model and seed>:<number>` and indices from `first_index`."""
+    """Add to `drawn_rows` ids `syn:<kind>:<8 digits of model and seed>:<number>` and indices from `first_index` on."""
     name = F.concat(F.lit(id_prefix(side, model.sha256, seed)), F.col("id").cast("string"))
     return rows.withColumns({side.key: name, side.index: (F.col("id") + first_index).cast("int")}).drop("id")
 
 
 def halving_pays() -> bool:
-    """Whether this CPU multiplies bfloat16 by itself."""
+    """Return whether this CPU has instructions for bfloat16 (AVX-512 BF16)."""
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
 def proposed_codes(model: ProfileModel, rows: int, rng: np.random.Generator) -> Codes:
-    """`rows` proposals as codes (rows, K), unjudged."""
+    """Make `rows` proposals as codes (rows, K), without judging them."""
     proposer = _proposer(model)
     parts = [proposer.propose(min(PROPOSALS, rows - start), rng)[0] for start in range(0, rows, PROPOSALS)]
     return np.concatenate(parts)
 
 
 def completed_rows(entities: DataFrame, key: str, index: str, model: ProfileModel, seed: int) -> DataFrame:
-    """The rows of `entities` that lack an attribute, with all that can be drawn of it filled in; the rest as it was.
+    """Return the rows of `entities` that lack an attribute, with missing values drawn where the model can.
 
-    entities: `key`, `index` (int, unique) and the attributes.
+    entities: `key`, `index` (int, unique) and the attributes. Known values stay as they are.
     """
     encoding = model.encoding()
     drawn_fields = [f for f in _fields(encoding) if encoding.of(f.name)]
@@ -201,7 +202,7 @@ def completed_rows(entities: DataFrame, key: str, index: str, model: ProfileMode
 def _block(
     model: ProfileModel, rows: int, rng: np.random.Generator, given: tuple[Condition, ...]
 ) -> tuple[Codes, npt.NDArray[np.float64], dict[str, tuple[float, float]] | None]:
-    """The codes of `rows` rows and their noise: proposed, weighed, taken."""
+    """Return codes (rows, K) of accepted proposals, their noise (rows, K), and limits of conditions (or None)."""
     _, encoding, judge = model.loaded()
     proposer = _proposer(model, given)
     wanted = proposer.wanted
@@ -215,7 +216,7 @@ def _block(
     if (weights > 0).sum() < rows:
         asked = f"conditions {', '.join(c.name + c.sign + c.value for c in given)}" if given else "hierarchies"
         raise ConfigError(f"{asked}: only {(weights > 0).sum()} of {len(codes)} proposals meet them; ask for fewer "
-                          "rows, or for less at once")  # fmt: skip
+                          "rows, or set fewer conditions")  # fmt: skip
     if len(codes) > rows:
         if judge is not None:
             weights = weights * density_ratio(judge, codes)

@@ -1,4 +1,4 @@
-"""The writer on the executors: texts of whole blocks of rows, several drawn for each."""
+"""The writer (text generator) on the executors: it draws several texts for each row, in whole blocks."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from synthspark.texts import TextEncoding
 from synthspark_models import Writer
 
 TRIES = 4
-"""Texts that are drawn for a row, so that there is another one where the first cannot be used."""
+"""Number of texts drawn per row, so that there is another one if the first cannot be used."""
 
 
 def order_of(place: int) -> str:
-    """Name of the column that says which of the texts of a row is best, for the text number `place`: the least."""
+    """Return the column name of the order of a row's drawn texts, for text attribute number `place`; lowest is best."""
     return f"_order_{place}"
 
 
 def drawn_texts(
     rows: DataFrame, index: str, texts: TextEncoding, url: str, meta: Mapping[str, Any], seed: int
 ) -> DataFrame:
-    """TRIES rows for each of `rows`: `index`, and per text its column and that of `order_of` it.
+    """Draw TRIES texts for each of `rows`, one row each: `index`, and per text attribute its value and `order_of` it.
 
-    The order is by the pieces that the writer had no word for, and then as drawn.
+    Texts are ordered by the number of unknown pieces, then by the draw.
     """
     codes, numbers, sha256 = meta["code_columns"], meta["number_columns"], meta["sha256"]
     length, allowed = len(texts.columns), texts.allowed()

@@ -113,7 +113,7 @@ def test_texts_that_tell_no_rows_apart_are_left_out(spark: SparkSession) -> None
     fitted = encoding.fit(df, dict.fromkeys(df.columns, "text"), EncodingLimits())
     assert fitted.left_out == {
         "unique": "no word or member is in 3 rows (an id by mistake?)",
-        "same": "every row has the same",
+        "same": "every row has the same words or members",
         "none": "all null, or without a word",
         "signs": "all null, or without a word",
     }

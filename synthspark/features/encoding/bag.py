@@ -1,8 +1,8 @@
 """Texts and sets as bags of tokens: a vocabulary with information weights (Sparck Jones 1972), the rest hashed.
 
 A token's id is 0 for none, 1 to V for the vocabulary (the most frequent first), and above V for a hash of any other
-token (Weinberger et al. 2009, arXiv:0902.2206). A row has its most informative tokens as scalar int columns, so that
-training can stream them. Nothing that only few rows have is saved, and nothing can be decoded.
+token (Weinberger et al. 2009, arXiv:0902.2206). A row's most informative tokens are scalar int columns, so that
+training can stream them. Tokens of only few rows are not saved, and ids are never decoded.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from synthspark.frames import of_each
 from synthspark.schemas import quoted
 
 HASHED = 1 << 20
-"""Ids that tokens outside of the vocabulary share: two of them in one row's way are rarely the same."""
+"""Number of ids of tokens outside the vocabulary: so many that two of them rarely have the same id."""
 NONE = 0
 """Id of no token."""
 
 
 @dataclass(frozen=True)
 class BagFindings:
-    """What the rows say of a column."""
+    """Counts of the tokens of a column."""
 
     rows: int
-    """All of them, those without a token included."""
+    """Number of rows, including those without a token."""
     longest: int
-    """Distinct tokens of a row, at most."""
+    """Maximum number of distinct tokens of a row."""
     counts: dict[str, int]
-    """Rows that have a token, of the most frequent ones."""
+    """Token -> number of rows that have it, for the most frequent tokens."""
     distinct: int
-    """Tokens that there are."""
+    """Number of distinct tokens."""
     occurrences: int
-    """Pairs of a row and a token of it."""
+    """Number of pairs of a row and one of its distinct tokens."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class BagEncoder:
     weights: tuple[float, ...]
     """log(rows / rows with the token), in the order of the vocabulary."""
     hashed_weight: float
-    """The same of a token outside of the vocabulary, on average."""
+    """Weight of a token outside the vocabulary, by their mean number of rows."""
 
     @property
     def id_weights(self) -> list[float]:
-        """Weights by id, from 0 on; `hashed_weight` follows for whatever is above."""
+        """Weights by id, from 0 on; greater ids have `hashed_weight`."""
         return [0.0, *self.weights]
 
 
 def tokens_of(kind: str, value: Any) -> list[str]:
-    """The tokens of a text, or of the members of a set; a missing one has none."""
+    """Return the tokens of a text, or the members of a set as tokens; an empty list for a missing value."""
     if value is None:
         return []
     return words(value) if kind == "text" else [m for m in map(folded, value) if m]
@@ -91,7 +91,7 @@ def analyze(df: DataFrame, name: str, kind: str, limit: int) -> BagFindings:
 def fitted(
     name: str, kind: str, position: int, found: BagFindings, min_count: int, limit: int, max_tokens: int
 ) -> BagEncoder:
-    """The encoder of what was found: tokens of `min_count` rows, at most `limit`, are the vocabulary.
+    """Build the encoder from findings: the vocabulary are the tokens of at least `min_count` rows, at most `limit`.
 
     position: number of its first column.
     """
@@ -106,18 +106,18 @@ def fitted(
 
 
 def why_not(encoder: BagEncoder, found: BagFindings, min_count: int) -> str | None:
-    """Why a bag cannot tell rows apart, None if it can."""
+    """Return the reason why a bag cannot tell rows apart, None if it can."""
     if not found.distinct:
         return "all null, or without a word"
     if not encoder.vocabulary:
         return f"no word or member is in {min_count} rows (an id by mistake?)"
     if not any(encoder.weights):
-        return "every row has the same"
+        return "every row has the same words or members"
     return None
 
 
 def encode(df: DataFrame, encoder: BagEncoder) -> DataFrame:
-    """`df` with the int columns of the encoder: the row's most informative tokens first, `NONE` in the rest."""
+    """Add the int columns of the encoder to `df`: the row's most informative tokens first, `NONE` in the rest."""
     place = {token: i + 1 for i, token in enumerate(encoder.vocabulary)}
     kind, size, weights = encoder.kind, len(encoder.columns), encoder.id_weights
 
@@ -129,7 +129,7 @@ def encode(df: DataFrame, encoder: BagEncoder) -> DataFrame:
 
 
 def _most_informative(tokens: Iterable[str], place: dict[str, int], weights: Sequence[float], size: int) -> list[int]:
-    """Ids of the `size` tokens of most frequency x weight, those of the vocabulary before the hashed; then `NONE`."""
+    """Return ids of the `size` tokens of highest frequency x weight, known before hashed ones, padded with `NONE`."""
     times = Counter(tokens)
     id_of = partial(_id, place=place)
     known = {token: id_of(token) for token in times}

@@ -21,7 +21,7 @@ UNKNOWN, MISSING, RARE, FIRST = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class CategoricalFindings:
-    """What the rows say of a column."""
+    """Counts of the values of a column."""
 
     counts: dict[str, int]
     missing: int
@@ -30,7 +30,7 @@ class CategoricalFindings:
 
 @dataclass(frozen=True)
 class CategoricalEncoder:
-    """The vocabulary of one column. `rare` is known only to the process that fitted it: it is never saved."""
+    """The vocabulary of one column. `rare`, the values below the minimum count, is never saved."""
 
     name: str
     column: str
@@ -45,7 +45,7 @@ class CategoricalEncoder:
 
 
 def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, CategoricalFindings]:
-    """Counts of the `limit` most frequent values of each column, all columns in one pass over `df`."""
+    """Count the `limit` most frequent values of each column, all columns in one pass over `df`."""
     if not names:
         return {}
     pairs = [F.struct(F.lit(i).alias("column"), F.col(quoted(n)).alias("value")) for i, n in enumerate(names)]
@@ -64,20 +64,20 @@ def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, Catego
 
 
 def fitted(name: str, column: str, found: CategoricalFindings, min_count: int, limit: int) -> CategoricalEncoder:
-    """The encoder of what was found: values seen `min_count` times are the vocabulary, at most `limit` of them."""
+    """Build the encoder from findings: the vocabulary are the values seen `min_count` times, at most `limit`."""
     vocabulary = frequent(found, min_count, limit)
     rare = frozenset(found.counts) - frozenset(vocabulary)
     return CategoricalEncoder(name, column, vocabulary, found.missing > 0, rare)
 
 
 def frequent(found: CategoricalFindings, min_count: int, limit: int) -> tuple[str, ...]:
-    """The values seen `min_count` times, the most frequent first, at most `limit`."""
+    """Return the values seen at least `min_count` times, the most frequent first, at most `limit`."""
     ordered = sorted(found.counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple(value for value, n in ordered[:limit] if n >= min_count)
 
 
 def encode(df: DataFrame, encoder: CategoricalEncoder) -> DataFrame:
-    """`df` with the int column `encoder.column`; a broadcast join, since a vocabulary is bounded."""
+    """Add the int column `encoder.column` to `df`, by a broadcast join, since a vocabulary is bounded."""
     rows = [(v, FIRST + i) for i, v in enumerate(encoder.vocabulary)] + [(v, RARE) for v in sorted(encoder.rare)]
     schema = T.StructType([T.StructField("_value", T.StringType()), T.StructField("_code", T.IntegerType())])
     codes = F.broadcast(local_frame(df.sparkSession, rows, schema))
@@ -88,7 +88,7 @@ def encode(df: DataFrame, encoder: CategoricalEncoder) -> DataFrame:
 
 
 def decode(encoder: CategoricalEncoder, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Codes (B,) -> values (B,); missing, rare and unknown become None."""
+    """Decode codes (B,) to values (B,); missing, rare and unknown become None."""
     table = np.array([None] * FIRST + list(encoder.vocabulary), dtype=object)
     decoded: npt.NDArray[Any] = table[codes]
     return decoded

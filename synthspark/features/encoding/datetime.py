@@ -1,4 +1,4 @@
-"""Instants as seconds since 1970 by their quantiles: the numeric encoder on another scale."""
+"""Instants, encoded as seconds since 1970 by the numeric encoder."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from synthspark.features.encoding.numeric import NumericEncoder, NumericFindings
 from synthspark.schemas import quoted
 
 DAY = 86400.0
-"""Seconds. Values that all are midnight UTC are dates, and what is decoded is one, too."""
+"""Seconds per day. If all values are midnight UTC they are dates, and so are decoded values."""
 
 
 def seconds(name: str) -> Column:
-    """The timestamp column as double seconds since 1970, UTC."""
+    """Return the timestamp column as double seconds since 1970, UTC."""
     return F.col(quoted(name)).cast("timestamp").cast("double")
 
 
 def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericFindings]:
-    """Of each column, all in two passes over `df`."""
+    """Analyze all columns in two passes over `df`."""
     return numeric.analyze_values(df, {name: seconds(name) for name in names}, DAY)
 
 
 def encode(df: DataFrame, encoder: NumericEncoder) -> DataFrame:
-    """`df` with the float column(s) of `encoder`."""
+    """Add the float column(s) of `encoder` to `df`."""
     return numeric.with_encoded(df, encoder, seconds(encoder.name))
 
 
 def decode(encoder: NumericEncoder, numbers: npt.NDArray[Any], missing: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    """Encoded (B,) -> datetime64[us] (B,); NaT where missing. Of dates the day, not before the first real one."""
+    """Decode (B,) to datetime64[us] (B,), NaT where missing; dates are whole days, not before the first real one."""
     values = numeric.decode(encoder, numbers, missing)
     if encoder.unit is not None:
         first = np.ceil(encoder.knots[0] / encoder.unit) * encoder.unit

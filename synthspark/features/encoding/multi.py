@@ -1,4 +1,4 @@
-"""Sets of categories: one column per frequent value, 1 where the set has it and -1 where not."""
+"""Sets of categories: one column per frequent value, 1 if the set has it, else -1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from synthspark.schemas import quoted
 
 @dataclass(frozen=True)
 class MultiEncoder:
-    """The values that have a column, and their columns, in the same order."""
+    """The values of a set that have a column, and their columns, in the same order."""
 
     name: str
     values: tuple[str, ...]
@@ -27,7 +27,7 @@ class MultiEncoder:
 
 
 def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, CategoricalFindings]:
-    """Counts of the `limit` most frequent members of each column's sets."""
+    """Count the `limit` most frequent members of each column's sets."""
     found = {}
     for name in names:
         members = df.select(F.explode_outer(F.col(quoted(name))).alias(name))
@@ -36,14 +36,14 @@ def analyze(df: DataFrame, names: Sequence[str], limit: int) -> dict[str, Catego
 
 
 def fitted(name: str, position: int, found: CategoricalFindings, min_count: int, limit: int) -> MultiEncoder:
-    """The encoder of what was found; `position` numbers its first column."""
+    """Build the encoder from findings. position: number of its first column."""
     values = categorical.frequent(found, min_count, limit)
     columns = tuple(encoded_name("number", position + i, name, f"{i:02d}") for i in range(len(values)))
     return MultiEncoder(name, values, columns)
 
 
 def encode(df: DataFrame, encoder: MultiEncoder) -> DataFrame:
-    """`df` with one float column per value; all -1 where the set is missing."""
+    """Add one float column per value to `df`; all are -1 if the set is missing."""
     members = F.coalesce(F.col(quoted(encoder.name)), F.array().cast("array<string>"))
     for value, column in zip(encoder.values, encoder.columns, strict=True):
         df = df.withColumn(column, F.when(F.array_contains(members, value), 1.0).otherwise(-1.0).cast("float"))
@@ -51,6 +51,6 @@ def encode(df: DataFrame, encoder: MultiEncoder) -> DataFrame:
 
 
 def decode(encoder: MultiEncoder, numbers: npt.NDArray[Any]) -> list[list[str] | None]:
-    """Encoded (B, V) -> the values above 0, sorted; None where there is none."""
+    """Decode (B, V) to the sorted values above 0 per row; None for a row without any."""
     names = np.array(encoder.values, dtype=object)
     return [sorted(names[row > 0]) or None for row in numbers]

@@ -1,6 +1,6 @@
-"""Numbers by their place among the quantiles: robust to outliers, spikes keep their value, output in [-1, 1].
+"""Numbers, encoded by their rank among quantiles: robust to outliers, spikes keep their value, output in [-1, 1].
 
-What lies beyond the outermost quantiles is taken for the nearer of them.
+Values beyond the outermost quantiles are clipped to them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from synthspark.quantiles import quantiles
 from synthspark.schemas import quoted
 
 KNOTS = 101
+"""Number of quantiles."""
 TAIL = 0.001
-"""The outermost knots lie this far inside: a single absurd value must not stretch the last percent to itself."""
+"""Rank of the outermost knots, from either end: one absurd value must not stretch the last percent."""
 RANKS = np.clip(np.linspace(0, 1, KNOTS), TAIL, 1 - TAIL)
 
 
 @dataclass(frozen=True)
 class NumericFindings:
-    """What the rows say of a column."""
+    """Quantiles and properties of the values of a column."""
 
     knots: tuple[float, ...]
     missing: int
@@ -36,7 +37,7 @@ class NumericFindings:
 
 @dataclass(frozen=True)
 class NumericEncoder:
-    """`knots`: values at equally spaced ranks 0..1. `missing_column` is set where the fit saw missing values."""
+    """`knots`: values at equally spaced ranks in [0, 1]. `missing_column` is set if the fit saw missing values."""
 
     name: str
     column: str
@@ -44,12 +45,12 @@ class NumericEncoder:
     knots: tuple[float, ...]
     integers: bool
     unit: float | None = None
-    """All known values are multiples of this, as dates are of a day's seconds; None where they are not, or where files
-    of earlier versions do not tell."""
+    """All known values are multiples of this, as dates are of the seconds of a day; None if they are not, or if a file
+    of an earlier version does not say."""
 
 
 def aggregates(value: Column, prefix: str, unit: float | None = None) -> list[Column]:
-    """What `findings` needs beside the knots, as aggregate expressions, so that all columns share one pass."""
+    """Return the aggregates that `findings` needs beside the knots, so that all columns share one pass."""
     multiples = F.bool_and(value == F.floor(value / unit) * unit) if unit else F.lit(False)
     return [
         F.coalesce(multiples, F.lit(False)).alias(f"{prefix}_multiples"),
@@ -59,7 +60,7 @@ def aggregates(value: Column, prefix: str, unit: float | None = None) -> list[Co
 
 
 def findings(row: dict[str, Any], prefix: str, knots: Sequence[float], unit: float | None = None) -> NumericFindings:
-    """What was found, from its knots and a row that holds the `aggregates` of that prefix."""
+    """Build the findings from knots and a row that holds the `aggregates` of that prefix."""
     return NumericFindings(
         tuple(map(float, knots)), row[f"{prefix}_missing"], row[f"{prefix}_integers"],
         unit if row[f"{prefix}_multiples"] else None,
@@ -67,14 +68,14 @@ def findings(row: dict[str, Any], prefix: str, knots: Sequence[float], unit: flo
 
 
 def analyze(df: DataFrame, names: Sequence[str]) -> dict[str, NumericFindings]:
-    """Of each column, all in two passes over `df`."""
+    """Analyze all columns in two passes over `df`."""
     return analyze_values(df, {name: F.col(quoted(name)) for name in names})
 
 
 def analyze_values(
     df: DataFrame, values: Mapping[str, Column], unit: float | None = None
 ) -> dict[str, NumericFindings]:  # fmt: skip
-    """The same of what is computed from the columns of `df`; unit: what all values of a column may be multiples of."""
+    """Analyze values computed from the columns of `df`. unit: tested as a divisor of all values of a column."""
     if not values:
         return {}
     places = {f"n{i}": value for i, value in enumerate(values.values())}
@@ -86,14 +87,14 @@ def analyze_values(
 
 
 def fitted(name: str, column: str, missing_column: str | None, found: NumericFindings) -> NumericEncoder:
-    """The encoder of what was found."""
+    """Build the encoder from findings."""
     return NumericEncoder(name, column, missing_column, found.knots, found.integers, found.unit)
 
 
 def encode_column(encoder: NumericEncoder, value: Column) -> Column:
-    """Twice the rank of `value` minus one, as float; 0 where it is missing.
+    """Return 2 x rank of `value` - 1, as float; 0 if the value is missing.
 
-    A value between two knots is interpolated; one that equals several knots (a spike) gets the middle of them.
+    Ranks between two knots are interpolated; a value that equals several knots (a spike) gets their middle rank.
     """
     knots = F.array(*[F.lit(k) for k in encoder.knots])
     last = len(encoder.knots) - 1
@@ -108,12 +109,12 @@ def encode_column(encoder: NumericEncoder, value: Column) -> Column:
 
 
 def encode(df: DataFrame, encoder: NumericEncoder) -> DataFrame:
-    """`df` with the float column(s) of `encoder`."""
+    """Add the float column(s) of `encoder` to `df`."""
     return with_encoded(df, encoder, F.col(quoted(encoder.name)).cast("double"))
 
 
 def with_encoded(df: DataFrame, encoder: NumericEncoder, value: Column) -> DataFrame:
-    """`df` with `value` as the float column(s) of `encoder`."""
+    """Add `value` to `df` as the float column(s) of `encoder`."""
     df = df.withColumn(encoder.column, encode_column(encoder, value))
     if encoder.missing_column is not None:
         df = df.withColumn(encoder.missing_column, F.when(value.isNull(), 1.0).otherwise(-1.0).cast("float"))
@@ -123,7 +124,7 @@ def with_encoded(df: DataFrame, encoder: NumericEncoder, value: Column) -> DataF
 def decode(
     encoder: NumericEncoder, numbers: npt.NDArray[Any], missing: npt.NDArray[Any] | None
 ) -> npt.NDArray[np.float64]:
-    """Encoded (B,) in [-1, 1] -> values (B,) within the range seen; NaN where `missing` (B,) is above 0."""
+    """Decode (B,) in [-1, 1] to values (B,) within the range seen; NaN where `missing` (B,) is above 0."""
     ranks = (np.clip(numbers.astype(np.float64), -1, 1) + 1) / 2
     values = np.interp(ranks, np.linspace(0, 1, len(encoder.knots)), encoder.knots)
     if encoder.integers:

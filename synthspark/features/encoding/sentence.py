@@ -1,7 +1,7 @@
-"""Text by a sentence encoder (Reimers & Gurevych 2019, arXiv:1908.10084) beside its words: an option.
+"""Optional sentence encoder of texts, beside their words (Reimers & Gurevych 2019, arXiv:1908.10084).
 
-What a pretrained model knows of words tells apart texts that share none. It needs `sentence-transformers` (the extra
-`text`) on the driver and on every executor.
+A pretrained model can compare texts that share no word. It needs `sentence-transformers` (the extra `text`) on the
+driver and on every executor.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ class SentenceEncoder:
     name: str
     columns: tuple[str, ...]
     model: str
-    """A folder that every executor sees, or a name on the Hugging Face hub."""
+    """Folder that every executor can read, or name on the Hugging Face hub."""
 
 
 def dimensions(model: str) -> int:
-    """How many numbers the model makes of a text. ConfigError if it cannot be loaded."""
+    """Return the number of dimensions of the model. Raises ConfigError if it cannot be loaded."""
     found = _load(model).encode([""], show_progress_bar=False)
     return int(np.asarray(found).shape[1])
 
 
 def encode(df: DataFrame, encoder: SentenceEncoder) -> DataFrame:
-    """`df` with one column per dimension; a row has length 1; 0 if the text is missing or blank."""
+    """Add one column per dimension to `df`; vectors have length 1, or 0 if the text is missing or blank."""
     model = encoder.model
 
     def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
         loaded = _load(model)
         for texts in (batch.fillna("") for batch in batches):
-            # One text at a time: beside other texts it would be padded, and its last bits depend on its neighbours.
+            # One text at a time: in a batch it would be padded, and its last bits would depend on the other texts.
             vectors = loaded.encode(texts.tolist(), batch_size=1, normalize_embeddings=True,
                                     show_progress_bar=False)  # fmt: skip
             blank = texts.str.strip().eq("").to_numpy()
             yield pd.Series(list(np.where(blank[:, None], np.float32(0), np.asarray(vectors, dtype=np.float32))))
 
-    as_udf: Any = pandas_udf  # its stubs know no function over an iterator of series
+    as_udf: Any = pandas_udf  # its stubs lack functions over an iterator of series
     df = df.withColumn("_sentence", as_udf(embed, "array<float>")(F.col(quoted(encoder.name))))
     taken = {column: F.col("_sentence")[place] for place, column in enumerate(encoder.columns)}
     return df.withColumns(taken).drop("_sentence")

@@ -1,4 +1,4 @@
-"""The encoding of a whole table: which encoder makes which columns, fitted together and saved as JSON."""
+"""The encoding of a whole table: encoders and their columns, fitted together and saved as JSON."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ from synthspark.features.encoding.numeric import NumericEncoder
 from synthspark.features.encoding.sentence import SentenceEncoder
 
 GroupEncoder = SentenceEncoder | MultiEncoder
-"""Those whose float columns mean something only together."""
+"""Encoders whose float columns have a meaning only together."""
 Encoder = CategoricalEncoder | NumericEncoder | BagEncoder | GroupEncoder
 
 
 @dataclass(frozen=True)
 class EncodingLimits:
-    """What bounds an encoding, whatever the data."""
+    """Bounds of an encoding, whatever the data."""
 
     min_category_count: int = 3
+    """Minimum number of rows of a value, word or member of a vocabulary."""
     max_categories: int = 50_000
+    """Maximum number of values of a categorical attribute that have a code."""
     max_vocabulary: int = 100_000
-    """Words or members that a text or a set has an id for."""
+    """Maximum number of words or members of a text or set that have an id."""
     max_tokens: int = 32
-    """Words or members of a row."""
+    """Maximum number of words or members of a row."""
     text_model: str | None = None
-    """A sentence encoder beside the words."""
+    """Sentence encoder of texts, beside their words; None for none."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +90,17 @@ class TableEncoding:
 
     @property
     def column_groups(self) -> list[list[str]]:
-        """The float columns that mean something only together: one group per sentence encoder and per set."""
+        """The float columns that have a meaning only together: one group per sentence encoder and per set."""
         return [list(e.columns) for e in self.encoders if isinstance(e, GroupEncoder)]
 
     @property
     def scalar_columns(self) -> list[str]:
-        """The float columns that mean something alone."""
+        """The float columns that have a meaning of their own."""
         grouped = {column for group in self.column_groups for column in group}
         return [column for column in self.number_columns if column not in grouped]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data. Rare values are left out: nothing that only few rows have is saved."""
+        """Return plain data, without rare values: nothing that only few rows have is saved."""
         encoders = []
         for encoder in self.encoders:
             data = asdict(encoder)
@@ -108,7 +110,7 @@ class TableEncoding:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TableEncoding:
-        """The inverse of `to_json`."""
+        """Build from the data of `to_json`."""
         known = (CategoricalEncoder, NumericEncoder, BagEncoder, SentenceEncoder, MultiEncoder)
         types: dict[str, Any] = {t.__name__: t for t in known}
         encoders = []
@@ -119,13 +121,13 @@ class TableEncoding:
 
 
 def fit(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits) -> TableEncoding:
-    """Fit every attribute of `df` (`kinds`: attribute -> kind) on its rows: a few passes per kind, text and set.
+    """Fit every attribute (`kinds`: attribute -> kind) on the rows of `df`: a few passes per kind, text and set.
 
     An attribute that cannot tell rows apart (one value, no value, every value rare) is left out, with the reason.
     """
     found = _Found(kinds)
     of = {kind: [a for a, k in kinds.items() if k == kind] for kind in ("categorical", "numeric", "datetime")}
-    # A margin above the vocabulary, so that what is just outside is known to be rare rather than unknown.
+    # Twice the vocabulary, so that values just outside of it are encoded as rare, not as unknown.
     categories = categorical.analyze(df, of["categorical"], 2 * limits.max_categories)
     numbers = numeric.analyze(df, of["numeric"]) | datetime.analyze(df, of["datetime"])
     for name, kind in kinds.items():
@@ -142,7 +144,7 @@ def fit(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits) -> Tabl
 
 
 def fit_rows(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits, max_members: int) -> TableEncoding:
-    """`fit` for networks that make rows: sets have a column for each of `max_members` values, texts are left out."""
+    """Fit for networks that make rows: sets get a column per value, at most `max_members`; texts are left out."""
     plain = {name: kind for name, kind in kinds.items() if kind not in ("text", "multi")}
     fitted = fit(df, plain, limits)
     found = _Found(kinds, list(fitted.encoders), dict(fitted.left_out), 0, len(fitted.number_columns))
@@ -154,7 +156,7 @@ def fit_rows(df: DataFrame, kinds: Mapping[str, str], limits: EncodingLimits, ma
 
 
 def encode(df: DataFrame, encoding: TableEncoding) -> DataFrame:
-    """`df` with every encoded column; the attributes themselves stay."""
+    """Add every encoded column to `df`; the attributes themselves stay."""
     for encoder in encoding.encoders:
         if isinstance(encoder, CategoricalEncoder):
             df = categorical.encode(df, encoder)
@@ -174,7 +176,7 @@ def encode(df: DataFrame, encoding: TableEncoding) -> DataFrame:
 def decode(
     encoding: TableEncoding, codes: npt.NDArray[Any], numbers: npt.NDArray[Any]
 ) -> dict[str, npt.NDArray[Any] | list[Any]]:
-    """Codes (B, C) and numbers (B, N) -> one column of values per attribute; what cannot be decoded is None."""
+    """Decode codes (B, C) and numbers (B, N) to a column of values per attribute; None if it cannot be decoded."""
     place = {name: i for i, name in enumerate(encoding.number_columns)}
     by_name = {e.name: e for e in encoding.encoders}
     code_of = {name: i for i, name in enumerate(encoding.code_columns)}
@@ -196,7 +198,7 @@ def decode(
 
 @dataclass
 class _Found:
-    """The encoders of a table as they are found, each with columns of its own."""
+    """Collects the encoders of a table and numbers their columns."""
 
     kinds: Mapping[str, str]
     encoders: list[Encoder] = field(default_factory=list)
@@ -206,18 +208,18 @@ class _Found:
     tokens: int = 0
 
     def encoding(self, left_out: Mapping[str, str] | None = None) -> TableEncoding:
-        """What was found, in the order of the attributes."""
+        """Return the encoding of all encoders added."""
         return TableEncoding(dict(self.kinds), tuple(self.encoders), self.left_out | dict(left_out or {}))
 
     def category(self, name: str, counts: categorical.CategoricalFindings, limits: EncodingLimits) -> None:
-        """A column of codes."""
+        """Add a column of codes."""
         column = encoded_name("code", self.codes, name)
         encoder = categorical.fitted(name, column, counts, limits.min_category_count, limits.max_categories)
         if self._kept(encoder, _why_not_categorical(counts, encoder, limits.min_category_count)):
             self.codes += 1
 
     def number(self, name: str, counts: numeric.NumericFindings) -> None:
-        """A column of numbers, and one that says where they are missing."""
+        """Add a column of numbers, and one that marks missing values if there are any."""
         column = encoded_name("number", self.floats, name)
         missing = encoded_name("number", self.floats + 1, name, "missing") if counts.missing else None
         encoder = numeric.fitted(name, column, missing, counts)
@@ -225,14 +227,14 @@ class _Found:
             self.floats += 1 + (missing is not None)
 
     def bag(self, name: str, kind: str, counts: bag.BagFindings, limits: EncodingLimits) -> None:
-        """Columns of tokens."""
+        """Add columns of tokens."""
         least = limits.min_category_count
         encoder = bag.fitted(name, kind, self.tokens, counts, least, limits.max_vocabulary, limits.max_tokens)
         if self._kept(encoder, bag.why_not(encoder, counts, least)):
             self.tokens += len(encoder.columns)
 
     def sentence(self, name: str, model: str) -> None:
-        """Columns of a sentence encoder, beside the words of the same text."""
+        """Add the columns of a sentence encoder, beside the words of the same text."""
         size = sentence.dimensions(model)
         columns = tuple(encoded_name("number", self.floats + i, name, f"{i:02d}") for i in range(size))
         self.encoders.append(SentenceEncoder(name, columns, model))
@@ -240,7 +242,7 @@ class _Found:
         self.floats += size
 
     def members(self, name: str, encoder: MultiEncoder) -> None:
-        """A column per member of a set."""
+        """Add a column per member of a set."""
         if self._kept(encoder, None if encoder.columns else "no value is frequent enough"):
             self.floats += len(encoder.columns)
 

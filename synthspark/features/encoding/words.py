@@ -1,4 +1,4 @@
-"""Words of a text: plain functions of a string, the same on every executor."""
+"""Words of a text: pure functions of a string, with the same result on every executor."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import unicodedata
 from functools import lru_cache
 
 MAX_CHARACTERS = 20_000
-"""Characters of a text that are read."""
+"""Maximum number of characters of a text that are read."""
 MAX_WORD = 64
-"""Characters of a word that are kept."""
+"""Maximum number of characters of a word that are kept."""
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
@@ -20,9 +20,9 @@ PICTURES = "\u2600-\u27bf\U0001f000-\U0001faff"
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in order, case folded, after HTML entities and compatibility forms are resolved.
+    """Return the words of a text in order, case-folded, after resolving HTML entities and compatibility forms.
 
-    Scripts without blanks give pairs of neighbouring characters, which is what retrieval for them settles for.
+    Scripts without blanks give overlapping pairs of characters (bigrams), as is usual in retrieval.
 
     >>> words("Caf&eacute; MUG, 350ml")
     ['café', 'mug', '350ml']
@@ -41,7 +41,7 @@ def words(text: str) -> list[str]:
 
 
 def folded(value: str) -> str:
-    """A member of a set as it is compared: white space at its ends and letter case do not matter.
+    """Normalize a member of a set: white space at its ends and letter case do not matter.
 
     >>> folded(" Sci-Fi ")
     'sci-fi'
@@ -51,14 +51,14 @@ def folded(value: str) -> str:
 
 @lru_cache(maxsize=1)
 def _pattern() -> re.Pattern[str]:
-    """Runs of an unspaced script, a picture, or letters and digits with the marks that combine with them."""
+    """Match a run of an unspaced script, a picture, or letters and digits with their combining marks."""
     letter, marks = rf"[^\W_{UNSPACED}]", _marks()
     word = rf"{letter}(?:{letter}|[{marks}])*"
     return re.compile(rf"(?P<unspaced>[{UNSPACED}]+)|(?P<picture>[{PICTURES}])|(?P<word>{word})")
 
 
 def _marks() -> str:
-    """The combining marks (of 16 bits) outside the unspaced scripts, as ranges of a character class."""
+    """Return the combining marks (of 16 bits) outside the unspaced scripts, as ranges of a character class."""
     unspaced = re.compile(f"[{UNSPACED}]")
     points = [p for p in range(0x10000)
               if unicodedata.category(chr(p)).startswith("M") and not unspaced.match(chr(p))]  # fmt: skip
