@@ -3,8 +3,9 @@
 Writes benchmarks/results/apply.json; docs/production.md has its table.
 
 Complete Journey at three dates. A release learns from what was sold until 28 days before; on the date, `apply` uses it,
-and another run is trained anew. Both get ALS on real and virtual events, and are asked for what new products sell in
-the four weeks that follow. CPU seconds are those of all processes.
+and another run is trained anew. Both get ALS on real and virtual events. Warm users are asked for what they buy in the
+four weeks that follow: cold are the products that fewer than features.min_item_users users had bought. CPU seconds are
+those of all processes.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from synthspark.runs.lake import Lake  # noqa: E402
 from synthspark.runs.tables import SYNTHETIC_EVENTS, features  # noqa: E402
 from synthspark.session import session  # noqa: E402
 from synthspark.sides import ITEMS, SIDES, USERS  # noqa: E402
+from synthspark.stages.run import run_stage  # noqa: E402
 
 SHOP = ROOT / "data" / "complete_journey"
 RESULTS = ROOT / "benchmarks" / "results" / "apply.json"
@@ -62,13 +64,13 @@ def main(folder: Path, dates: Sequence[date]) -> None:
 
 def measured(folder: Path, day: date) -> dict[str, Any]:
     """CPU seconds and NDCG@20 by slice of the release as it was, of applying it, and of training again."""
-    config = write(folder, day - WEEKS)
-    run(config, "release", STAGES)
+    config = str(write(folder, day - WEEKS))
+    command(__file__, "--run", config, "release")
     write(folder, day)
     words = ("apply", "--models", "release", "--force", "--recommend", "--run-id", "applied")
-    applied = command(config, *words)
-    again = run(config, "again", STAGES)
-    found = {name: accuracy(config, name, folder / "after.parquet") for name in ("applied", "again")}
+    applied = command("-m", "synthspark", *words, "--config", config)
+    again = command(__file__, "--run", config, "again")
+    found = {name: accuracy(Path(config), name, folder / "after.parquet") for name in ("applied", "again")}
     return {"date": day.isoformat(), "cpu_seconds": {"applied": applied, "again": again}, "ndcg": found}
 
 
@@ -90,16 +92,19 @@ def write(folder: Path, day: date) -> Path:
     return path
 
 
-def run(config: Path, run_id: str, stages: Sequence[str]) -> float:
-    """CPU seconds of these stages."""
-    return sum(command(config, stage, "--run-id", run_id) for stage in stages)
+def stages(path: Path, run_id: str) -> None:
+    """Run STAGES in this process, in one session, as `synthspark run` would."""
+    config = load(path)
+    with session("benchmark-apply", config.spark) as spark:
+        context = Context(spark, Lake(spark, config.lake.root), config, run_id)
+        for stage in STAGES:
+            run_stage(context, stage)
 
 
-def command(config: Path, *words: str) -> float:
+def command(*words: str) -> float:
     """CPU seconds of a command, in a process of its own."""
     before = reaped_cpu()
-    done = subprocess.run([sys.executable, "-m", "synthspark", *words, "--config", str(config)], cwd=ROOT,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{words}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
     return round(reaped_cpu() - before, 1)
@@ -114,12 +119,13 @@ def accuracy(path: Path, run_id: str, after: Path) -> dict[str, float]:
         real = indexed_interactions(context.read).select(
             "user_index", "item_index", rating(F.col("weight"), unit).alias("rating")
         )
+        least = {ITEMS: config.features.min_item_users, USERS: config.features.min_user_items}
         roles = {
             side: context.read(features(side)).select(
-                side.key, side.index, F.when(F.col("breadth") > 0, WARM).otherwise(COLD).alias("role")
+                side.key, side.index, F.when(F.col("breadth") >= least[side], WARM).otherwise(COLD).alias("role")
             )
             for side in SIDES
-        }
+        }  # sparse items count as cold: virtual events are for them, too
         virtual = context.read(SYNTHETIC_EVENTS).where(F.col("origin").isin("cold_item", "cold_user"))
         sold = spark.read.parquet(str(after)).select(
             F.col("household_id").cast("string").alias("user_id"), F.col("product_id").cast("string").alias("item_id")
@@ -142,5 +148,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / "benchmarks" / "lake" / "apply")
     parser.add_argument("--dates", type=date.fromisoformat, nargs="+", default=list(DATES))
+    parser.add_argument("--run", nargs=2, metavar=("CONFIG", "RUN_ID"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    main(given.folder, given.dates)
+    if given.run:
+        stages(Path(given.run[0]), given.run[1])
+    else:
+        main(given.folder, given.dates)
