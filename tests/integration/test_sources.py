@@ -165,8 +165,8 @@ def test_epochs_of_every_unit_are_exact(
     [
         ("%Y-%m-%d", "strftime"),
         ("epoch_micro", "Did you mean 'epoch_micros'"),
-        ("YYYY-MM-dd", "no pattern that Spark reads"),
-        ("nonsense", "no pattern that Spark reads"),
+        ("YYYY-MM-dd", "not a pattern that Spark can read"),
+        ("nonsense", "not a pattern that Spark can read"),
     ],
 )
 def test_a_pattern_that_spark_does_not_read_is_refused(spark: SparkSession, pattern: str, words: str) -> None:
