@@ -398,7 +398,7 @@ def test_orders_become_their_lines_and_paths_lead_into_every_nesting(spark: Spar
         "order.customer.id", "order.at", "lines", "lines.sku", "lines.n", "payload.shop.code", "payload.n",
         "extra.colour",
     }  # fmt: skip
-    with pytest.raises(SourceError, match=r"explode names 'order.at', which is string|no column|no list"):
+    with pytest.raises(SourceError, match=r"explode names 'order.at', which is string|no column|not a list"):
         exploded(df, ["order"], "source.events")
     with pytest.raises(SourceError, match=r"there is no column 'order.client'"):
         mapped(df, {"u": ColumnSource("order.client")}, "source.events")
