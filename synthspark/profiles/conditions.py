@@ -143,7 +143,7 @@ def _number_shares(tokens: NumberTokens, condition: Condition, limits: dict[str,
 def _number(tokens: NumberTokens, condition: Condition) -> float:
     try:
         if tokens.is_instant:
-            instant = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", condition.value))  # Python 3.10 knows no Z
+            instant = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", condition.value))  # Python 3.10 cannot parse Z
             return (instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)).timestamp()
         return float(condition.value)
     except ValueError as error:

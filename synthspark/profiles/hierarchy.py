@@ -28,8 +28,8 @@ MIN_SHARE = 0.98
 MIN_REPEATED = 0.5
 """Minimum share of rows whose fine value is not unique; unique values trivially determine any other column."""
 MIN_ALIKE = 0.9
-"""Minimum of the share of MIN_SHARE, in both directions, for columns that determine each other; lower, because ids may
-share names and have several."""
+"""Like MIN_SHARE, in both directions, for columns that determine each other; it is lower because ids may share names
+and have several."""
 MIN_PARTNERS = 0.5
 """Columns determine each other only if more than this share of their values is the usual partner of some other value;
 excludes pairs of nearly constant columns, which seem to determine each other."""

@@ -57,7 +57,7 @@ class BehaviourTrainer:
         self._steps = self._all_steps = 0
         self.counterpart = Counterpart(task.counterpart_url, rank, device)
         unit = torch.full((rank + 1,), task.factor_scale, device=self.counterpart.table.device)
-        unit[-1] = 1.0  # log popularity is no factor
+        unit[-1] = 1.0  # log popularity is not part of the factor
         self.unit = unit
 
     def start(self, epochs_done: int, steps_per_epoch: int) -> None:
