@@ -1,4 +1,4 @@
-"""spark-submit jobs/lake_job.py runs|drop|report|plan --config C [...]: the commands that are no stage."""
+"""spark-submit jobs/lake_job.py runs|drop|report|plan --config C [...]: commands other than stages."""
 
 from synthspark.jobs import main
 

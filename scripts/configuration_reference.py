@@ -1,4 +1,4 @@
-"""docs/configuration.md from the pydantic models: `python scripts/configuration_reference.py`."""
+"""Write docs/configuration.md from the pydantic models: `python scripts/configuration_reference.py`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from synthspark.config import Config
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 HEAD = """# Configuration
 
-Written by `python scripts/configuration_reference.py` from the models that read it; `conf/local.yaml` is the same as a
-file to begin with. Any key can be overridden: `--set train.epochs=10`. An unknown key is an error that names near ones.
+Written by `python scripts/configuration_reference.py` from the models of the configuration; `conf/local.yaml` has the
+same keys as a file to start from. Any key can be overridden: `--set train.epochs=10`. An unknown key is an error that
+suggests similar ones.
 """
 
 
 def reference() -> str:
-    """The page."""
+    """Return the text of the page."""
     parts = [HEAD]
     for name, field in Config.model_fields.items():
         inner = _model(field.annotation)
@@ -92,7 +93,7 @@ def _bounds(metadata: list[Any]) -> str:
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field is; unions with others (an expression, a number) are values."""
+    """Return the section that a field holds, else None; unions with other types (expression, number) are values."""
     kinds = [a for a in (get_args(annotation) or (annotation,)) if a is not type(None)]
     only = kinds[0] if len(kinds) == 1 else None
     return only if isinstance(only, type) and issubclass(only, BaseModel) else None

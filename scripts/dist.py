@@ -1,7 +1,7 @@
-"""Build what spark-submit ships: `python scripts/dist.py [FOLDER]` writes FOLDER/synthspark-<version>.zip.
+"""Build the package for spark-submit: `python scripts/dist.py [FOLDER]` writes FOLDER/synthspark-<version>.zip.
 
-The zip is the wheel under another name, since Spark does not put a .whl on the executors' path. hatchling dates every
-member alike, so that the same sources give the same bytes.
+The zip is the wheel renamed, since Spark does not add a .whl to the executors' path. hatchling gives all members the
+same date, so that the same sources give the same bytes.
 """
 
 from __future__ import annotations

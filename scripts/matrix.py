@@ -1,7 +1,8 @@
-"""The test matrix: each cell of constraints/ in an environment of its own, its values compared with the default cell's.
+"""Run the test matrix: each cell of constraints/ in its own environment; results are compared with the default cell.
 
-`python scripts/matrix.py [CELL ...]`, every cell where none is named. A cell's environment is .cells/<cell>; the
-default cell's is .venv, whose tests `make test` runs. Cells without an interpreter here are skipped, and named.
+`python scripts/matrix.py [CELL ...]`; without arguments all cells run. The environment of a cell is .cells/<cell>; that
+of the default cell is .venv, whose tests `make test` runs. Cells without an interpreter on this machine are skipped,
+with a warning.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ log = logging.getLogger("matrix")
 
 
 def main(asked: Sequence[str]) -> int:
-    """Run the cells, and return how many of them failed or wrote other values."""
+    """Run the cells and return how many of them failed or gave other values."""
     pythons = {name: python for (python, _), name in CELLS.items()}
     if unknown := [name for name in asked if name not in pythons]:
         log.error("no cell %s; there are %s", ", ".join(unknown), ", ".join(pythons))
@@ -51,7 +52,7 @@ def _interpreter(python: str) -> str | None:
 
 
 def _environment(name: str, python: str) -> Path:
-    """The Python of the cell's environment, which is made where it is not there or its constraints have changed."""
+    """Return the Python of the cell's environment; create it if it is missing or its constraints have changed."""
     folder, constraints = ROOT / ".cells" / name, ROOT / "constraints" / f"{name}.txt"
     own = folder / "bin" / "python"
     stamp = folder / ".installed"
@@ -67,7 +68,7 @@ def _environment(name: str, python: str) -> Path:
 
 
 def _run(name: str, python: Path, folder: Path) -> dict[str, str] | None:
-    """The hashes of the cell's tiny job; None where a step failed."""
+    """Return the hashes of the cell's tiny job; None if a step failed."""
     out = folder / f"{name}.json"
     steps = {
         "feeds": [str(python), "-m", "tests.cells.feeds", str(FEEDS)],

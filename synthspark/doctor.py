@@ -1,4 +1,4 @@
-"""What of the stack works here, each part tried rather than looked up."""
+"""Check whether each part of the stack works on this machine, by using it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from synthspark import supported
 
 @dataclass(frozen=True)
 class Finding:
-    """One part of the stack."""
+    """Result of checking one part of the stack."""
 
     name: str
     works: bool
@@ -21,7 +21,7 @@ class Finding:
 
 
 def examine(config: Path | None) -> Iterator[Finding]:
-    """Try every part in turn; a later one is still tried where an earlier one fails."""
+    """Check every part in turn, also after a failure. config: path of a configuration whose lake is checked, too."""
     yield _tried("Python", _python)
     yield _tried("Java", lambda: supported.require_java(version("pyspark")))
     yield _tried("Spark", _spark)
@@ -36,7 +36,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
 def _tried(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, True, check())
-    except Exception as error:  # whatever is broken is the finding
+    except Exception as error:  # any error is a finding
         return Finding(name, False, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
 
 

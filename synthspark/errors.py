@@ -1,4 +1,4 @@
-"""Every error a user can meet. A message names the table, the column, the value and the way out."""
+"""All errors for users. A message names the table, the column, the value and a remedy."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterable
 
 
 class SynthSparkError(Exception):
-    """Base of all errors that are the caller's to mend; the CLI prints them without a traceback."""
+    """Base class of all errors that the caller can fix; the CLI prints them without a traceback."""
 
     exit_code = 1
 
 
 class ConfigError(SynthSparkError):
-    """The configuration names an unknown key, or a value that cannot be used."""
+    """The configuration has an unknown key or an invalid value."""
 
     exit_code = 2
 
 
 class SourceError(SynthSparkError):
-    """A source table or column is missing, empty, or of a type that cannot be used."""
+    """A source table or column is missing, empty, or has an unusable type."""
 
     exit_code = 3
 
@@ -43,13 +43,13 @@ class TrainingError(SynthSparkError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names closest to `name`, best first, ignoring case; empty if none is close."""
+    """Return the known names closest to `name`, best first, ignoring case; empty if none is close."""
     by_lower = {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=count, cutoff=0.5)
     return [by_lower[c] for c in close]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'a' or 'b'?`, or the empty string where nothing is near."""
+    """Return ` Did you mean 'a' or 'b'?`, or an empty string if no known name is close."""
     close = nearest(name, known)
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

@@ -1,4 +1,4 @@
-"""What `--help` shows below the options: examples of each command, and what the exit codes mean."""
+"""Texts that `--help` shows below the options: examples of each command, and exit codes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "synthspark demo-data data/ml-100k --shop ml-100k --wheel recbole-1.2.1-py3-none-any.whl",
     ),
 }
-"""Of every command, the plainest first."""
+"""Command -> examples, the simplest first."""
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
@@ -64,12 +64,12 @@ SHELLS = ("bash", "zsh")
 
 
 def examples(command: str) -> str:
-    """What follows the options in `--help` of a command."""
+    """Return the text below the options in `--help` of a command."""
     return _unwrapped("Examples:", EXAMPLES[command])
 
 
 def overview() -> str:
-    """What follows the commands in `synthspark --help`."""
+    """Return the text below the commands in `synthspark --help`."""
     first = [EXAMPLES[name][0] for name in ("init", "plan", "run")]
     codes = [f"{code:<5}{words}" for code, words in EXIT_CODES.items()]
     switches = [f'eval "$(_SYNTHSPARK_COMPLETE={shell}_source synthspark)"   # ~/.{shell}rc' for shell in SHELLS]

@@ -1,4 +1,4 @@
-"""Small frames from the driver's own rows, and plain functions over columns."""
+"""Create small DataFrames from rows in the driver, and apply Python functions to columns."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from synthspark.spark_versions import from_arrow
 
 
 def local_frame(spark: SparkSession, rows: Sequence[Sequence[Any]], schema: str | T.StructType) -> DataFrame:
-    """`rows` as a part of the plan itself, whose size the planner knows and which no task has to be started for.
+    """Create a DataFrame whose rows are part of the query plan: the planner knows its size and starts no task for it.
 
-    Rows that are given to Spark as Python objects are an RDD: half a second for every query that reads it, be it of
-    three rows. schema: as of `createDataFrame`.
+    Python rows passed to `createDataFrame` become an RDD, which costs half a second per query even for three rows.
+    schema: as for `createDataFrame`.
     """
     kinds = T._parse_datatype_string(schema) if isinstance(schema, str) else schema
     assert isinstance(kinds, T.StructType)
@@ -29,17 +29,17 @@ def local_frame(spark: SparkSession, rows: Sequence[Sequence[Any]], schema: str 
 
 
 def of_each(function: Callable[[Any], Any], column: Column, returns: str) -> Column:
-    """`function` of each value of a column (None for a missing one), in the executors' Python workers."""
+    """Apply `function` to each value of a column (None for a missing one) in the Python workers."""
 
     def all_of(values: pd.Series) -> pd.Series:
         return objects(values).map(function, na_action=None)
 
-    as_udf: Any = pandas_udf  # its stubs ask for annotations at run time, which are strings here
+    as_udf: Any = pandas_udf  # its stubs need annotations at run time, which are strings here
     found: Column = as_udf(all_of, returns)(column)
     return found
 
 
 def objects(values: pd.Series) -> pd.Series:
-    """The values as Python objects, None for each missing one: pandas 3 has NaN for a missing text."""
+    """Return the values as Python objects with None for missing ones; pandas 3 uses NaN for missing texts."""
     missing: Any = None
     return values.astype(object).where(values.notna(), missing)

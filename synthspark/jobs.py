@@ -1,4 +1,4 @@
-"""What the files in jobs/ call: the command line under spark-submit."""
+"""Entry point of the files in jobs/: the command line under spark-submit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from synthspark import cli
 
 
 def main(*command: str) -> None:
-    """Run `command` with the arguments that spark-submit passed on; without, these begin with the command."""
+    """Run `command` with the arguments from spark-submit; without `command`, the first argument is the command."""
     sys.argv = ["synthspark", *command, *sys.argv[1:]]
     cli.main()

@@ -1,4 +1,4 @@
-"""Logging and terminal output, configured by the CLI and the jobs only; the library just calls `getLogger`."""
+"""Logging and terminal output, configured by the CLI and the jobs only; the library only calls `getLogger`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rich.logging import RichHandler
 
 
 def console() -> Console:
-    """The terminal that results go to; plain text where standard output is not a terminal."""
+    """Return the console for results; it writes plain text if standard output is not a terminal."""
     return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty(), highlight=False)
 
 
 def configure(verbose: bool = False) -> None:
-    """Send the package's log to standard error; third-party libraries only from warnings on."""
+    """Send the package's log to standard error; of third-party libraries only warnings and errors."""
     interactive = sys.stderr.isatty()
     handler: logging.Handler
     if interactive:
@@ -27,6 +27,6 @@ def configure(verbose: bool = False) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("synthspark").setLevel(logging.DEBUG if verbose else logging.INFO)
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
-        # They print each error as a line of JSON, before the one that it ends as.
+        # They print each error as a line of JSON, in addition to the final message.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("py4j").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Names of columns: those that attributes cannot have, as later tables have such columns, and those Spark confuses."""
+"""Names of columns: reserved ones, which later tables use, and those that Spark cannot distinguish."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ RESERVED = frozenset(
      "id", "vector", "num_events", "first_ts", "last_ts")
 )  # fmt: skip
 _ENCODED = re.compile(r"(?:code|number)_\d{3}")
-"""How the encoders' columns begin."""
+"""Prefix of the encoders' columns."""
 
 
 def require_names(names: Iterable[str], where: str) -> None:
-    """Raises ValueError for a name that no attribute can have, with the rename to write. where: `source.items`."""
+    """Raise ValueError, with a suggested rename, for a name that no attribute can have. where: e.g. `source.items`."""
     seen: dict[str, str] = {}
     for name in names:
         fault = _fault(name, seen)
@@ -27,7 +27,7 @@ def require_names(names: Iterable[str], where: str) -> None:
 
 
 def free_name(name: str, taken: Iterable[str] = ()) -> str:
-    """`name`, or the nearest that an attribute can have beside the `taken` ones."""
+    """Return `name`, changed if necessary to be valid for an attribute and not in `taken`."""
     used = {t.lower() for t in taken}
     bare = name.strip().lstrip("_") or "attribute"
     bare = f"own_{bare}" if _is_reserved(bare) else bare
@@ -38,9 +38,9 @@ def free_name(name: str, taken: Iterable[str] = ()) -> str:
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """The names as they are; of those that differ by letter case only, all but the alphabetically first are numbered.
+    """Number names that differ by letter case only, except the alphabetically first; other names are unchanged.
 
-    By their alphabet, as files of one table may have them in another order.
+    The alphabetical order makes the result independent of the order of columns, which may differ between files.
     """
     made = {}
     for key in {n.strip().lower() for n in names}:

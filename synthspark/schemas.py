@@ -1,4 +1,4 @@
-"""The contract: which columns each table of the lake holds, in which order and of which type."""
+"""The contract: columns of each table of the lake, with order and types."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SYNTHETIC = T.StructType(
         T.StructField("seed", T.LongType()),
     ]
 )
-"""What a synthetic table has beside the clean columns; `run_id` is the partition the rows are published in."""
+"""Columns that synthetic tables have in addition to the clean columns; `run_id` is the partition of the rows."""
 
 SEARCHES = T.StructType(
     [
@@ -52,7 +52,7 @@ SEARCHES = T.StructType(
         T.StructField("filter", T.StringType()),
     ]
 )
-"""A row without an item is a search that was followed by no click."""
+"""Searches; a row without an item is a search without a click."""
 
 SYNTHETIC_SEARCHES = T.StructType(
     [
@@ -76,34 +76,37 @@ ATTRIBUTE_TYPES: dict[str, T.DataType] = {
 ORIGINS = ("new_user", "new_item", "cold_user", "cold_item", "imputed")
 
 SYNTHETIC_ID_PREFIX = "syn:"
-"""Real ids that start with this are refused: it is what keeps synthetic ids from ever colliding."""
+"""Prefix of synthetic ids; real ids with this prefix are rejected, so that ids never collide."""
 
 
 INTERNAL = "_synthspark_"
-"""Prefix of the columns that the job adds for itself; no configured name begins with an underscore."""
+"""Prefix of internal columns of the job; configured names cannot begin with an underscore."""
 
 MALFORMED = INTERNAL + "malformed"
-"""Column of a source as it was read: the line of a row with another number of fields than the header, else null."""
+"""Column of a source that was read: the line of a row that could not be parsed, else null."""
 
 
 def quoted(name: str) -> str:
-    """A column name as Spark's `col` takes it literally: dots, spaces and backticks are part of the name."""
+    """Quote a column name for Spark's `col`, so that dots, spaces and backticks are part of the name."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def json_path(keys: Iterable[str]) -> str:
-    """The path of `get_json_object` to a key within keys; a key may have dots, but no quote."""
+    """Return the path of nested keys for `get_json_object`; keys may contain dots, but no quotes."""
     return "$" + "".join(f"['{key}']" for key in keys)
 
 
 def entity_schema(key: str, attributes: dict[str, str]) -> T.StructType:
-    """The clean schema of items or users: the key, then each declared attribute by its kind."""
+    """Return the clean schema of items or users: the key, then each declared attribute by its kind."""
     fields = [T.StructField(key, T.StringType())]
     return T.StructType(fields + [T.StructField(name, ATTRIBUTE_TYPES[kind]) for name, kind in attributes.items()])
 
 
 def conform(df: DataFrame, schema: T.StructType, table: str) -> DataFrame:
-    """`df` with exactly the columns of `schema`, in its order; raises ContractError on a lack or another type."""
+    """Select the columns of `schema` from `df`, in its order.
+
+    Raises ContractError for a missing column or another type.
+    """
     found = {f.name: f.dataType for f in df.schema.fields}
     for field in schema.fields:
         if field.name not in found:

@@ -1,4 +1,4 @@
-"""Settings as they may be shown: what may be a secret is left out."""
+"""Remove possible secrets from settings before they are shown."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 HIDDEN = "(not shown)"
 SECRET_KEY = re.compile(r"(?i)secret|passw|pwd|token|credential|account.?key|access.?key|private.?key|sas")
 SECRET_IN_VALUE = re.compile(r"(?i)((?:secret|passw(?:or)?d|pwd|token|sig)=)[^&;\s]+|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
-"""In a URL or in connection settings."""
+"""Secrets in a URL or in connection settings."""
 
 
 def without_secrets(value: Any, key: str = "") -> Any:
-    """Plain data with HIDDEN for every value whose key, or whose own text, says that it is a secret."""
+    """Return plain data with HIDDEN in place of every value that its key or its own text marks as a secret."""
     if isinstance(value, dict):
         return {name: without_secrets(inner, str(name)) for name, inner in value.items()}
     if isinstance(value, list):

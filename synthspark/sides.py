@@ -1,4 +1,4 @@
-"""The two sides of a shop: who acts, and what is acted on."""
+"""The two sides of a shop: users and items."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Side:
-    """Items or users, and what their columns are called."""
+    """Items or users, and the names of their columns."""
 
     name: str
-    """`items`, as tables and the configuration call them."""
+    """Plural, as in tables and the configuration: `items`."""
     one: str
-    """`item`, as errors and ids call one of them."""
+    """Singular, as in errors and ids: `item`."""
 
     @property
     def key(self) -> str:
-        """Column of their ids, a string: `item_id`."""
+        """Name of the id column, of type string: `item_id`."""
         return f"{self.one}_id"
 
     @property
     def index(self) -> str:
-        """Column of their dense indices, an int, of one run: `item_index`."""
+        """Name of the column of dense int indices, which hold for one run: `item_index`."""
         return f"{self.one}_index"
 
     @property
     def other(self) -> Side:
-        """Whom these meet."""
+        """The other side."""
         return USERS if self == ITEMS else ITEMS
 
 
 ITEMS, USERS = Side("items", "item"), Side("users", "user")
 SIDES = (ITEMS, USERS)
-"""Items first: what is known of users counts on what is known of items."""
+"""Both sides, items first: processing of users depends on that of items."""

@@ -1,4 +1,4 @@
-"""Our own errors that were raised in a Python worker: Spark tells them as text, inside its own."""
+"""Recover errors of this package that were raised in a Python worker from the text of Spark's errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _RAISED = re.compile(
     r"(?P<after>\n\s*\n|\n\s+at |\nDriver stacktrace|\nJVM stacktrace|\Z)(?P<rest>[^\n]*)",
     re.MULTILINE | re.DOTALL,
 )
-"""The last lines of a traceback, and what follows them: an empty line, or Java's stack."""
+"""Last lines of a traceback, and what follows them: an empty line or a Java stack trace."""
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 
 
 def own_error(error: BaseException) -> SynthSparkError | None:
-    """The SynthSparkError, with its message, that made a Spark job fail with `error`; None if it was none of ours.
+    """Return the SynthSparkError, with its message, that caused a Spark job to fail with `error`; else None.
 
-    An error of ours that a worker caught is not taken for the one that it went on to raise.
+    A SynthSparkError that the worker caught before it raised another error is ignored.
     """
     if not isinstance(error, PySparkException | Py4JError):
         return None

@@ -1,4 +1,4 @@
-"""What a run shows: a line per stage, its small tables, a progress bar while it trains, the metrics, the verdict."""
+"""Terminal output of a run: a line per stage, small tables, progress bars, metrics and the verdict."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from synthspark.runs.progress import SparkWatch
 log = logging.getLogger(__name__)
 
 SHOWN = (("ndcg", 20), ("recall", 20))
-"""Metrics of the terminal's table; all are in metrics.json."""
+"""Metrics in the terminal's table; metrics.json has all of them."""
 BAR_SECONDS, LINE_SECONDS = 0.5, 60.0
-"""Between two looks at Spark's progress: for a bar, and for a line in a log."""
+"""Intervals at which Spark's progress is polled for a bar and for a line in a log."""
 SYNTHETIC = ("synthetic/users", "synthetic/items", "synthetic/events")
 
 
 class Terminal:
-    """Writes to one console; progress bars only where it is a terminal, plain log lines elsewhere."""
+    """Writes to one console: progress bars if it is a terminal, else log lines."""
 
     def __init__(self, console: Console) -> None:
         self._out = console
@@ -40,11 +40,11 @@ class Terminal:
         self._watch: SparkWatch | None = None
 
     def header(self, context: Context) -> None:
-        """Which run this is, and where it goes."""
+        """Show the run and its lake."""
         self._out.print(f"run {context.run_id} -> {escape(context.lake.root)}")
 
     def before(self, stage: str, spark: SparkSession) -> None:
-        """A stage begins."""
+        """Show that a stage starts."""
         log.info("%s ...", stage)
         began = time.monotonic()
         if self._out.is_terminal:
@@ -70,7 +70,7 @@ class Terminal:
             self._watch = SparkWatch(spark, LINE_SECONDS, say)
 
     def on_epoch(self, name: str, record: dict[str, Any]) -> None:
-        """An epoch of a generator is done."""
+        """Show the losses of a finished epoch of a generator."""
         losses = " ".join(f"{k.removesuffix('_loss')} {v:.3f}" for k, v in record.items() if k.endswith("_loss"))
         if self._progress is None:
             log.info("%s epoch %d/%d %s (%.1f s)", name, record["epoch"], record["epochs"], losses, record["seconds"])
@@ -80,7 +80,7 @@ class Terminal:
         self._progress.update(self._bars[name], completed=record["epoch"], words=losses)
 
     def after(self, stage: str, report: StageReport | None) -> None:
-        """A stage has been published, or was there already (no report)."""
+        """Show the report of a published stage; report: None if the stage was already published."""
         self.close()
         if report is None:
             self._out.print(f"{stage:<11} already published")
@@ -98,7 +98,7 @@ class Terminal:
             self._out.print(f"    {escape(note)}")
 
     def close(self) -> None:
-        """No more progress: the stage has ended, one way or the other."""
+        """Stop showing progress, after success or failure of the stage."""
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
@@ -107,7 +107,7 @@ class Terminal:
             self._progress, self._bars = None, {}
 
     def footer(self, context: Context) -> None:
-        """The metrics and the verdict where they were made, the time and the memory."""
+        """Show the duration and peak memory, and the metrics and the verdict if the run was evaluated."""
         peak_bytes = max((report.peak_bytes for report in self._reports.values()), default=0)
         report = self._reports.get("evaluate")
         if report is not None:
@@ -128,7 +128,7 @@ class Terminal:
 
 
 def metrics_table(protocol: str, rows: list[dict[str, Any]]) -> Table:
-    """One row per arm: each slice's metrics with their interval, "-" where none were measured; averages over seeds."""
+    """Return a table with one row per arm: metrics per slice with intervals, averaged over seeds; "-" if missing."""
     ks = {row["k"] for row in rows}
     shown = [(m, k if k in ks else max(ks)) for m, k in SHOWN]
     table = Table(
@@ -153,9 +153,9 @@ def metrics_table(protocol: str, rows: list[dict[str, Any]]) -> Table:
 
 
 def runs_table(records: dict[str, dict[str, dict[str, Any]]], current: str | None = None) -> Table:
-    """One row per run: the last stage published, the seconds of all that were, and the synthetic rows.
+    """Return a table with one row per run: state, seconds of all published stages, synthetic rows, verdict.
 
-    current: the run that others read.
+    current: id of the current run.
     """
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for name in ("run", "state", "seconds", "new users", "new items", "events", "verdict"):
@@ -174,7 +174,7 @@ def runs_table(records: dict[str, dict[str, dict[str, Any]]], current: str | Non
 
 
 def answers_table(query: str, answers: Sequence[Mapping[str, Any]]) -> Table:
-    """One row per item that answers a query, and what brought it there."""
+    """Return a table with one row per item that answers a query, with the parts of its score."""
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, title=escape(query), title_justify="left")
     for name in ("", "item", "text", "score", "words", "other words", "clicks", "virtual"):
         table.add_column(name, justify="left" if name in ("item", "text") else "right", no_wrap=name != "text")

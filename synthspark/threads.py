@@ -1,6 +1,6 @@
-"""Threads of OpenMP: how many of them, and that those that wait sleep soon.
+"""Set the number of OpenMP threads, and let waiting threads sleep soon.
 
-Imports nothing but the standard library: what is set here must be set before torch or LightGBM load their OpenMP.
+Imports only the standard library, because the settings must be made before torch or LightGBM load OpenMP.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import os
 from pathlib import Path
 
 SPIN = {"GOMP_SPINCOUNT": "1000"}
-"""Rounds that a thread spins before it sleeps: with the default, beside other work on the same cores, LightGBM took 42
-minutes for what takes it seconds, and a step of training 2 s."""
+"""Number of rounds that a thread spins before it sleeps. With the default and other work on the same cores, LightGBM
+took 42 minutes instead of seconds, and a training step 2 s."""
 MAX_THREADS = 16
-"""More of them wait for each other longer than they save."""
+"""Maximum number of threads; more of them wait for each other longer than they save."""
 ASKED = os.environ.get("OMP_NUM_THREADS")
-"""As the user has set it: `session.build_session` sets it to 1 where they have not, for the Python workers."""
+"""Value set by the user; if unset, `session.build_session` sets it to 1 for the Python workers."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Of a container (cgroup v2): microseconds of CPU per period, or max, and the period."""
+"""CPU quota of a container (cgroup v2): microseconds of CPU per period (or "max"), and the period."""
 
 
 def sleep_soon() -> None:
-    """Set SPIN in the environment unless it says something else; in vain for libraries that are loaded already."""
+    """Set SPIN in the environment unless already set; has no effect on libraries that are already loaded."""
     for name, value in SPIN.items():
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault(name, value)
 
 
 def num_threads() -> int:
-    """OMP_NUM_THREADS where the user has set it, else the cores that this process may use, at most MAX_THREADS."""
+    """Return OMP_NUM_THREADS if the user set it, else the number of usable cores, at most MAX_THREADS."""
     first = (ASKED or "").partition(",")[0].strip()  # a list is one number per level of nesting
     if first.isdigit() and int(first) > 0:
         return int(first)
@@ -36,7 +36,7 @@ def num_threads() -> int:
 
 
 def _quota() -> int:
-    """Cores that the container may use in all; MAX_THREADS where nothing says so."""
+    """Return the number of cores in the container's quota; MAX_THREADS without a quota."""
     try:
         quota, period = CPU_QUOTA.read_text(encoding="ascii").split()
         return math.ceil(int(quota) / int(period))

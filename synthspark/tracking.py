@@ -1,4 +1,4 @@
-"""Losses and metrics to where a team keeps those of all its models: TensorBoard or MLflow, if asked for."""
+"""Send losses and metrics to an experiment tracker, TensorBoard or MLflow, if configured."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from synthspark.errors import ConfigError
 
 
 class Tracker(Protocol):
-    """Where figures go."""
+    """Destination of losses and metrics."""
 
     def number(self, name: str, value: float, step: int) -> None:
-        """A figure, and the epoch or seed that it is of."""
+        """Record a value. step: its epoch or split seed."""
 
     def close(self) -> None:
-        """All that was told is written."""
+        """Write all recorded values and close."""
 
 
 class Nowhere:
-    """The default."""
+    """Tracker that discards everything; the default."""
 
     def number(self, name: str, value: float, step: int) -> None:
-        """Forget it."""
+        """Discard the value."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class TensorBoard:
-    """Event files below a folder, one folder per run (extra `tensorboard`)."""
+    """Tracker that writes event files, in one folder per run (extra `tensorboard`)."""
 
     def __init__(self, folder: str, run_id: str) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -39,7 +39,7 @@ class TensorBoard:
         self._writer = SummaryWriter(f"{folder.rstrip('/')}/{run_id}")
 
     def number(self, name: str, value: float, step: int) -> None:
-        """A scalar."""
+        """Write a scalar."""
         self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ class TensorBoard:
 
 
 class MLflow:
-    """A run of the experiment `synthspark`, with the configuration as an artifact (extra `mlflow`)."""
+    """Tracker that creates a run of experiment `synthspark`, with the configuration as artifact (extra `mlflow`)."""
 
     def __init__(self, uri: str | None, config: Config, run_id: str) -> None:
         from mlflow import MlflowClient
@@ -60,17 +60,17 @@ class MLflow:
         self._client.log_text(self._run, public_yaml(config), "configuration.yaml")
 
     def number(self, name: str, value: float, step: int) -> None:
-        """A metric."""
+        """Log a metric."""
         self._client.log_metric(self._run, "".join(c if c.isalnum() or c in "_-. /" else "_" for c in name), value,
                                 step=step)  # fmt: skip
 
     def close(self) -> None:
-        """The run is finished."""
+        """Mark the run as finished."""
         self._client.set_terminated(self._run)
 
 
 def tracker(config: Config, run_id: str) -> Tracker:
-    """What `tracking.to` names. Raises ConfigError where its package is not installed."""
+    """Create the tracker that `tracking.to` names. Raises ConfigError if its package is not installed."""
     to, uri = config.tracking.to, config.tracking.uri
     if to == "none":
         return Nowhere()
@@ -82,14 +82,14 @@ def tracker(config: Config, run_id: str) -> Tracker:
 
 
 def track_epoch(to: Tracker, name: str, record: Mapping[str, Any]) -> None:
-    """The losses of an epoch of the generator `name`."""
+    """Record the losses of an epoch of the generator `name`."""
     for key, value in record.items():
         if key.endswith("_loss") or key == "mutual_information":
             to.number(f"{name}/{key}", float(value), int(record["epoch"]))
 
 
 def track_metrics(to: Tracker, rows: Sequence[Mapping[str, Any]]) -> None:
-    """What was judged: a figure per protocol, slice, metric and arm, by split seed."""
+    """Record the metrics of the evaluation: one value per protocol, slice, metric and arm; the step is the seed."""
     for row in (r for r in rows if r["value"] is not None):
         to.number(
             f"{row['protocol']}/{row['slice']}/{row['metric']}_{row['k']}/{row['arm']}", row["value"], row["seed"]

@@ -1,4 +1,4 @@
-"""The networks and losses: pure PyTorch, importable without Spark."""
+"""Networks and losses in pure PyTorch, importable without Spark."""
 
 from synthspark_models.autoregressive import AutoregressiveGenerator
 from synthspark_models.behaviour import BehaviourDiscriminator, BehaviourGenerator, Preference, summarised

@@ -1,7 +1,7 @@
-"""Rows of mixed columns, one column after the other in any order, and the drawing of them.
+"""Any-order autoregressive model of rows of mixed columns, and drawing of rows.
 
 One network learns every conditional p(column | any set of other columns): Uria, Murray, Larochelle 2014
-(arXiv:1310.1757); trained under random masks as in Hoogeboom et al. 2022 (arXiv:2110.02037).
+(arXiv:1310.1757). It is trained under random masks as in Hoogeboom et al. 2022 (arXiv:2110.02037).
 
 Shapes: B rows, K columns of V_k codes each, H hidden, G distinct contexts.
 """
@@ -18,16 +18,16 @@ from torch.nn import functional as F
 from synthspark_models.tabular import UNKNOWN
 
 NEVER = -1e9
-"""Added to the logit of a code that must not be drawn; finite, so that a row whose every code is ruled out stays a
-row (its chance says that it is none)."""
+"""Added to the logit of a code that must not be drawn. It is finite, so that rows without any allowed code can still be
+drawn; their log probability marks them as impossible."""
 CHUNK = 1 << 19
-"""Logits that are held at once while drawing."""
+"""Maximum number of logits in memory at once while drawing."""
 
 
 class AutoregressiveGenerator(nn.Module):
-    """Logits of each column given the columns known so far; UNKNOWN marks those that are not.
+    """Predicts logits of each column given the known columns; unknown columns have the code UNKNOWN.
 
-    Every column has an embedding that is tied with its head, so that memory grows with the vocabulary once.
+    The embedding of a column is tied with its head, so the vocabulary needs memory only once.
     """
 
     def __init__(
@@ -50,36 +50,36 @@ class AutoregressiveGenerator(nn.Module):
         self.starts = [sum(widths[:j]) for j in range(len(widths) + 1)]
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """tokens: int64, shape (B, K), UNKNOWN where not known. Returns the state, shape (B, H)."""
+        """Return the state, shape (B, H). tokens: int64, shape (B, K), UNKNOWN for unknown columns."""
         state: Tensor = self.state(self.begin(tokens))
         return state
 
     def begin(self, tokens: Tensor) -> Tensor:
-        """What the first layer makes of `tokens` (B, K), shape (B, H): a sum over columns, so `extend` can go on."""
+        """Apply the first layer to `tokens` (B, K); returns (B, H), a sum over columns that `extend` can update."""
         embedded = [table(tokens[:, j]) for j, table in enumerate(self.embeddings)]
         begun: Tensor = self.input(torch.cat(embedded, dim=1).to(self.input.weight.dtype)).float()
         return begun
 
     def extend(self, begun: Tensor, column: int, codes: Tensor) -> Tensor:
-        """`begin` of the same rows once `column`, unknown so far, is known to be `codes` (B,)."""
+        """Update the result of `begin` for the same rows after the unknown `column` became `codes` (B,)."""
         embedded: Tensor = self.embeddings[column](codes)
         return self.extend_by(begun, column, embedded)
 
     def extend_by(self, begun: Tensor, column: int, embedded: Tensor) -> Tensor:
-        """`extend` by embedded codes, shape (B, width of the column): one code each, or a mixture."""
+        """Update like `extend`, by embedded codes or mixtures of codes, shape (B, width of the column)."""
         unknown = torch.full((1,), UNKNOWN, device=embedded.device)
         new = (embedded - self.embeddings[column](unknown)).to(self.input.weight.dtype)
         return begun + F.linear(new, self.input.weight[:, self.starts[column] : self.starts[column + 1]]).float()
 
     def state(self, begun: Tensor) -> Tensor:
-        """The trunk on top of `begin` (B, H)."""
+        """Apply the trunk to the result of `begin` (B, H)."""
         h = F.silu(begun.to(self.input.weight.dtype))
         for layer in self.layers:
             h = h + layer(h)
         return h
 
     def logits(self, column: int, state: Tensor, only: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
-        """Of the codes of `column`, shape (B, V_k), or of the codes `only` (n,), shape (B, n).
+        """Return the logits of the codes of `column`, shape (B, V_k), or of the codes `only` (n,), shape (B, n).
 
         shift: added to the logits, shape (V_k,).
         """
@@ -89,34 +89,34 @@ class AutoregressiveGenerator(nn.Module):
             bias = bias + shift
         if only is not None:
             weight, bias = weight[only], bias[only]
-        # 4: tied embeddings start small, and heads must be able to be sure.
+        # Factor 4: tied embeddings are initialised small, and confident predictions need large logits.
         asked = self.heads[column](state).to(weight.dtype) * 4
         return torch.addmm(bias, asked, weight.T)
 
     def table(self, column: int) -> Tensor:
-        """The embeddings of a column, shape (V_k, width)."""
+        """Return the embeddings of a column, shape (V_k, width)."""
         found = self.embeddings[column].weight
-        assert isinstance(found, Tensor)  # no nn.Parameter where torch.func stands in for it
+        assert isinstance(found, Tensor)  # not an nn.Parameter when torch.func replaces it
         return found
 
     def halve(self) -> AutoregressiveGenerator:
-        """The trunk as bfloat16, four times as fast on CPUs that know it; logits stay as exact as they are.
+        """Convert the trunk to bfloat16, which is four times as fast on CPUs that support it; logits stay float32.
 
-        For drawing only, and a judge must have learned from what is drawn so.
+        For drawing only; the judge must have been trained on rows drawn in this way.
         """
         for module in (self.input, self.layers, self.heads):
             module.to(torch.bfloat16)
         return self
 
     def start_from_shares(self, counts: Sequence[Tensor]) -> None:
-        """Set each head's bias to the log of its column's shares; counts: rows per code, shape (V_k,) each."""
+        """Initialise each head's bias by the log shares of its codes. counts: rows per code, shape (V_k,) each."""
         with torch.no_grad():
             for bias, count in zip(self.biases, counts, strict=True):
                 bias.copy_(torch.log(count.float() + 0.5) - torch.log(count.sum().float() + 1.0))
 
 
 def random_masks(tokens: Tensor) -> Tensor:
-    """What is known of each row: a uniform number r of 0..K-1 of its columns, drawn at random; bool, shape (B, K)."""
+    """Draw which columns of each row are known: r of them, r uniform in 0..K-1; bool, shape (B, K)."""
     rows, columns = tokens.shape
     known_count = torch.randint(0, columns, (rows, 1), device=tokens.device)
     place = torch.rand(rows, columns, device=tokens.device).argsort(dim=1).argsort(dim=1)
@@ -124,10 +124,10 @@ def random_masks(tokens: Tensor) -> Tensor:
 
 
 def any_order_loss(network: AutoregressiveGenerator, tokens: Tensor) -> Tensor:
-    """-log p(row) per column, estimated with one mask per row; a scalar.
+    """Estimate -log p(row) per column with one mask per row; returns a scalar. tokens: (B, K).
 
-    r columns are known (`random_masks`). The K - r others are predicted from them, and their mean is an unbiased
-    estimate of the mean over the steps of a random order (Uria et al. 2014, eq. 6). tokens: (B, K).
+    r columns are known (`random_masks`). The other K - r are predicted from them, and their mean loss is an unbiased
+    estimate of the mean over the steps of a random order (Uria et al. 2014, eq. 6).
     """
     rows, columns = tokens.shape
     known = random_masks(tokens)
@@ -135,7 +135,7 @@ def any_order_loss(network: AutoregressiveGenerator, tokens: Tensor) -> Tensor:
     share = ~known / (columns - known.sum(dim=1, keepdim=True))
     total = state.new_zeros(())
     for j in range(columns):
-        # What is known need not be predicted. A GPU would wait longer for which rows these are than predicting takes.
+        # Known columns need no prediction. On a GPU, selecting the rows takes longer than predicting all of them.
         asked = slice(None) if tokens.is_cuda else torch.nonzero(~known[:, j]).squeeze(1)
         losses = F.cross_entropy(network.logits(j, state[asked]), tokens[asked, j], reduction="none")
         total = total + (losses * share[asked, j]).sum()
@@ -145,41 +145,43 @@ def any_order_loss(network: AutoregressiveGenerator, tokens: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Support:
-    """Which codes of `column` may stand beside each code of `given`: a hierarchy, seen from one of its ends."""
+    """Codes of `column` that are allowed with each code of `given`: one direction of a hierarchy."""
 
     column: int
     given: int
     offsets: Tensor
-    """Codes of `given` c has values[offsets[c]:offsets[c + 1]], shape (V_given + 1,)."""
+    """Code c of `given` allows values[offsets[c]:offsets[c + 1]]; shape (V_given + 1,)."""
     values: Tensor
+    """Allowed codes of `column`, by code of `given`."""
 
     def of(self, code: int) -> Tensor | None:
-        """The codes allowed beside `code`, sorted; None where nothing is known of it, and so nothing ruled out."""
+        """Return the codes allowed with `code`, sorted; None if there is no information, so all are allowed."""
         found = self.values[int(self.offsets[code]) : int(self.offsets[code + 1])]
         return found if len(found) else None
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What drawing must keep to."""
+    """Rules for drawing rows."""
 
     order: tuple[int, ...]
     """Columns in the order in which they are drawn."""
     never: tuple[Tensor, ...]
-    """Per column 0, or NEVER for codes that are never drawn, shape (V_k,)."""
+    """Per column, 0 or NEVER for each code, shape (V_k,); codes with NEVER are not drawn."""
     supports: tuple[Support, ...] = ()
+    """Hierarchies."""
     wanted: tuple[tuple[int, Tensor], ...] = ()
-    """(column, log of the share of each code that meets the condition: 0 all of it, NEVER none)."""
+    """Conditions: (column, log of the share of each code that meets the condition; NEVER if none of it does)."""
 
 
 def complete(network: AutoregressiveGenerator, tokens: Tensor, rules: Rules, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw what is UNKNOWN in `tokens` (B, K) given what is known, column by column.
+    """Draw the UNKNOWN codes in `tokens` (B, K) given the known ones, column by column.
 
-    uniform: in [0, 1), shape (B, K), float64: all the randomness. Returns the rows, and per row the log of the chance
-    that it met `rules.wanted` (0 without), shape (B,): weigh rows by it, and they follow the conditional exactly.
+    uniform: random numbers in [0, 1), shape (B, K), float64, the only source of randomness. Returns (rows, log of the
+    probability of meeting `rules.wanted` per row, shape (B,), 0 without conditions). Rows weighted by this probability
+    follow the conditional distribution exactly.
 
-    Rows that agree in all that is known so far share one pass through the network: most of a batch does, for the first
-    few columns.
+    Rows with equal known codes share one pass through the network; for the first few columns most rows do.
     """
     tokens = tokens.clone()
     chance = torch.zeros(len(tokens), dtype=torch.float64)
@@ -200,7 +202,7 @@ def complete(network: AutoregressiveGenerator, tokens: Tensor, rules: Rules, uni
 
 
 def _distinct(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """One row of each distinct kind (G,), and which kind each row is of (B,)."""
+    """Return (position of one row per distinct row (G,), position of each row's distinct row (B,))."""
     if not bool(tokens.any()):
         return torch.zeros(1, dtype=torch.long), torch.zeros(len(tokens), dtype=torch.long)
     kinds, group = torch.unique(tokens, dim=0, return_inverse=True)
@@ -212,7 +214,7 @@ def _draw(
     network: AutoregressiveGenerator, tokens: Tensor, begun: Tensor, first_rows: Tensor, group: Tensor,
     is_open: Tensor, column: int, rules: Rules, uniform: Tensor, chance: Tensor,
 ) -> None:  # fmt: skip
-    """Fill `tokens[:, column]` of the rows of open contexts, and add to `chance`."""
+    """Draw `tokens[:, column]` for rows of contexts where it is unknown, and add log probabilities to `chance`."""
     by_group = torch.argsort(group, stable=True)
     bounds = torch.searchsorted(group[by_group], torch.arange(len(first_rows) + 1))
     for contexts, only in _parts(tokens[first_rows], is_open, column, rules.supports):
@@ -237,7 +239,10 @@ def _draw(
 def _parts(
     known: Tensor, is_open: Tensor, column: int, supports: Sequence[Support]
 ) -> list[tuple[Tensor, Tensor | None]]:
-    """The open contexts (indices into `known`, (G, K)), grouped by what the hierarchies leave of `column`."""
+    """Group the open contexts by the codes of `column` that the hierarchies allow.
+
+    known: contexts (G, K). Returns (indices into `known`, allowed codes or None for all) per group.
+    """
     contexts = torch.nonzero(is_open).squeeze(1)
     bound = [s for s in supports if s.column == column and bool(known[contexts, s.given].any())]
     if not bound:
@@ -252,8 +257,10 @@ def _parts(
 
 
 def _intersection(sets: Sequence[Tensor | None]) -> Tensor | None:
-    """Of sorted code sets; None of them rules nothing out. Of contradicting sets the narrower one counts: an id's name
-    is that id's, whatever else the row has.
+    """Intersect sorted code sets; None is the set of all codes.
+
+    If sets contradict, the smaller one takes precedence: the name of an id is determined by the id, whatever else the
+    row contains.
     """
     found: Tensor | None = None
     for codes in sorted((s for s in sets if s is not None), key=len):
@@ -263,22 +270,22 @@ def _intersection(sets: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def _pick(logits: Tensor, place: Tensor, uniform: Tensor) -> Tensor:
-    """One code per row by the inverse of its context's distribution function.
+    """Draw one code per row by the inverse of its context's distribution function.
 
-    logits: (G, n); place: the context of each row, sorted; uniform: (rows,). Returns indices into n.
+    logits: (G, n); place: context of each row, sorted; uniform: (rows,). Returns indices below n, shape (rows,).
     """
     heights = torch.softmax(logits, dim=1).cumsum(dim=1)
     top = heights.shape[1] - 1
     if len(place) == len(logits):
         found = torch.searchsorted(heights, (uniform.float() * heights[:, -1])[:, None], right=True).squeeze(1)
         return found.clamp_(max=top)
-    # Few contexts, many rows: all functions in one ascending line, each two units above the one before.
+    # Few contexts, many rows: concatenate all functions, each shifted by 2, to one ascending sequence.
     line = (heights + 2 * torch.arange(len(heights), dtype=torch.float64)[:, None]).reshape(-1)
     found = torch.searchsorted(line, uniform * heights[place, -1] + 2 * place, right=True) - place * heights.shape[1]
     return found.clamp_(0, top)
 
 
 def _ranges(starts: Tensor, sizes: Tensor) -> Tensor:
-    """starts[0], starts[0] + 1, ... sizes[0] of them, then those of starts[1] ..."""
+    """Concatenate the ranges starts[i] .. starts[i] + sizes[i] - 1."""
     before = torch.cumsum(sizes, 0) - sizes
     return torch.arange(int(sizes.sum())) + torch.repeat_interleave(starts - before, sizes)

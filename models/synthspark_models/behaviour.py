@@ -1,4 +1,4 @@
-"""Behaviour: attributes and noise to a vector in preference space and a level of activity.
+"""Networks of behaviour: attributes and noise give a vector in preference space and a level of activity.
 
 Shapes: B batch, C categorical columns, N numeric columns, T token columns, Z noise, R rank of the preference space,
 S positives.
@@ -17,19 +17,19 @@ from synthspark_models.tabular import TableShape, TabularEncoder
 
 
 class Preference(NamedTuple):
-    """What the generator says of an entity."""
+    """Generated (or real) preference of entities."""
 
     vector: Tensor
-    """Place in preference space, in standard deviations of the real factors, shape (B, R)."""
+    """Position in preference space, in standard deviations of the real factors, shape (B, R)."""
     log_activity: Tensor
     """log(1 + number of counterparts), shape (B,)."""
 
 
 class BehaviourGenerator(nn.Module):
-    """Conditional generator of behaviour: encoded attributes, noise and what the entity did through an MLP.
+    """Conditional generator of behaviour: an MLP of encoded attributes, noise and known history.
 
-    `log_scale` is the inverse temperature of the ranking softmax and `popularity_weight` what the log popularity of a
-    counterpart adds to its score; both are learned. Trained anchored: see `losses`.
+    `log_scale` is the log inverse temperature of the ranking softmax, and `popularity_weight` the weight of a
+    counterpart's log popularity in its score; both are learned. See `losses` for the losses.
     """
 
     def __init__(
@@ -61,9 +61,10 @@ class BehaviourGenerator(nn.Module):
     def forward(
         self, codes: Tensor, numbers: Tensor, noise: Tensor, history: Tensor | None = None, tokens: Tensor | None = None
     ) -> Preference:
-        """codes: int64 (B, C); numbers: float (B, N); noise: float (B, Z), standard normal; tokens: int64 (B, T).
+        """Generate preferences.
 
-        history: `summarised` counterparts, (B, R + 1), of a network with `max_history`; None is an empty one.
+        codes: int64 (B, C); numbers: float (B, N); noise: float (B, Z), standard normal; tokens: int64 (B, T).
+        history: `summarised` counterparts, (B, R + 1), if the network has `max_history`; None for an empty history.
         """
         parts = [self.encoder(codes, numbers, tokens), noise]
         if self.history_dim:
@@ -72,20 +73,20 @@ class BehaviourGenerator(nn.Module):
         return Preference(out[:, : self.rank], out[:, self.rank])
 
     def query(self, vector: Tensor) -> Tensor:
-        """(B, R) -> (B, R + 1): its inner product with a counterpart's [factor, log popularity] ranks it."""
+        """Convert vectors (B, R) to queries (B, R + 1); scores are inner products with [factor, log popularity]."""
         bias = self.popularity_weight.expand(len(vector), 1)
         return torch.cat([self.log_scale.exp() * vector, bias], dim=1)
 
 
 PRIOR_COUNTERPARTS = 3.0
-"""Counterparts of no direction that shrink a short history."""
+"""Pseudo-count of counterparts without direction; shrinks short histories."""
 
 
 def summarised(vectors: Tensor, known: Tensor) -> Tensor:
-    """What an entity did, as an input: sum of the directions of its counterparts / (k + 3), and log(1 + k).
+    """Summarise known counterparts: sum of their directions / (k + 3), and log(1 + k).
 
-    Directions, not factors: a factor is as long as its entity is popular. vectors: (B, S, R); known: bool (B, S), of
-    which k are true. Returns (B, R + 1).
+    Directions are used because the length of a factor grows with popularity. vectors: (B, S, R); known: bool (B, S),
+    true for k counterparts. Returns (B, R + 1).
     """
     directions = nn.functional.normalize(vectors, dim=2) * known[:, :, None]
     count = known.sum(dim=1, keepdim=True)
@@ -93,7 +94,7 @@ def summarised(vectors: Tensor, known: Tensor) -> Tensor:
 
 
 class BehaviourDiscriminator(nn.Module):
-    """Real or generated, given the attributes: conditional GAN, Mirza, Osindero 2014 (arXiv:1411.1784)."""
+    """Discriminator of real and generated preferences given the attributes (Mirza, Osindero 2014, arXiv:1411.1784)."""
 
     def __init__(self, shape: TableShape, rank: int, hidden: int = 256, spectral: bool = False) -> None:
         super().__init__()
@@ -108,7 +109,7 @@ class BehaviourDiscriminator(nn.Module):
         self.trunk = nn.Sequential(layers[0], nn.LeakyReLU(0.2), layers[1], nn.LeakyReLU(0.2), layers[2])
 
     def forward(self, codes: Tensor, numbers: Tensor, sample: Preference, tokens: Tensor | None = None) -> Tensor:
-        """Logits (or the critic's value under Wasserstein), shape (B,)."""
+        """Return logits (values of the critic for the Wasserstein loss), shape (B,)."""
         inputs = [self.encoder(codes, numbers, tokens), sample.vector, sample.log_activity[:, None]]
         logits: Tensor = self.trunk(torch.cat(inputs, dim=1)).squeeze(1)
         return logits

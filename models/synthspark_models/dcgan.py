@@ -1,11 +1,12 @@
 """The convolutional GAN, Radford et al. 2015 (arXiv:1511.06434), along the columns of a row.
 
-A row is a line of P places, one per column and the rest unused: the generator unfolds it from a short line by strided
-transposed convolutions, the discriminator folds it back by strided convolutions. As in the paper, no pooling, ReLU in
-the generator and LeakyReLU in the discriminator, batch normalisation in both but not in the outer layers.
+A row is a sequence of P positions, one per column and the rest unused. The generator expands a short sequence by
+strided transposed convolutions, the discriminator reduces it by strided convolutions. As in the paper there is no
+pooling, ReLU in the generator, LeakyReLU in the discriminator, and batch normalisation in both except in the outer
+layers.
 
-Shapes: B batch, C categorical columns, N numeric columns, L latent, W channels of the outer line, P places, E = C W + N
-length of an embedded row.
+Shapes: B batch, C categorical columns, N numeric columns, L latent, W channels of the full sequence, P positions,
+E = C W + N length of an embedded row.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from synthspark_models.rows import RowDiscriminator, RowEmbedding, RowGenerator,
 from synthspark_models.tabular import TableShape
 
 START = 2
-"""Places that the generator starts from and the discriminator ends with."""
+"""Length of the sequence that the generator starts with and the discriminator ends with."""
 KERNEL, STRIDE, PADDING = 4, 2, 1
-"""Doubles a line, or halves it, exactly."""
+"""Parameters of convolutions that exactly double or halve a sequence."""
 LEAST_CHANNELS = 16
 
 
 def line(shape: TableShape, hidden: int) -> list[int]:
-    """Channels from the short line (`hidden`) to the outer one, halved with each doubling of the places.
+    """Return the channels of each layer, from `hidden` for the short sequence, halved with each doubling of positions.
 
-    A line of n channels in a row has START x 2^(n - 1) places: the fewest, but 2 doublings at least, that hold every
-    column.
+    The full sequence has START x 2^(n - 1) positions for n layers: the smallest number, after at least two doublings,
+    that fits every column.
     """
     columns = len(shape.cardinalities) + shape.num_numeric
     doublings = 2
@@ -39,7 +40,7 @@ def line(shape: TableShape, hidden: int) -> list[int]:
 
 
 class DcganGenerator(RowGenerator):
-    """Noise to a line of places; the head of a column reads the place of its own."""
+    """Generator from noise to a sequence of positions; the head of each column reads its own position."""
 
     def __init__(self, shape: TableShape, noise_dim: int = 64, hidden: int = 256) -> None:
         super().__init__()
@@ -54,7 +55,7 @@ class DcganGenerator(RowGenerator):
         self.heads = RowHeads(shape, channels[-1])
 
     def forward(self, latent: Tensor, temperature: float = 0.5) -> Sample:
-        """latent: shape (B, L); temperature of the Gumbel softmax."""
+        """Generate rows. latent: shape (B, L); temperature: temperature of the Gumbel softmax."""
         short = self.start(latent).view(len(latent), -1, START)
         places = self.trunk(short).transpose(1, 2)  # (B, P, W)
         sample: Sample = self.heads(places[:, : self.num_columns], temperature)
@@ -62,7 +63,7 @@ class DcganGenerator(RowGenerator):
 
 
 class DcganDiscriminator(RowDiscriminator):
-    """Embedded row to logit. Every column is W channels at its place: a category's embedding, a number's line in W."""
+    """Discriminator of embedded rows; a column has W channels: an embedding, or an affine function of a number."""
 
     def __init__(self, shape: TableShape, hidden: int = 256, spectral: bool = False) -> None:
         super().__init__()
@@ -77,7 +78,7 @@ class DcganDiscriminator(RowDiscriminator):
         for i, (before, after) in enumerate(zip(inwards, inwards[1:], strict=False)):
             convolution: nn.Module = nn.Conv1d(before, after, KERNEL, STRIDE, PADDING)
             layers.append(spectral_norm(convolution) if spectral else convolution)
-            if i > 0 and not spectral:  # a norm that rescales would undo the bounded slope
+            if i > 0 and not spectral:  # batch norm rescales, which would undo the bounded slope
                 layers.append(nn.BatchNorm1d(after))
             layers.append(nn.LeakyReLU(0.2))
         self.trunk = nn.Sequential(*layers)
@@ -85,7 +86,7 @@ class DcganDiscriminator(RowDiscriminator):
         self.last = spectral_norm(last) if spectral else last
 
     def judge(self, row: Tensor) -> Tensor:
-        """Logits of embedded rows, shape (B,); row: (B, E)."""
+        """Return the logits of embedded rows, shape (B,). row: (B, E)."""
         cut = self.num_categories * self.width
         numbers = row[:, cut:, None] * self.slope + self.origin
         columns = torch.cat([row[:, :cut].view(len(row), self.num_categories, self.width), numbers], dim=1)

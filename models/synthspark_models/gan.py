@@ -1,4 +1,4 @@
-"""The classic GAN for profiles: an MLP pair, Goodfellow et al. 2014 (arXiv:1406.2661).
+"""The classic GAN for profiles: two MLPs, Goodfellow et al. 2014 (arXiv:1406.2661).
 
 L_D = -[log D(x) + log(1 - D(G(z)))], L_G = -log D(G(z)).
 
@@ -15,7 +15,7 @@ from synthspark_models.tabular import TableShape, embedding_width
 
 
 class GanGenerator(RowGenerator):
-    """An MLP whose last layer all heads read."""
+    """Generator: an MLP with one head per column on its last layer."""
 
     def __init__(self, shape: TableShape, noise_dim: int = 64, hidden: int = 256) -> None:
         super().__init__()
@@ -32,14 +32,14 @@ class GanGenerator(RowGenerator):
         self.heads = RowHeads(shape, hidden)
 
     def forward(self, latent: Tensor, temperature: float = 0.5) -> Sample:
-        """latent: shape (B, L); temperature of the Gumbel softmax."""
+        """Generate rows. latent: shape (B, L); temperature: temperature of the Gumbel softmax."""
         h = self.trunk(latent)
         sample: Sample = self.heads(h[:, None].expand(-1, self.num_columns, -1), temperature)
         return sample
 
 
 class GanDiscriminator(RowDiscriminator):
-    """Embedded row to logit; `features` (shape (B, H)) is what other heads may share.
+    """Discriminator of embedded rows; further heads can share its `features`, shape (B, H).
 
     unit_embedding: see RowEmbedding; for a critic whose slope is bounded in the space of embedded rows.
     """
@@ -68,11 +68,11 @@ class GanDiscriminator(RowDiscriminator):
         self.trunk = nn.Sequential(first, *rest)
 
     def features(self, row: Tensor) -> Tensor:
-        """row: (B, E). Returns shape (B, H)."""
+        """Return the features of embedded rows, shape (B, H). row: (B, E)."""
         seen: Tensor = self.trunk(row)
         return seen
 
     def judge(self, row: Tensor) -> Tensor:
-        """Logits of embedded rows, shape (B,); row: (B, E)."""
+        """Return the logits of embedded rows, shape (B,). row: (B, E)."""
         logits: Tensor = self.last(self.features(row)).squeeze(1)
         return logits

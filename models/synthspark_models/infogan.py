@@ -1,7 +1,7 @@
-"""InfoGAN, Chen et al. 2016 (arXiv:1606.03657): some of the latent vector has to be legible in what is generated.
+"""InfoGAN, Chen et al. 2016 (arXiv:1606.03657): some latent codes must be recoverable from the generated rows.
 
 min_(G,Q) max_D V(D, G) - lambda L_I(G, Q), where L_I = E[log Q(c | x)] + H(c) <= I(c; G(z, c)). Q is a head on the
-discriminator's features. c: categorical codes, uniform, and continuous ones, uniform in [-1, 1].
+discriminator's features. c: uniform categorical codes, and continuous codes uniform in [-1, 1].
 
 Shapes: B batch, Z noise, A categorical codes of M categories each, U continuous codes, H hidden, L = Z + A M + U.
 """
@@ -19,17 +19,19 @@ from synthspark_models.gan import GanDiscriminator, GanGenerator
 from synthspark_models.tabular import TableShape
 
 LOG_VARIANCE = 4.0
-"""Bound of Q's log variance: with none, a code that is read perfectly is worth any loss."""
+"""Bound of Q's log variance; without it the information on a perfectly recovered code would be unbounded."""
 
 
 @dataclass(frozen=True)
 class CodeShape:
-    """How many latent codes there are."""
+    """Numbers of latent codes."""
 
     categorical: int = 1
+    """Number of categorical codes."""
     categories: int = 10
-    """Values of each categorical code."""
+    """Number of values of each categorical code."""
     continuous: int = 2
+    """Number of continuous codes."""
 
     @property
     def width(self) -> int:
@@ -47,37 +49,37 @@ class Codes(NamedTuple):
 
 
 class Recognition(NamedTuple):
-    """What Q(c | x) says of a batch."""
+    """Parameters of Q(c | x) for a batch."""
 
     logits: Tensor
-    """Of the categorical codes, shape (B, A, M)."""
+    """Logits of the categorical codes, shape (B, A, M)."""
     mean: Tensor
-    """Of the continuous codes, shape (B, U)."""
+    """Means of the continuous codes, shape (B, U)."""
     log_variance: Tensor
-    """In [-4, 4], shape (B, U)."""
+    """Log variances of the continuous codes, in [-4, 4], shape (B, U)."""
 
 
 class InfoGanGenerator(GanGenerator):
-    """The generator of `gan` over noise, then one-hot categorical codes, then continuous ones."""
+    """The generator of `gan`; its latent vector is noise, then one-hot categorical codes, then continuous codes."""
 
     def __init__(self, shape: TableShape, codes: CodeShape, noise_dim: int = 64, hidden: int = 256) -> None:
         super().__init__(shape, noise_dim + codes.width, hidden)
         self.code_shape, self.noise_dim = codes, noise_dim
 
     def latent(self, rows: int) -> Tensor:
-        """A draw of noise and codes from the prior, shape (rows, L)."""
+        """Draw noise and codes from the prior, shape (rows, L)."""
         shape, device = self.code_shape, next(self.parameters()).device
         noise = torch.randn(rows, self.noise_dim, device=device)
         categorical = torch.randint(shape.categories, (rows, shape.categorical), device=device)
         return self.assemble(noise, Codes(categorical, torch.rand(rows, shape.continuous, device=device) * 2 - 1))
 
     def assemble(self, noise: Tensor, codes: Codes) -> Tensor:
-        """noise: shape (B, Z). Returns the latent vector, shape (B, L): to generate with codes of one's choice."""
+        """Return the latent vector of given codes, shape (B, L). noise: shape (B, Z)."""
         one_hot = F.one_hot(codes.categorical, self.code_shape.categories).flatten(1).to(noise.dtype)
         return torch.cat([noise, one_hot, codes.continuous], dim=1)
 
     def codes(self, latent: Tensor) -> Codes:
-        """The codes in a latent vector; the inverse of `assemble`."""
+        """Return the codes in a latent vector, the inverse of `assemble`."""
         shape = self.code_shape
         cut = latent.shape[1] - shape.continuous
         one_hot = latent[:, self.noise_dim : cut].reshape(len(latent), shape.categorical, shape.categories)
@@ -97,7 +99,7 @@ class InfoGanDiscriminator(GanDiscriminator):
         )
 
     def recognise(self, row: Tensor) -> Recognition:
-        """Q of embedded rows; row: (B, E)."""
+        """Return Q of embedded rows. row: (B, E)."""
         shape = self.code_shape
         sizes = [shape.categorical * shape.categories, shape.continuous, shape.continuous]
         logits, mean, log_variance = self.recogniser(self.features(row)).split(sizes, dim=1)

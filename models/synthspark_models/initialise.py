@@ -1,4 +1,4 @@
-"""How weights start."""
+"""Initialisation of weights."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ INITIALISATIONS = ("uniform", "normal", "xavier", "orthogonal")
 
 
 def initialise(network: nn.Module, how: str) -> None:
-    """Set the weights of every linear and convolutional layer; biases start at 0, embeddings stay as they are.
+    """Initialise the weights of every linear and convolutional layer; biases become 0, embeddings are not changed.
 
-    `uniform`: PyTorch's own, U(-1/sqrt(fan in), +), biases too: nothing is changed. `normal`: N(0, 0.02), batch
-    normalisation by N(1, 0.02) (Radford et al. 2015, arXiv:1511.06434). `xavier`: Glorot, Bengio 2010, PMLR 9:249.
-    `orthogonal`: Saxe et al. 2013 (arXiv:1312.6120).
+    `uniform`: PyTorch's default, U(-1/sqrt(fan in), 1/sqrt(fan in)), also for biases; nothing is changed. `normal`:
+    N(0, 0.02), batch normalisation N(1, 0.02) (Radford et al. 2015, arXiv:1511.06434). `xavier`: Glorot, Bengio 2010,
+    PMLR 9:249. `orthogonal`: Saxe et al. 2013 (arXiv:1312.6120).
     """
     assert how in INITIALISATIONS
     if how == "uniform":
@@ -39,7 +39,7 @@ def _fill(weight: Tensor, how: str) -> None:
 
 
 def _weight(module: nn.Module) -> Tensor:
-    """The parameter itself: under spectral norm `module.weight` is computed from it."""
+    """Return the weight parameter; with spectral norm, the one that `module.weight` is computed from."""
     weight = module.parametrizations.weight.original if parametrize.is_parametrized(module, "weight") else module.weight  # type: ignore[union-attr]
     assert isinstance(weight, Tensor)
     return weight

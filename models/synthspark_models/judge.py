@@ -1,4 +1,4 @@
-"""The judge as a network: is a pair of user and item real, or drawn?
+"""Judge as a network: discriminates real from drawn pairs of user and item.
 
 Shapes: B batch, F features of a pair, H hidden.
 """
@@ -9,22 +9,22 @@ import torch
 from torch import Tensor, nn
 
 FARTHEST = 8.0
-"""Standard deviations that a feature may be from its mean: a count never met in training does not carry the day."""
+"""Bound of standardised features, so that a count larger than in training does not dominate."""
 
 
 def log_scaled(features: Tensor) -> Tensor:
-    """sign(x) log(1 + |x|), elementwise: counts have heavy tails, cosines hardly change."""
+    """Return sign(x) log(1 + |x|), elementwise; compresses heavy-tailed counts and hardly changes cosines."""
     return features.sign() * features.abs().log1p()
 
 
 class PairDiscriminator(nn.Module):
-    """A discriminator of pairs: an MLP over standardized features.
+    """Discriminator of pairs: an MLP of standardised features.
 
-    With p the probability of real, p / (1 - p) estimates how much denser the real pairs are than the drawn ones at
-    these features, times the ratio of their numbers: the optimal discriminator of Goodfellow et al. 2014
-    (arXiv:1406.2661, proposition 1).
+    With p the probability of real, p / (1 - p) estimates the density ratio of real to drawn pairs at these features,
+    times the ratio of their numbers: the optimal discriminator of Goodfellow et al. 2014 (arXiv:1406.2661,
+    proposition 1).
 
-    `mean` and `std` are those of `log_scaled` training features, shape (F,), and travel with the weights.
+    `mean` and `std` are those of the `log_scaled` training features, shape (F,), and are saved with the weights.
     """
 
     mean: Tensor
@@ -46,12 +46,12 @@ class PairDiscriminator(nn.Module):
         )
 
     def standardize_by(self, mean: Tensor, std: Tensor) -> None:
-        """Take mean and standard deviation of the `log_scaled` features, shape (F,); 0 stands for a constant one."""
+        """Set mean and standard deviation of the `log_scaled` features, shape (F,); std is 0 for constant features."""
         self.mean.copy_(mean)
         self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))
 
     def forward(self, features: Tensor) -> Tensor:
-        """features: as they are, float, shape (B, F). Returns logits of real, shape (B,)."""
+        """Return the logits of real, shape (B,). features: unscaled, float, shape (B, F)."""
         standard = (log_scaled(features) - self.mean) / self.std
         logits: Tensor = self.trunk(standard.clamp(-FARTHEST, FARTHEST)).squeeze(1)
         return logits

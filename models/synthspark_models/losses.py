@@ -1,7 +1,6 @@
-"""The losses, each with its formula. Logits are raw scores; every loss is a scalar to be made small,
-a bound one to be made large.
+"""Losses, each with its formula. Logits are raw scores; losses are scalars to minimise, bounds are scalars to maximise.
 
-Shapes: B batch, S positives, M negatives (of a categorical code: values), R rank, A and U categorical and continuous
+Shapes: B batch, S positives, M negatives (for categorical codes: values), R rank, A categorical codes, U continuous
 codes.
 """
 
@@ -16,36 +15,37 @@ from torch.nn import functional as F
 
 
 def minimax_discriminator_loss(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:
-    """L_D = -[log D(x) + log(1 - D(G(z)))], with D(x) pulled to 1 - smoothing (Salimans et al. 2016, one-sided).
+    """Compute L_D = -[log D(x) + log(1 - D(G(z)))], Goodfellow et al. 2014 (arXiv:1406.2661).
 
-    real, fake: logits, shape (B,). Goodfellow et al. 2014 (arXiv:1406.2661).
+    smoothing: the target of D(x) is 1 - smoothing (one-sided label smoothing, Salimans et al. 2016). real, fake:
+    logits, shape (B,).
     """
     target = torch.full_like(real, 1.0 - smoothing)
     return F.binary_cross_entropy_with_logits(real, target) + F.softplus(fake).mean()
 
 
 def minimax_generator_loss(fake: Tensor) -> Tensor:
-    """L_G = -log D(G(z)), the non-saturating form of the same paper. fake: logits, shape (B,)."""
+    """Compute L_G = -log D(G(z)), the non-saturating form of the same paper. fake: logits, shape (B,)."""
     return F.softplus(-fake).mean()
 
 
 def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))). Lim, Ye 2017 (arXiv:1705.02894)."""
+    """Compute max(0, 1 - D(x)) + max(0, 1 + D(G(z))), Lim, Ye 2017 (arXiv:1705.02894)."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
 def wasserstein_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """E[D(G(z))] - E[D(x)]. Arjovsky et al. 2017 (arXiv:1701.07875)."""
+    """Compute E[D(G(z))] - E[D(x)], Arjovsky et al. 2017 (arXiv:1701.07875)."""
     return fake.mean() - real.mean()
 
 
 def critic_generator_loss(fake: Tensor) -> Tensor:
-    """-E[D(G(z))], the generator's side of both the hinge and the Wasserstein loss."""
+    """Compute -E[D(G(z))], the generator's loss for both the hinge and the Wasserstein loss."""
     return -fake.mean()
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, weight: float = 10.0) -> Tensor:
-    """Weight x E[(|grad D(x')| - 1)^2], x' between real and fake, shapes (B, R).
+    """Compute weight x E[(|grad D(x')| - 1)^2], x' between real and fake, shapes (B, R).
 
     Gulrajani et al. 2017 (arXiv:1704.00028).
     """
@@ -59,12 +59,12 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 def mutual_information_bound(
     logits: Tensor, categorical: Tensor, mean: Tensor, log_variance: Tensor, continuous: Tensor
 ) -> Tensor:
-    """L_I = H(c) + E[log Q(c | x)] <= I(c; x), in nats, to be made large. Chen et al. 2016 (arXiv:1606.03657).
+    """Compute L_I = H(c) + E[log Q(c | x)] <= I(c; x), in nats, to maximise. Chen et al. 2016 (arXiv:1606.03657).
 
-    Categorical codes are uniform, so H = log M each; continuous ones are uniform in [-1, 1], so H = log 2 each, and Q
-    is a normal density of its own mean and variance.
+    Categorical codes are uniform, so H = log M each. Continuous codes are uniform in [-1, 1], so H = log 2 each, and Q
+    is a normal density with predicted mean and variance.
 
-    logits: (B, A, M); categorical: the codes themselves, int64 (B, A); mean, log_variance, continuous: (B, U).
+    logits: (B, A, M); categorical: codes, int64 (B, A); mean, log_variance, continuous: (B, U).
     """
     bound = logits.new_zeros(())
     if categorical.shape[1]:
@@ -80,14 +80,14 @@ def mutual_information_bound(
 def ranking_loss(
     query: Tensor, positives: Tensor, positive_mask: Tensor, negatives: Tensor, negative_log_q: Tensor
 ) -> Tensor:
-    """Sampled softmax of every positive against the same negatives, each corrected for how often it is drawn.
+    """Compute the sampled softmax loss of every positive against shared negatives, with sampling correction.
 
-    -log( e^s+ / (e^s+ + sum_m e^(s_m - log(M q_m))) ), averaged over a row's positives, then over rows that have any:
-    the sum over sampled negatives is an unbiased estimate of the sum over all counterparts (Bengio, Senecal 2008,
+    -log( e^s+ / (e^s+ + sum_m e^(s_m - log(M q_m))) ), averaged over a row's positives, then over rows with positives.
+    The sum over sampled negatives is an unbiased estimate of the sum over all counterparts (Bengio, Senecal 2008,
     doi:10.1109/TNN.2007.912312; Yi et al. 2019, doi:10.1145/3298689.3346996).
 
     query: (B, R); positives: (B, S, R); positive_mask: bool (B, S); negatives: (M, R); negative_log_q: log of the
-    chance q of drawing each negative, (M,).
+    probability q of drawing each negative, (M,).
     """
     positive_scores = torch.einsum("br,bsr->bs", query, positives)
     corrected = query @ negatives.T - (negative_log_q + torch.log(torch.tensor(float(len(negatives)))))

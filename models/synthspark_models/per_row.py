@@ -1,4 +1,4 @@
-"""Gradients of the any-order network row by row, as DP-SGD needs them (Abadi et al. 2016, arXiv:1607.00133).
+"""Per-row gradients of the any-order network for DP-SGD (Abadi et al. 2016, arXiv:1607.00133).
 
 Shapes: B rows, K columns.
 """
@@ -15,14 +15,14 @@ from synthspark_models.tabular import UNKNOWN
 
 
 class RowLoss(nn.Module):
-    """`any_order_loss` of one row under a given mask, without a branch on its values, so that vmap can take it."""
+    """`any_order_loss` of one row under a given mask; has no branches on values, as vmap requires."""
 
     def __init__(self, network: AutoregressiveGenerator) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, tokens: Tensor, known: Tensor) -> Tensor:
-        """tokens: int64, known: bool, shape (K,) each, not all known. Returns a scalar."""
+        """Return the loss, a scalar. tokens: int64 (K,); known: bool (K,), not all true."""
         state = self.network(tokens.where(known, UNKNOWN)[None])
         losses = [
             F.cross_entropy(self.network.logits(j, state), tokens[j : j + 1]) for j in range(len(self.network.biases))
@@ -34,10 +34,10 @@ class RowLoss(nn.Module):
 def per_row_gradients(
     network: AutoregressiveGenerator, tokens: Tensor, known: Tensor
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """The gradient of each row's loss by name of the parameter, shape (B, *its own), and the losses, shape (B,).
+    """Return (parameter name -> per-row gradients, shape (B, *parameter shape); losses, shape (B,)).
 
-    tokens: int64, known: bool, (B, K) each, B at least 1. An embedding that is its column's head too, and biases that
-    belong to no layer, get theirs; hooks on layers would not see them. Each row has its own dropout.
+    tokens: int64 (B, K); known: bool (B, K); B at least 1. Covers embeddings tied with heads and biases outside of
+    layers, which hooks on layers would miss. Each row has its own dropout.
     """
     loss = RowLoss(network)
     parameters = {f"network.{name}": p.detach() for name, p in network.named_parameters()}

@@ -1,4 +1,4 @@
-"""Queries for an item, word by word, given its title: a sequence model that can copy.
+"""Sequence model with copying that writes queries for an item word by word, given its title.
 
 Shapes: B batch, L words of a title, T words of a query, V words of the vocabulary, E embedding, H hidden.
 """
@@ -21,12 +21,13 @@ class Written(NamedTuple):
     words: Tensor
     """int64 (B, T), PADDING after the STOP."""
     log_likelihood: Tensor
-    """float (B,): of all that was drawn, the STOP included."""
+    """Log likelihood of all drawn words, STOP included, float (B,)."""
 
 
 class QueryWriter(nn.Module):
-    """A recurrent encoder and decoder with attention (Luong et al. 2015, arXiv:1508.04025), whose every word is one of
-    the vocabulary or a copy from the title (See et al. 2017, arXiv:1704.04368).
+    """Recurrent encoder and decoder with attention (Luong et al. 2015, arXiv:1508.04025).
+
+    Each word is drawn from the vocabulary or copied from the title (See et al. 2017, arXiv:1704.04368).
     """
 
     def __init__(self, vocabulary: int, embedding: int = 96, hidden: int = 160, dropout: float = 0.2) -> None:
@@ -43,16 +44,16 @@ class QueryWriter(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, title: Tensor, query: Tensor) -> Tensor:
-        """title: int64 (B, L); query: int64 (B, T). Returns probabilities (B, T, V) of words, given those before."""
+        """Return probabilities (B, T, V) of words given the words before. title: int64 (B, L); query: int64 (B, T)."""
         seen, state = self._read(title)
         before = torch.cat([query.new_full((len(query), 1), STOP), query[:, :-1]], dim=1)
         return self._step(before, title, seen, state)[0]
 
     def write(self, title: Tensor, uniform: Tensor, temperature: float = 0.9, nucleus: float = 0.95) -> Written:
-        """Draw queries for titles (B, L): words are the inverse of the distribution function at uniform numbers (B, T).
+        """Draw queries for titles (B, L), by the inverse distribution function at uniform numbers (B, T).
 
-        Only words of the nucleus, the likeliest that together have that share (Holtzman et al. 2020, arXiv:1904.09751),
-        none twice, and at least one.
+        Words are drawn from the nucleus: the most probable ones that together have probability `nucleus` (Holtzman et
+        al. 2020, arXiv:1904.09751). No word is repeated, and a query has at least one word.
         """
         seen, state = self._read(title)
         word = title.new_full((len(title), 1), STOP)
@@ -76,14 +77,14 @@ class QueryWriter(nn.Module):
         return Written(torch.cat(drawn, dim=1), total)
 
     def _read(self, title: Tensor) -> tuple[Tensor, Tensor]:
-        """States of the title's words (B, L, H), and the decoder's first one."""
+        """Return the states of the title's words (B, L, H) and the initial state of the decoder."""
         seen, _ = self.encoder(self.dropout(self.words(title)))
         there = (title != PADDING).unsqueeze(2)
         mean = (seen * there).sum(dim=1) / there.sum(dim=1).clamp_min(1)
         return seen, torch.tanh(self.start(mean)).unsqueeze(0)
 
     def _step(self, before: Tensor, title: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities (B, T, V) of the words after those `before` (B, T), and the state after the last."""
+        """Return probabilities (B, T, V) of the words after the words `before` (B, T), and the last state."""
         embedded = self.dropout(self.words(before))
         states, state = self.decoder(embedded, state)
         scores = states @ self.attention(seen).transpose(1, 2)
@@ -97,7 +98,7 @@ class QueryWriter(nn.Module):
 
 
 def query_loss(network: QueryWriter, title: Tensor, query: Tensor) -> Tensor:
-    """Mean negative log likelihood of the words of the queries, in nats; padding and unknown words do not count."""
+    """Compute the mean negative log likelihood of the queries' words, in nats, without padding and unknown words."""
     chances = network(title, query).gather(2, query.unsqueeze(2)).squeeze(2).clamp_min(TINY)
     counted = (query != PADDING) & (query != UNKNOWN)
     loss: Tensor = -(chances.log() * counted).sum() / counted.sum().clamp_min(1)
@@ -105,7 +106,7 @@ def query_loss(network: QueryWriter, title: Tensor, query: Tensor) -> Tensor:
 
 
 def _draw(chances: Tensor, uniform: Tensor, temperature: float, nucleus: float) -> Tensor:
-    """One word (B,) of `chances` (B, V), sharpened, of the nucleus."""
+    """Draw one word (B,) from the nucleus of `chances` (B, V) at the temperature."""
     sharp = chances.clamp_min(0.0).double() ** (1 / temperature)
     ordered, words = sharp.sort(dim=1, descending=True, stable=True)
     share = ordered / ordered.sum(dim=1, keepdim=True).clamp_min(1e-30)

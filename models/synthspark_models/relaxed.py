@@ -1,4 +1,4 @@
-"""Rows of the any-order network through which a gradient flows: what a discriminator may teach it.
+"""Differentiable rows of the any-order network, through which a discriminator can train it.
 
 Shapes: B rows, K columns of V_k codes each.
 """
@@ -15,16 +15,16 @@ from synthspark_models.tabular import UNKNOWN
 
 
 def relaxed_rows(network: AutoregressiveGenerator, rows: int, temperature: float) -> Sample:
-    """Whole rows, one column after the other in one random order, by the straight-through Gumbel softmax.
+    """Draw whole rows, column by column in one random order, by the straight-through Gumbel softmax.
 
-    y = one_hot(argmax_v (l_v + g_v)), g Gumbel noise: forward these are exactly the rows that are drawn. Backward
-    dy = d softmax((l + g) / temperature), so that the gradient reaches the head of each column and, through what later
-    columns saw of it, those before (Jang et al. 2017, arXiv:1611.01144, section 2.2; GANs of discrete sequences by it:
-    Kusner, Hernandez-Lobato 2016, arXiv:1611.04051). It is biased, and of low variance.
+    Forward, y = one_hot(argmax_v (l_v + g_v)) with Gumbel noise g, which is exactly how rows are drawn. Backward,
+    dy = d softmax((l + g) / temperature), so that the gradient reaches the head of each column and, through the columns
+    drawn from it, earlier columns (Jang et al. 2017, arXiv:1611.01144, section 2.2; for GANs of discrete sequences:
+    Kusner, Hernandez-Lobato 2016, arXiv:1611.04051). The gradient is biased and has low variance.
 
-    The chain is run as a whole because a single pass gives the columns apart from each other: a discriminator would
-    punish that, although it is no fault of the network. Dropout is off, as it is when rows are drawn; the mode of the
-    network is left as it was found. Returns categories of shape (B, V_k) each, no numbers.
+    Columns are drawn one by one because a single pass would draw them independently, and a discriminator would penalise
+    that although the network is not at fault. Dropout is off, as in generation; the mode of the network is restored.
+    Returns categories of shape (B, V_k) each, no numbers.
     """
     device = network.input.weight.device
     columns = len(network.cardinalities)
@@ -40,10 +40,10 @@ def relaxed_rows(network: AutoregressiveGenerator, rows: int, temperature: float
 
 
 def _straight_through(logits: Tensor, temperature: float) -> Tensor:
-    """A draw from softmax(logits) as one-hot rows that pass gradients on, shape (B, V_k); UNKNOWN is never drawn."""
+    """Draw from softmax(logits) as one-hot rows with a gradient, shape (B, V_k); UNKNOWN is never drawn."""
     unknown = torch.full((1,), UNKNOWN, device=logits.device)
     logits = logits.index_fill(1, unknown, NEVER)
     uniform = torch.rand_like(logits).clamp_(1e-9, 1 - 1e-7)
     soft = F.softmax((logits - torch.log(-torch.log(uniform))) / temperature, dim=1)
     hard = F.one_hot(soft.argmax(dim=1), logits.shape[1]).to(soft.dtype)
-    return hard + (soft - soft.detach())  # the bracket is exactly 0, so that rows are exactly one-hot
+    return hard + (soft - soft.detach())  # the bracket is exactly 0, so rows are exactly one-hot

@@ -1,7 +1,7 @@
-"""What every adversarial network for profiles shares: a relaxed row, its heads, and its embedding.
+"""Parts shared by all adversarial networks for profiles: relaxed rows, heads and embeddings.
 
 Shapes: B batch, C categorical columns with K_j codes, N numeric columns, H hidden, L latent, E embedded row. No tensor
-here is larger than K_j by the batch, the hidden width or the embedding width: vocabularies of tens of thousands fit.
+is larger than K_j times the batch, hidden or embedding size, so vocabularies of tens of thousands fit in memory.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from synthspark_models.tabular import RARE, UNKNOWN, TableShape
 
 
 class Sample(NamedTuple):
-    """Generated rows, still differentiable."""
+    """Generated rows with a gradient."""
 
     categories: list[Tensor]
-    """Per categorical column a relaxed one-hot row, shape (B, K_j)."""
+    """Relaxed one-hot rows per categorical column, shape (B, K_j)."""
     numbers: Tensor
-    """In [-1, 1], shape (B, N)."""
+    """Numbers in [-1, 1], shape (B, N)."""
 
     def codes(self) -> Tensor:
-        """The code of each category, int64, shape (B, C)."""
+        """Return the codes of the categories, int64, shape (B, C)."""
         if not self.categories:
             return torch.zeros(len(self.numbers), 0, dtype=torch.long, device=self.numbers.device)
         return torch.stack([c.argmax(dim=1) for c in self.categories], dim=1)
 
 
 class RowGenerator(nn.Module):
-    """Latent vector to row."""
+    """Generator of rows from latent vectors."""
 
     latent_dim: int
 
     def latent(self, rows: int) -> Tensor:
-        """A draw from the prior, standard normal, shape (rows, L)."""
+        """Draw latent vectors from the standard normal prior, shape (rows, L)."""
         return torch.randn(rows, self.latent_dim, device=next(self.parameters()).device)
 
     def forward(self, latent: Tensor, temperature: float = 0.5) -> Sample:
-        """latent: shape (B, L); temperature of the Gumbel softmax."""
+        """Generate rows. latent: shape (B, L); temperature: temperature of the Gumbel softmax."""
         raise NotImplementedError
 
 
 class RowHeads(nn.Module):
-    """A head per column: softmax relaxed by Gumbel noise (Jang et al. 2017, arXiv:1611.01144), tanh for numbers.
+    """One head per column: Gumbel softmax for categories (Jang et al. 2017, arXiv:1611.01144), tanh for numbers.
 
-    Codes that stand for no value (UNKNOWN, RARE) are never generated.
+    The codes UNKNOWN and RARE are never generated.
     """
 
     banned: Tensor
@@ -60,7 +60,7 @@ class RowHeads(nn.Module):
         self.register_buffer("banned", torch.tensor([UNKNOWN, RARE]), persistent=False)
 
     def forward(self, seen: Tensor, temperature: float) -> Sample:
-        """seen: what the head of each column reads, shape (B, C + N, H), the categorical ones first."""
+        """Generate rows. seen: input of each column's head, shape (B, C + N, H), categorical columns first."""
         categories = []
         for j, head in enumerate(self.categories):
             logits = head(seen[:, j]).index_fill(1, self.banned, -1e9)
@@ -73,9 +73,9 @@ class RowHeads(nn.Module):
 
 
 class RowEmbedding(nn.Module):
-    """Real codes looked up, relaxed one-hots multiplied with the same table: both kinds of rows in one space.
+    """Embedding of real and generated rows in one space: real codes index tables, relaxed one-hots multiply them.
 
-    unit: rows of the tables are used at length 1, so that distances in this space cannot be inflated by the tables.
+    unit: use the table rows scaled to length 1, so that the tables cannot inflate distances in this space.
     """
 
     def __init__(self, shape: TableShape, widths: Sequence[int], unit: bool = False) -> None:
@@ -87,12 +87,12 @@ class RowEmbedding(nn.Module):
         self.width = sum(widths) + shape.num_numeric
 
     def real(self, codes: Tensor, numbers: Tensor) -> Tensor:
-        """codes: int64 (B, C); numbers: (B, N). Returns shape (B, E)."""
+        """Embed real rows, shape (B, E). codes: int64 (B, C); numbers: (B, N)."""
         looked_up = [self._scaled(table[codes[:, j]]) for j, table in enumerate(self.tables)]
         return torch.cat([*looked_up, numbers], dim=1)
 
     def relaxed(self, sample: Sample) -> Tensor:
-        """Generated rows, shape (B, E)."""
+        """Embed generated rows, shape (B, E)."""
         mixed = [c @ self._scaled(table) for c, table in zip(sample.categories, self.tables, strict=True)]
         return torch.cat([*mixed, sample.numbers], dim=1)
 
@@ -101,18 +101,18 @@ class RowEmbedding(nn.Module):
 
 
 class RowDiscriminator(nn.Module):
-    """Row to score: the logit of being real, or a critic's value."""
+    """Discriminator (or critic) of rows; a score is the logit of real, or the critic's value."""
 
     embedding: RowEmbedding
 
     def real(self, codes: Tensor, numbers: Tensor) -> Tensor:
-        """Scores of real rows, shape (B,); codes int64 (B, C), numbers (B, N)."""
+        """Return the scores of real rows, shape (B,). codes: int64 (B, C); numbers: (B, N)."""
         return self.judge(self.embedding.real(codes, numbers))
 
     def forward(self, sample: Sample) -> Tensor:
-        """Scores of generated rows, shape (B,)."""
+        """Return the scores of generated rows, shape (B,)."""
         return self.judge(self.embedding.relaxed(sample))
 
     def judge(self, row: Tensor) -> Tensor:
-        """Scores of embedded rows, shape (B,); row: (B, E)."""
+        """Return the scores of embedded rows, shape (B,). row: (B, E)."""
         raise NotImplementedError

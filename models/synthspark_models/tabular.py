@@ -1,4 +1,4 @@
-"""Encoded rows of mixed columns as one vector.
+"""Encoder from rows of mixed columns to one vector.
 
 Shapes: B batch, C categorical columns, N numeric columns, T token columns of all bags, E width of the encoding.
 """
@@ -12,46 +12,46 @@ import torch
 from torch import Tensor, nn
 
 UNKNOWN, MISSING, RARE, FIRST = 0, 1, 2, 3
-"""Codes with a meaning of their own, the same in every categorical column; the vocabulary follows."""
+"""Special codes, the same in every categorical column, and the first code of the vocabulary."""
 
 
 @dataclass(frozen=True)
 class BagShape:
-    """What a network must know of a bag of tokens (a text, or a set)."""
+    """Shape of a bag of tokens (a text or a set)."""
 
     num_columns: int
-    """Token columns: tokens of a row, at most."""
+    """Number of token columns, i.e. maximum number of tokens per row."""
     vocabulary: int
-    """Ids from 1 to this are tokens with an embedding of their own; 0 is none, what is above is hashed."""
+    """Number of tokens with an own embedding, whose ids are 1 to this; 0 means no token, larger ids are hashed."""
 
 
 @dataclass(frozen=True)
 class TableShape:
-    """What a network must know of a table."""
+    """Shape of an encoded table."""
 
     cardinalities: tuple[int, ...]
-    """Codes of each categorical column, those with a meaning of their own included."""
+    """Number of codes of each categorical column, special codes included."""
     num_numeric: int
-    """Numeric columns, each in [-1, 1]."""
+    """Number of numeric columns, each in [-1, 1]."""
     bags: tuple[BagShape, ...] = ()
-    """Texts and sets, whose token columns stand in this order."""
+    """Texts and sets, in the order of their token columns."""
 
 
 def embedding_width(cardinality: int, most: int) -> int:
-    """round(1.6 x cardinality^0.56), between 4 and `most`: grows with the vocabulary, never as wide."""
+    """Return round(1.6 x cardinality^0.56), clipped to the range from 4 to `most`."""
     wanted: float = 1.6 * cardinality**0.56
     return min(most, max(4, round(wanted)))
 
 
 class BagEmbedding(nn.Module):
-    """A bag of tokens as one vector: sum of w_t e_t over its tokens, divided by the length of (w_t).
+    """Embedding of a bag of tokens: sum of w_t e_t over its tokens, divided by the norm of (w_t).
 
-    w are weights of information that are given, e are learned. In training each token is withheld with chance
-    `token_dropout`: titles that share only some words are to be near each other.
+    The weights w are given, the embeddings e are learned. In training each token is dropped with probability
+    `token_dropout`, so that titles that share only some words are close to each other.
     """
 
     FOLDED = 256
-    """Rows that hashed tokens share: something is learned of all that is rare, nothing of a single one."""
+    """Number of embeddings shared by hashed tokens; rare tokens have no embedding of their own."""
 
     weights: Tensor
 
@@ -66,12 +66,12 @@ class BagEmbedding(nn.Module):
         self.register_buffer("weights", torch.ones(size).index_fill(0, torch.tensor([0]), 0.0))
 
     def weigh(self, weights: Tensor, hashed: float) -> None:
-        """Take the weights of ids 0 to V, shape (1 + V,), and that of all hashed tokens."""
+        """Set the weights of ids 0 to V, shape (1 + V,), and the weight of all hashed tokens."""
         self.weights[: len(weights)] = weights
         self.weights[len(weights) :] = hashed
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """tokens: int64, shape (B, columns). Returns shape (B, width); 0 for an empty bag."""
+        """Return the embeddings, shape (B, width); 0 for an empty bag. tokens: int64, shape (B, columns)."""
         above = (tokens - self.vocabulary - 1) % self.FOLDED + self.vocabulary + 1
         rows = torch.where(tokens > self.vocabulary, above, tokens)
         weights = self.weights[rows]
@@ -83,10 +83,10 @@ class BagEmbedding(nn.Module):
 
 
 class TabularEncoder(nn.Module):
-    """Embeddings of the categorical columns beside the numeric ones and the bags of tokens.
+    """Concatenates embeddings of categorical columns, embeddings of bags, and numeric columns.
 
-    In training each attribute is withheld with chance `attribute_dropout` (the code becomes UNKNOWN, the number 0, the
-    bag empty), so that a value never seen, or not known, has a meaning: dropout on inputs, Volkovs et al. 2017
+    In training each attribute is dropped with probability `attribute_dropout` (the code becomes UNKNOWN, the number 0,
+    the bag empty), so that the network learns to handle unknown values: input dropout, Volkovs et al. 2017
     (DropoutNet).
     """
 
@@ -105,12 +105,12 @@ class TabularEncoder(nn.Module):
         self.width = sum(widths) + shape.num_numeric + sum(bag.width for bag in self.bags)  # type: ignore[misc]
 
     def weigh(self, weights: Sequence[tuple[Tensor, float]]) -> None:
-        """Per bag the weights of its tokens, as `BagEmbedding.weigh` takes them."""
+        """Set the weights of tokens per bag, see `BagEmbedding.weigh`."""
         for bag, (known, hashed) in zip(self.bags, weights, strict=True):
             bag.weigh(known, hashed)  # type: ignore[operator]
 
     def forward(self, codes: Tensor, numbers: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """codes: int64, shape (B, C); numbers: float, shape (B, N); tokens: int64, shape (B, T). Returns (B, E)."""
+        """Return encoded rows (B, E). codes: int64 (B, C); numbers: float (B, N); tokens: int64 (B, T)."""
         withheld = self.attribute_dropout if self.training else 0.0
         if withheld > 0:
             codes = codes * (torch.rand(codes.shape, device=codes.device) >= withheld)

@@ -1,4 +1,4 @@
-"""A two-tower network of queries and items, which meet as inner products.
+"""Two-tower network of queries and items; scores are inner products.
 
 Shapes: B batch, L terms of a text, D dimensions.
 """
@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PADDING = 0
-"""Id of no term."""
+"""Id that means no term."""
 MASKED = -1e4
+"""Logit of pairs that are not used as negatives."""
 
 
 class SearchTower(nn.Module):
-    """Bags of hashed terms, embedded by one table, and turned a little for queries and for items.
+    """Embeds bags of hashed terms by a shared table, followed by a linear layer for queries and one for items.
 
-    Both are of length 1 (Yi et al. 2019, doi:10.1145/3298689.3346996).
+    The vectors of both have length 1 (Yi et al. 2019, doi:10.1145/3298689.3346996).
     """
 
     def __init__(self, vocabulary: int, dimensions: int = 96) -> None:
@@ -33,16 +34,16 @@ class SearchTower(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(2.7))
 
     def weigh(self, weights: Tensor) -> None:
-        """Set what the terms count, by id, shape (vocabulary + 1,); the padding counts nothing."""
+        """Set the weights of terms by id, shape (vocabulary + 1,); the weight of padding stays 0."""
         self.weights.copy_(weights)
         self.weights[PADDING] = 0.0
 
     def queries(self, terms: Tensor) -> Tensor:
-        """Vectors (B, D) of queries, int64 (B, L)."""
+        """Return the vectors (B, D) of queries. terms: int64 (B, L)."""
         return self._encoded(terms, self.query)
 
     def items(self, terms: Tensor) -> Tensor:
-        """Vectors (B, D) of items, int64 (B, L)."""
+        """Return the vectors (B, D) of items. terms: int64 (B, L)."""
         return self._encoded(terms, self.item)
 
     def _encoded(self, terms: Tensor, side: nn.Linear) -> Tensor:
@@ -52,9 +53,10 @@ class SearchTower(nn.Module):
 
 
 def tower_loss(network: SearchTower, queries: Tensor, items: Tensor, query: Tensor, item: Tensor) -> Tensor:
-    """In-batch softmax both ways: queries (B, L) and items (B, L') of a click; query, item: their indices (B,).
+    """Compute the in-batch softmax loss in both directions.
 
-    Two clicks of one query, or on one item, are no negatives of each other.
+    queries (B, L), items (B, L'): terms of the query and item of each click; query, item: their indices (B,). Clicks
+    with the same query or the same item are not negatives of each other.
     """
     logits = network.queries(queries) @ network.items(items).T * network.log_scale.exp()
     same = (query[:, None] == query[None]) | (item[:, None] == item[None])

@@ -1,4 +1,4 @@
-"""Titles and tags, piece by piece, given the other attributes of a row.
+"""Sequence model that writes titles and tags piece by piece, given the other attributes of a row.
 
 Shapes: B batch, C categorical columns, N numeric columns, L pieces of a row, V pieces of the vocabulary, H hidden,
 D embedding.
@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from synthspark_models.tabular import TableShape, TabularEncoder
 
 PADDING, STOP, UNKNOWN, FIRST_PIECE = 0, 1, 2, 3
-"""Pieces with a meaning of their own: nothing, the end of an attribute, a piece outside of the vocabulary."""
+"""Special pieces (no piece, end of an attribute, piece outside the vocabulary), and the first id of the vocabulary."""
 
 
 class Writer(nn.Module):
-    """A recurrent language model (GRU: Cho et al. 2014, arXiv:1406.1078) over pieces, given encoded attributes.
+    """Recurrent language model (GRU, Cho et al. 2014, arXiv:1406.1078) of pieces, given encoded attributes.
 
-    Input and output share the embedding of a piece (Press, Wolf 2017, arXiv:1608.05859).
+    Input and output share the embeddings of pieces (Press, Wolf 2017, arXiv:1608.05859).
     """
 
     def __init__(
@@ -36,14 +36,17 @@ class Writer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, codes: Tensor, numbers: Tensor, pieces: Tensor) -> Tensor:
-        """codes: int64 (B, C); numbers: float (B, N); pieces: int64 (B, L). Returns logits of each piece, (B, L, V)."""
+        """Return the logits of each piece, (B, L, V).
+
+        codes: int64 (B, C); numbers: float (B, N); pieces: int64 (B, L).
+        """
         before = torch.cat([pieces.new_full((len(pieces), 1), STOP), pieces[:, :-1]], dim=1)
         return self._step(before, self.condition(self.encoder(codes, numbers)), None)[0]
 
     def write(self, codes: Tensor, numbers: Tensor, uniform: Tensor, allowed: Tensor) -> Tensor:
-        """Draw rows of pieces, int64 (B, L): each the inverse of the distribution function at a uniform number (B, L).
+        """Draw rows of pieces, int64 (B, L), by the inverse distribution function at uniform numbers (B, L).
 
-        allowed: bool (A, V), which pieces the a-th attribute can have, STOP among them; a row ends with its A-th STOP.
+        allowed: bool (A, V), pieces that the a-th attribute can have, STOP included; a row ends with its A-th STOP.
         """
         given = self.condition(self.encoder(codes, numbers))
         piece = codes.new_full((len(codes), 1), STOP)
@@ -53,7 +56,7 @@ class Writer(nn.Module):
             ended = part == len(allowed)
             wanted = allowed[part.clamp_max(len(allowed) - 1)]
             chances = logits[:, 0].masked_fill(~wanted, -torch.inf).double().softmax(dim=1).cumsum(dim=1)
-            # Not quite 1 after rounding: a number above it would be a piece that is not allowed.
+            # The last value can be below 1 after rounding; a larger number would give a piece that is not allowed.
             drawn = torch.searchsorted(chances, uniform[:, place, None].double() * chances[:, -1:], right=True)
             piece = drawn.clamp_max(chances.shape[1] - 1).masked_fill(ended[:, None], PADDING)
             part = part + (piece[:, 0] == STOP)
@@ -67,6 +70,6 @@ class Writer(nn.Module):
 
 
 def writing_loss(network: Writer, codes: Tensor, numbers: Tensor, pieces: Tensor) -> Tensor:
-    """Mean negative log likelihood of the pieces of a batch, in nats; padding does not count."""
+    """Compute the mean negative log likelihood of the pieces of a batch, in nats, without padding."""
     logits = network(codes, numbers, pieces)
     return F.cross_entropy(logits.flatten(0, 1), pieces.flatten(), ignore_index=PADDING)

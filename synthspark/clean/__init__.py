@@ -1,4 +1,4 @@
-"""Clean: declared columns in the contract's types; every row is kept, or rejected with its reason."""
+"""Clean the sources: cast declared columns to the contract's types; keep every row or reject it with a reason."""
 
 from synthspark.clean.columns import ColumnSource, require_rows
 from synthspark.clean.entities import EntityRules, classify_entities, item_status, unreadable_values

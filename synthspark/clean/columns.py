@@ -1,4 +1,4 @@
-"""Declared columns found in a source, also within structs, maps and JSON, or an error that names the near ones."""
+"""Find declared columns in a source, also inside structs, maps and JSON; errors suggest similar names."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from synthspark.errors import SourceError, did_you_mean
 from synthspark.schemas import INTERNAL, json_path, quoted
 
 MAX_SHOWN = 60
-"""Columns that an error lists."""
+"""Maximum number of columns that an error lists."""
 MOST_PARTS = 4
-"""Of a path into JSON: the keys of a longer one have no dots."""
+"""Maximum number of parts of a JSON path for which keys that contain dots are tried."""
 
 
 @dataclass(frozen=True)
 class ColumnSource:
-    """Where a declared column comes from: a column (or path) by `name`, or a Spark SQL expression."""
+    """Origin of a declared column: a column (or path) called `name`, or a Spark SQL expression."""
 
     name: str | None = None
     expr: str | None = None
 
 
 def mapped(df: DataFrame, columns: Mapping[str, ColumnSource], table: str, keep: Sequence[str] = ()) -> DataFrame:
-    """`df` with exactly the declared columns, under their contract names and still in the source's types.
+    """Select exactly the declared columns of `df`, under their contract names and in the source's types.
 
-    keep: columns of `df` to carry along as they are. Raises SourceError for a column that is not there, an expression
-    that Spark does not take, and one that makes several rows of one or one of several.
+    keep: columns of `df` to pass through unchanged. Raises SourceError for a missing column, for an expression that
+    Spark rejects, and for an expression that explodes or aggregates rows.
     """
     found = [resolved(df, source, table).alias(name) for name, source in columns.items()]
     return df.select(*found, *keep)
 
 
 def require_types(df: DataFrame, accepted: Mapping[str, tuple[type[T.DataType], ...]], table: str, what: str) -> None:
-    """Raises SourceError where a mapped column has a type that cannot be read as what the contract wants."""
+    """Raise SourceError if a mapped column has a type that cannot be converted to the contract's type."""
     for name, kinds in accepted.items():
         if name in df.columns and not isinstance(df.schema[name].dataType, (*kinds, T.NullType)):
             words = sorted({k.typeName() for k in kinds})
@@ -49,8 +49,8 @@ def require_types(df: DataFrame, accepted: Mapping[str, tuple[type[T.DataType], 
 
 
 def require_rows(df: DataFrame, table: str) -> None:
-    """Raises SourceError if the table is empty."""
-    if df.isEmpty():  # no row comes here: Python holds no time of the year 10000
+    """Raise SourceError if the table is empty."""
+    if df.isEmpty():  # fetches no row: Python cannot represent timestamps after the year 9999
         raise SourceError(f"table {table}: it has no row; check its path, its format and its filter")
 
 
@@ -59,7 +59,10 @@ NUMBER_TYPES: tuple[type[T.DataType], ...] = (T.NumericType, T.StringType, T.Boo
 
 
 def resolved(df: DataFrame, source: ColumnSource, table: str) -> Column:
-    """The column of `df` that `source` names. Raises SourceError if there is none, or its expression cannot be used."""
+    """Return the column of `df` that `source` names.
+
+    Raises SourceError if there is none or its expression cannot be used.
+    """
     if source.expr is not None:
         return _expression(df, source.expr, table)
     assert source.name is not None
@@ -75,16 +78,17 @@ def resolved(df: DataFrame, source: ColumnSource, table: str) -> Column:
 
 
 def find(df: DataFrame, name: str, table: str) -> Column | None:
-    """The column of that name (else by another letter case), or what a dotted path leads to; None if nothing does.
+    """Return the column of that name (exact match first, then ignoring case) or at that dotted path, else None.
 
-    A path goes through structs, maps, arrays of structs (giving an array) and JSON objects in a text.
+    A path goes through structs, maps, arrays of structs (the result is an array) and JSON objects stored as text.
+    Raises SourceError if several columns have the name.
     """
     loose = [c for c in df.columns if c.strip().lower() == name.strip().lower()]
     for close in ([c for c in loose if c == name], loose):
         if len(close) == 1:
             return F.col(quoted(close[0]))
         if close:
-            raise SourceError(f"table {table}: column {name!r} is there {len(close)} times; rename one")
+            raise SourceError(f"table {table}: column {name!r} exists {len(close)} times; rename one")
     parts = name.split(".")
     for size in range(len(parts) - 1, 0, -1):
         first = ".".join(parts[:size])
@@ -95,7 +99,10 @@ def find(df: DataFrame, name: str, table: str) -> Column | None:
 
 
 def _within(column: Column, kind: T.DataType, path: list[str]) -> Column | None:
-    """A name within may have dots of its own: of a struct the longest that fits, of a map or JSON whatever is there."""
+    """Follow `path` into a nested column. Nested names may contain dots themselves.
+
+    In a struct the longest matching field name is taken; in a map or JSON the first candidate key with a value.
+    """
     if not path:
         return column
     if isinstance(kind, T.StringType):
@@ -133,7 +140,7 @@ def _in_json(column: Column, path: list[str]) -> Column:
 
 
 def _splits(path: list[str]) -> list[list[str]]:
-    """Every way to read a path as keys, of which some may have dots: as many keys as there are parts first."""
+    """Return every way to read a path as keys that may contain dots; the reading with the most keys comes first."""
     if not 1 < len(path) <= MOST_PARTS:
         return [path]
     further = _splits(path[1:])
@@ -149,16 +156,16 @@ def _expression(df: DataFrame, sql: str, table: str) -> Column:
     first = plan.splitlines()[0:2]
     if any(line.lstrip("+- :").startswith(("Generate", "Aggregate")) for line in first):
         raise SourceError(
-            f"table {table}: expression {sql!r} makes several rows of one, or one of several; "
-            f"a column has one value per row (lists of lines are taken apart by {table}.explode)"
+            f"table {table}: expression {sql!r} makes several rows of one or aggregates several rows into one; "
+            f"a column has one value per row (use {table}.explode to split lists into rows)"
         )
     return asked
 
 
 def _way_into(kind: T.DataType) -> str:
-    """How to reach a value within a nested column."""
+    """Return a hint on how to reach a value inside a nested column."""
     if isinstance(kind, T.StructType):
         return f", or one of its fields by a path such as NAME.{kind.fields[0].name}" if kind.fields else ""
     if isinstance(kind, T.ArrayType):
-        return ", or take the list apart with the table's key `explode`"
+        return ", or split the list into rows with the table's key `explode`"
     return ""

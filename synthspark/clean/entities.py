@@ -1,4 +1,4 @@
-"""Items and users to the contract: the key and the declared attributes, each read as its kind."""
+"""Convert items and users to the contract: the key and the declared attributes, each converted to its kind."""
 
 from __future__ import annotations
 
@@ -26,42 +26,43 @@ FILTERED, INEXACT, GIVEN = INTERNAL + "filtered", INTERNAL + "inexact", INTERNAL
 Bound = float | datetime | None
 
 OLDEST, NEWEST = datetime(1678, 1, 1), datetime(2262, 1, 1)
-"""Datetimes outside are no dates of a product or a person: 64-bit nanoseconds hold no others."""
+"""Range of valid datetimes, which is about what 64-bit nanoseconds can represent; others are read as missing."""
 SENTINELS = (datetime(1900, 1, 1), datetime(1899, 12, 31), datetime(1899, 12, 30), datetime(1753, 1, 1))
-"""What databases and spreadsheets write for "no date"; read as missing where no bounds are declared."""
+"""Placeholders that databases and spreadsheets write for "no date"; missing values unless bounds are declared."""
 
 
 @dataclass(frozen=True)
 class EntityRules:
-    """What the configuration declares about items or users."""
+    """Cleaning rules that the configuration declares for items or users."""
 
     key: str
     """`item_id` or `user_id`."""
     columns: Mapping[str, ColumnSource]
-    """The key and every attribute."""
+    """Sources of the key and of every attribute."""
     attributes: Mapping[str, str]
-    """Attribute -> categorical, numeric, datetime, text or multi."""
+    """Attribute -> kind: categorical, numeric, datetime, text or multi."""
     filter: str | None = None
     timezone: str = "UTC"
     separator: str = "|"
     separators: Mapping[str, str] = field(default_factory=dict)
     """Multi attribute -> its own separator."""
     null_values: tuple[str, ...] | None = None
-    """Texts that stand for a missing value; None: `clean.ids.NULL_WORDS`, and of the key only."""
+    """Texts that mean a missing value; None: `clean.ids.NULL_WORDS`, applied to the key only."""
     bounds: Mapping[str, tuple[Bound, Bound]] = field(default_factory=dict)
-    """Numeric or datetime attribute -> smallest and largest value; what is outside becomes null."""
+    """Numeric or datetime attribute -> smallest and largest valid value; values outside become null."""
 
     @property
     def table(self) -> str:
-        """How errors name the table."""
+        """Name of the table in errors."""
         return f"source.{self.key.removesuffix('_id')}s"
 
 
 def classify_entities(source: DataFrame, rules: EntityRules) -> DataFrame:
-    """The key, the attributes, `reason` (null: kept) and `raw`; exactly one row per row of `source`.
+    """Return the key, the attributes, `reason` (null: kept) and `raw`; exactly one row per row of `source`.
 
-    A value that cannot be read as its kind is null; `unreadable_values` counts them. Of several rows with one key the
-    fullest is kept, the others are `duplicate` where they say the same and `duplicate_key` where they do not.
+    A value that cannot be converted to its kind becomes null; `unreadable_values` counts these. Of several rows with
+    the same key, the one with the most values is kept. The others get the reason `duplicate` if all their attributes
+    are equal to it, else `duplicate_key`.
     """
     require_zone(rules.timezone, rules.table)
     met = F.coalesce(_condition(source, rules), F.lit(False))
@@ -91,13 +92,13 @@ def classify_entities(source: DataFrame, rules: EntityRules) -> DataFrame:
 
 
 def item_status(classified: DataFrame) -> DataFrame:
-    """`item_id`, `filtered`: an item is filtered if no row of it was kept."""
+    """Return `item_id` and `filtered`; an item is filtered if none of its rows was kept."""
     known = classified.where(F.col("item_id").isNotNull()).groupBy("item_id")
     return known.agg((~F.max(F.col("reason").isNull())).alias("filtered"))
 
 
 def unreadable_values(classified: DataFrame, attributes: Mapping[str, str]) -> dict[str, int]:
-    """Per attribute, how many values of the kept rows cannot be read as its kind, in one aggregation."""
+    """Count, per attribute, the values of kept rows that cannot be converted to its kind, in one aggregation."""
     if not attributes:
         return {}
     names = enumerate(attributes)
@@ -138,7 +139,7 @@ def _attribute(declared: DataFrame, name: str, kind: str, rules: EntityRules) ->
 
 
 def _given(declared: DataFrame, name: str, kind: str, rules: EntityRules) -> Column:
-    """Whether the source has a value, be it one that can be read or not."""
+    """Return whether the source has a value, readable or not."""
     column, found = F.col(quoted(name)), declared.schema[name].dataType
     if not isinstance(found, T.AtomicType | T.NullType | T.ArrayType):
         return column.isNotNull()
@@ -174,4 +175,4 @@ def _with_duplicates(checked: DataFrame, rules: EntityRules) -> DataFrame:
     place, kept = F.row_number().over(order), F.first(content).over(order)
     reason = F.when(sound & (place > 1), F.when(kept == content, "duplicate").otherwise("duplicate_key"))
     told = checked.withColumn("reason", F.coalesce("reason", reason))
-    return told.withColumn("raw", F.when(F.col("reason").isNotNull(), F.col("raw")))  # of kept rows nobody asks
+    return told.withColumn("raw", F.when(F.col("reason").isNotNull(), F.col("raw")))  # not needed for kept rows

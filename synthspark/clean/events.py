@@ -1,4 +1,4 @@
-"""Events to the contract: one scan, one shuffle by user, every row kept or given a reason."""
+"""Convert events to the contract: one scan, one shuffle by user; every row is kept or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -40,39 +40,39 @@ REASONS = (
     "duplicate_event",
     "robot",
 )
-"""In this order: a row is rejected for the first that applies."""
+"""Reasons in order of precedence: a row is rejected for the first one that applies."""
 
 DAY, OWNER, INEXACT = INTERNAL + "day", INTERNAL + "owner", INTERNAL + "inexact"
 SOURCE, BAD = INTERNAL + "source_", INTERNAL + "bad_"
-"""Prefixes of the declared columns as they came, and of the marks on numbers that cannot be read."""
+"""Prefixes of the declared columns with their source values, and of the flags for unreadable numbers."""
 Limits = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class EventRules:
-    """What the configuration declares about the events."""
+    """Cleaning rules that the configuration declares for events."""
 
     columns: Mapping[str, ColumnSource]
     event_type: str | None = None
-    """The type of every event, where there is no column for it."""
+    """Type of every event if the source has no column for it."""
     timezone: str = "UTC"
     timestamp_format: str | None = None
     bounds: Mapping[str, Limits] = field(default_factory=lambda: {"value": (0.0, None), "price": (0.0, None)})
-    """Smallest and largest value and price that are kept."""
+    """Smallest and largest valid value and price."""
     event_types: tuple[str, ...] | None = None
-    """The types that have a weight; None keeps all."""
+    """Event types that have a weight; events of other types are rejected. None keeps all."""
     null_values: tuple[str, ...] | None = None
-    """Texts that stand for a missing value; None: `clean.ids.NULL_WORDS`, and of ids and numbers only."""
+    """Texts that mean a missing value; None: `clean.ids.NULL_WORDS`, applied to ids and numbers only."""
     keep_unknown_items: bool = False
     max_events_per_user_per_day: int | None = None
 
 
 def classify_events(source: DataFrame, items: DataFrame | None, rules: EventRules, now: datetime) -> DataFrame:
-    """The contract's columns, `reason` (null: kept) and `raw`; exactly one row per row of `source`.
+    """Return the contract's columns, `reason` (null: kept) and `raw`; exactly one row per row of `source`.
 
-    items: `item_id`, `filtered` boolean, one row per item; None where there is no items table. `now`, UTC: what is
-    later is in the future. A value that its column's type cannot hold is null in the optional columns.
-    Without timestamps repeated rows are repeated purchases: duplicates cannot be told, and none is rejected.
+    items: `item_id` and boolean `filtered`, one row per item; None if there is no items table. now: current time in
+    UTC; later events are in the future. A value of an optional column that its type cannot represent becomes null.
+    Without timestamps, duplicates cannot be distinguished from repeated purchases, so none is rejected.
     """
     require_zone(rules.timezone, TABLE)
     require_pattern(source, rules.timestamp_format, f"table {TABLE}")
@@ -91,7 +91,7 @@ def classify_events(source: DataFrame, items: DataFrame | None, rules: EventRule
         if rules.max_events_per_user_per_day is not None:
             checked = _with_robots(checked, rules.max_events_per_user_per_day)
     named = [F.col(name).alias(source.name or name) for name, source in rules.columns.items()]
-    # Rows rejected late show their cleaned values: carrying every row's source through the shuffle would double it.
+    # Rows rejected after the shuffle show their cleaned values: shuffling every row's source would double its size.
     late = F.when(F.col("reason").isNotNull(), F.to_json(F.struct(*named)))
     return checked.select(*schemas.EVENTS.names, "reason", F.coalesce("raw", late).alias("raw"))
 
@@ -104,7 +104,7 @@ def _require_event_types(declared: DataFrame) -> None:
 
 
 def _typed(declared: DataFrame, rules: EventRules) -> DataFrame:
-    """The contract's columns, the marks that `_row_rules` asks for, and the declared columns as they came."""
+    """Return the contract's columns, the flags that `_row_rules` reads, and the declared columns as in the source."""
     has = set(declared.columns)
     kinds = {f.name: f.dataType for f in declared.schema.fields}
     words = rules.null_values or ()
@@ -136,7 +136,7 @@ def _number(name: str, has: set[str]) -> Column:
 
 
 def _unreadable(name: str, has: set[str], kinds: Mapping[str, T.DataType], rules: EventRules) -> Column:
-    """Whether there is a value, other than a word for nothing, that is no number."""
+    """Return whether there is a value that is neither a number nor a text for a missing value."""
     if name not in has:
         return F.lit(False)
     bad = _number(name, has).isNull() & F.col(name).isNotNull()
@@ -147,7 +147,7 @@ def _unreadable(name: str, has: set[str], kinds: Mapping[str, T.DataType], rules
 
 
 def _row_rules(rules: EventRules, now: datetime) -> list[tuple[str, Column]]:
-    """What a row shows by itself."""
+    """Return the rules that need only the row itself."""
     checks = [
         ("malformed_row", F.col(MALFORMED).isNotNull()),
         ("null_key", F.col("user_id").isNull() | F.col("item_id").isNull() | F.col("event_type").isNull()),
@@ -181,16 +181,16 @@ def _with_item_reason(checked: DataFrame, items: DataFrame, rules: EventRules) -
 
 
 def _by_owner(checked: DataFrame) -> DataFrame:
-    """One exchange for all windows: by user, and rows already rejected (null users, say) spread over everything."""
-    # Not by `raw`: of rows that are rejected after the item's look-up it is still null.
+    """Repartition once for all windows: by user; rejected rows (e.g. null users) are spread over all partitions."""
+    # `raw` alone would not spread them: it is still null in rows that were rejected by the item join.
     whose = owner("user_id", ("user_id", "item_id", "ts", "value", "price", "raw"))
     return checked.withColumn(OWNER, whose).repartition(OWNER).withColumn(DAY, F.to_date("ts"))
 
 
 def _with_duplicates(checked: DataFrame) -> DataFrame:
-    """Keep one row of each user, item, type and instant, chosen by content: partitions must not matter."""
+    """Keep one row per user, item, type and instant, chosen by content so that partitioning has no effect."""
     content = F.xxhash64("value", "price", "query", "session_id")
-    # The day says nothing that the instant does not; named first, it spares `_with_robots` a sort of its own.
+    # The day is implied by the instant; with it first, `_with_robots` needs no sort of its own.
     key = Window.partitionBy(OWNER, DAY, "item_id", "event_type", "ts").orderBy(content)
     place, before = F.row_number().over(key), F.lag(content).over(key)
     reason = F.when(place > 1, F.when(before == content, "duplicate").otherwise("duplicate_event"))

@@ -1,4 +1,4 @@
-"""Ids as one canonical text, whatever type and notation a table keeps them in."""
+"""Convert ids to one canonical text, whatever type and notation a table stores them in."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pyspark.sql import types as T
 from synthspark.spark_versions import is_valid_utf8
 
 BLANKS = " \t\n\x0b\f\r\u00a0\u200b\ufeff"
-"""Characters around a value that are not part of it; the no-break space and its kin come from web pages."""
+"""Characters to trim from both ends of a value; no-break and zero-width spaces come from web pages."""
 NULL_WORDS = ("NULL", "null", "Null", "\\N", "nan", "NaN", "None", "N/A", "n/a", "<NA>", "-", "undefined")
-"""Texts that stand for a missing id where the source's `null_values` says nothing else."""
+"""Texts that mean a missing id unless the source sets `null_values`."""
 EXACT_DOUBLE, EXACT_FLOAT = 1 << 53, 1 << 24
-"""From here on neighbouring whole numbers share one floating-point value."""
+"""Limits from which neighbouring whole numbers share one floating-point value."""
 
 _WHOLE = r"^([+-]?\d+)\.0+$"
 _UUID = r"^[{]?([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})[}]?$"
 _SCIENTIFIC = r"^\d(\.\d+)?E\+?\d+$"
-"""As Java and spreadsheets shorten long numbers: 4.01234E+12."""
+"""Scientific notation, as Java and spreadsheets abbreviate long numbers: 4.01234E+12."""
 
 
 def as_id(column: Column, kind: T.DataType, null_values: Sequence[str] | None = None) -> Column:
-    """The canonical text of an id; null where it is blank or one of `null_values` (None: NULL_WORDS).
+    """Return the canonical text of an id; null if it is blank or one of `null_values` (None: NULL_WORDS).
 
-    Whole numbers have no point (`13085.0`, decimal 13085.0000000000 and 13085 are one id), UUIDs are lower-case with
-    dashes, also those stored as 16 bytes; zeros in front are kept.
+    Whole numbers have no decimal point (`13085.0`, decimal 13085.0000000000 and 13085 are one id). UUIDs are
+    lower-case with dashes, also those stored as 16 bytes. Leading zeros are kept.
     """
     if not isinstance(kind, T.StringType | T.BinaryType):
         return as_text(column, kind)
@@ -38,7 +38,7 @@ def as_id(column: Column, kind: T.DataType, null_values: Sequence[str] | None = 
 
 
 def as_text(column: Column, kind: T.DataType, null_values: Sequence[str] = ()) -> Column:
-    """A value as text: trimmed, null where it is blank or one of `null_values`; whole floats lose their point."""
+    """Return a value as trimmed text; null if blank or one of `null_values`. Whole floats have no decimal point."""
     if isinstance(kind, T.DoubleType | T.FloatType):
         limit = EXACT_DOUBLE if isinstance(kind, T.DoubleType) else EXACT_FLOAT
         whole = (column == F.floor(column)) & (F.abs(column) < float(limit))
@@ -55,7 +55,7 @@ def as_text(column: Column, kind: T.DataType, null_values: Sequence[str] = ()) -
 
 
 def is_inexact(column: Column, kind: T.DataType) -> Column:
-    """Whether an id has lost digits: a float that is too large to tell whole numbers apart, or a shortened number."""
+    """Return whether an id may have lost digits: a float too large to be exact, or scientific notation."""
     if isinstance(kind, T.DoubleType):
         return F.abs(column) >= float(EXACT_DOUBLE)
     if isinstance(kind, T.FloatType):
@@ -66,7 +66,7 @@ def is_inexact(column: Column, kind: T.DataType) -> Column:
 
 
 def _bytes_as_text(column: Column) -> Column:
-    """Text where the bytes are printable ASCII or longer UTF-8, a UUID of other 16 bytes, else hexadecimal digits."""
+    """Decode bytes: 16 bytes that are not printable ASCII as a UUID, valid UTF-8 as text, others as hex digits."""
     digits = F.lower(F.hex(column))
     text = F.when(is_valid_utf8(column), column.cast("string"))
     printable = text.rlike(r"^[\x20-\x7e]*$")

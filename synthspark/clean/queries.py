@@ -1,17 +1,18 @@
-"""What somebody typed, as it is told apart from what others typed."""
+"""Normalise search queries so that equal queries have equal texts."""
 
 from __future__ import annotations
 
 import unicodedata
 
 MAX_QUERY = 1000
-"""Characters of a query: what is longer was not typed."""
+"""Maximum length of a query in characters; longer texts were not typed by a person."""
 
 
 def normalised(query: str | None) -> str | None:
-    r"""A query as it is told apart from others: Unicode compatibility forms, case, and white space do not matter.
+    r"""Normalise a query: apply NFKC and case folding, collapse white space.
 
-    Signs stay, as they can tell (`c++`). Control characters count as white space. None where nothing is left.
+    Punctuation is kept because it can be significant (`c++`). Control characters count as white space. Returns None
+    if nothing is left.
 
     >>> normalised("  USB\u00a0C   Cable ")
     'usb c cable'

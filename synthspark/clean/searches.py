@@ -1,4 +1,4 @@
-"""Searches to the contract: what was typed, and what was clicked; every row kept or given a reason."""
+"""Convert searches (query and clicked item) to the contract; every row is kept or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NUMBERS = {"position": "int", "shown": "int"}
 
 @dataclass(frozen=True)
 class SearchRules:
-    """What the configuration declares about the searches."""
+    """Cleaning rules that the configuration declares for searches."""
 
     columns: Mapping[str, ColumnSource]
     timezone: str = "UTC"
@@ -38,10 +38,10 @@ class SearchRules:
 
 
 def classify_searches(source: DataFrame, items: DataFrame | None, rules: SearchRules, now: datetime) -> DataFrame:
-    """The contract's columns (`schemas.SEARCHES`), `reason` (null: kept) and `raw`; one row per row of `source`.
+    """Return the contract's columns (`schemas.SEARCHES`), `reason` (null: kept) and `raw`, one row per source row.
 
-    items: of `item_status`, None where there is no items table. A row without an item is a search that was followed by
-    no click.
+    items: result of `item_status`; None if there is no items table. A row without an item is a search without a click.
+    now: current time in UTC.
     """
     require_zone(rules.timezone, TABLE)
     require_pattern(source, rules.timestamp_format, f"table {TABLE}")
@@ -65,7 +65,7 @@ def classify_searches(source: DataFrame, items: DataFrame | None, rules: SearchR
 
 
 def searches_of(events: DataFrame) -> DataFrame:
-    """The clean events that came by a query, as searches."""
+    """Return the clean events that have a query as searches."""
     asked = events.where(F.col("query").isNotNull())
     nothing = F.lit(None)
     rows = asked.select(

@@ -1,4 +1,4 @@
-"""Timestamps of every kind to UTC instants; what cannot be read becomes null, and nothing is thrown."""
+"""Convert timestamps of every type to UTC instants; unreadable values become null instead of raising errors."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from synthspark.errors import SourceError, did_you_mean
 from synthspark.spark_versions import try_cast
 
 EPOCHS = {"epoch_seconds": 1_000_000, "epoch_millis": 1_000, "epoch_micros": 1, "epoch_nanos": 0.001}
-"""Microseconds in one unit of a number's declared format."""
+"""Declared format of a number -> microseconds per unit."""
 
-# A year of four digits: Spark also reads 170000 as a year, and a bare time of day as one of today.
+# Four-digit years only: Spark would also parse 170000 as a year, and a bare time of day as a time today.
 _DATE = r"\d{4}(?:-\d{1,2}(?:-\d{1,2})?)?"
 _PLAIN = rf"^{_DATE}(?:[T ]+\d{{1,2}}(?::\d{{1,2}}){{0,2}}(?:\.\d*)?|[T ])?"
 _WITHOUT_SECONDS = r"^(\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{1,2})(?=[^\d:.])"
 _SMALLEST, _LARGEST = -6.2e16, 2.5e17
-"""Microseconds of the years 0 to 9999: beyond, Spark's own arithmetic overflows."""
+"""Range of epoch microseconds, about the years 0 to 9999; Spark's arithmetic overflows beyond it."""
 
 
 def require_zone(zone: str, table: str) -> None:
-    """Raises SourceError for a zone that does not exist."""
+    """Raise SourceError if the time zone does not exist."""
     known = zoneinfo.available_timezones()
     if zone not in known:
         raise SourceError(f"table {table}: timezone {zone!r} is not known.{did_you_mean(zone, known)}")
 
 
 def require_pattern(df: DataFrame, pattern: str | None, where: str) -> None:
-    """Raises SourceError for a pattern that Spark does not read; tried on a constant, without a job."""
+    """Raise SourceError if Spark rejects the pattern; it is tried on a constant."""
     if pattern is None or pattern in EPOCHS:
         return
     if pattern.lower().startswith("epoch"):
@@ -44,13 +44,13 @@ def require_pattern(df: DataFrame, pattern: str | None, where: str) -> None:
     except PySparkException:
         style = " (that is strftime's notation)" if "%" in pattern else ""
         raise SourceError(
-            f"{where}: timestamp_format {pattern!r} is no pattern that Spark reads{style}; write it as in "
-            f"yyyy-MM-dd HH:mm:ss, or one of {', '.join(EPOCHS)}"
+            f"{where}: timestamp_format {pattern!r} is not a pattern that Spark can read{style}; write it as in "
+            f"yyyy-MM-dd HH:mm:ss, or use one of {', '.join(EPOCHS)}"
         ) from None
 
 
 def instant_rules(ts: Column, now: datetime) -> list[tuple[str, Column]]:
-    """Why a row of something that happened cannot be kept, by its instant; now: UTC."""
+    """Return the rules that reject a row by its instant `ts`. now: current time in UTC."""
     return [
         ("unparsable_timestamp", ts.isNull()),
         ("future_timestamp", ts > F.lit(now)),
@@ -59,9 +59,10 @@ def instant_rules(ts: Column, now: datetime) -> list[tuple[str, Column]]:
 
 
 def to_utc(column: Column, kind: T.DataType, zone: str, pattern: str | None, where: str) -> Column:
-    """The instant of `column` (of type `kind`); what carries no zone of its own is local time in `zone`.
+    """Return the UTC instant of `column` (of type `kind`); values without a time zone are local time in `zone`.
 
-    pattern: a Spark datetime pattern for text, or one of EPOCHS for numbers. `where` names table and column in errors.
+    pattern: Spark datetime pattern for texts, or one of EPOCHS for numbers. where: table and column, for errors.
+    Raises SourceError for other types and for numbers without a pattern.
     """
     if isinstance(kind, T.TimestampType | T.NullType):
         return column.cast("timestamp")
@@ -81,9 +82,9 @@ def to_utc(column: Column, kind: T.DataType, zone: str, pattern: str | None, whe
 
 
 def to_day_or_utc(column: Column, kind: T.DataType, zone: str, where: str) -> Column:
-    """The same for an attribute, where a day without a time of day is midnight UTC whatever the zone.
+    """Like `to_utc`, for attributes: a day without a time of day becomes midnight UTC whatever `zone` is.
 
-    A date is the same date everywhere; shifted by a zone it would be the evening before.
+    Converted from a zone east of UTC, a date would become the evening before.
     """
     instant = to_utc(column, kind, zone, None, where)
     if isinstance(kind, T.DateType):
@@ -99,7 +100,7 @@ def to_day_or_utc(column: Column, kind: T.DataType, zone: str, where: str) -> Co
 
 
 def _from_epoch(number: Column, kind: T.DataType, pattern: str) -> Column:
-    """By whole arithmetic where the number is exact: nanoseconds of our days are beyond 2^53."""
+    """Convert epoch numbers, in decimal arithmetic if they are exact: current nanoseconds exceed 2^53."""
     factor = EPOCHS[pattern]
     if isinstance(kind, T.DoubleType | T.FloatType):
         scaled = number * factor
@@ -113,15 +114,15 @@ def _from_epoch(number: Column, kind: T.DataType, pattern: str) -> Column:
 def _from_text(text: Column, zone: str, pattern: str | None) -> Column:
     if pattern is not None:
         instant = F.try_to_timestamp(text, F.lit(pattern))
-        # Spark reads a pattern without a zone in the session's zone, which the job sets to UTC.
+        # Spark interprets a pattern without a zone in the zone of its session, which the job sets to UTC.
         return instant if any(letter in _letters(pattern) for letter in "zZXxVO") else F.to_utc_timestamp(instant, zone)
-    complete = F.regexp_replace(text, _WITHOUT_SECONDS, "$1:00")  # Spark reads a zone after seconds only
+    complete = F.regexp_replace(text, _WITHOUT_SECONDS, "$1:00")  # Spark parses a zone only after seconds
     rest = F.regexp_replace(complete, _PLAIN, "")
     instant = F.when(complete.rlike(rf"^{_DATE}(?!\d)"), try_cast(complete, "timestamp"))
-    # Whatever Spark's cast understood beyond the time of day is a zone, and the cast has applied it.
+    # Anything after the time of day that Spark's cast accepts is a zone, and the cast has applied it.
     return F.when(rest != "", instant).otherwise(F.to_utc_timestamp(instant, zone))
 
 
 def _letters(pattern: str) -> str:
-    """The pattern without its quoted text."""
+    """Return the pattern without its quoted parts."""
     return "".join(pattern.split("'")[::2])

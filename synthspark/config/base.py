@@ -1,4 +1,4 @@
-"""What every section of the configuration is made of. Units stand in the field's text; unknown keys are errors."""
+"""Base types of the configuration's sections. Units are stated in each field's text; unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ Kind = Literal["categorical", "numeric", "datetime", "text", "multi"]
 
 
 def as_text(value: Any) -> Any:
-    """A number in YAML that stands for a name or a word, as the text that somebody meant."""
+    """Convert a number that YAML parsed where a name or word was meant to text."""
     if isinstance(value, float) and value != value:
         return "nan"
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def text_keys(value: Any) -> Any:
-    """A mapping whose keys YAML may have read as numbers."""
+    """Convert the keys of a mapping, which YAML may have parsed as numbers, to text."""
     return {as_text(k): v for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def text_items(value: Any) -> Any:
-    """A list of words, of which YAML may have read `null` and numbers as such; one word is a list of one."""
+    """Convert the items of a list, which YAML may have parsed as null or numbers, to text; wrap a single word."""
     if isinstance(value, str):
         return [value]
     return ["null" if v is None else as_text(v) for v in value] if isinstance(value, list) else value
@@ -33,7 +33,7 @@ Name = Annotated[str, BeforeValidator(as_text)]
 
 
 class Section(BaseModel):
-    """Base of every section: frozen, and strict about names."""
+    """Base class of every section: frozen; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -42,13 +42,13 @@ class Expression(Section):
     """A column computed from the source's columns."""
 
     expr: str
-    """A Spark SQL expression, e.g. `sales_value / nullif(quantity, 0)`."""
+    """Spark SQL expression, e.g. `sales_value / nullif(quantity, 0)`."""
 
 
 class Bounds(Section):
-    """The values a column may take; rows outside are rejected."""
+    """Range of valid values of a column; rows outside are rejected."""
 
     min: float | None = 0.0
-    """Smallest value kept; null for none."""
+    """Smallest valid value; null for no bound."""
     max: float | None = None
-    """Largest value kept; null for none."""
+    """Largest valid value; null for no bound."""

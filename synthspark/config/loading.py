@@ -1,4 +1,4 @@
-"""The configuration from YAML: the only place that knows it."""
+"""Load the configuration from YAML; no other module reads YAML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from synthspark.secrets import without_secrets
 
 
 def load(path: str | Path, overrides: list[str] | None = None) -> Config:
-    """Read a YAML file and apply `a.b=value` overrides; raises ConfigError that names key, value and the near ones."""
+    """Read a YAML file and apply `a.b=value` overrides.
+
+    Raises ConfigError that names the key and the value and suggests similar keys.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -23,7 +26,7 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Config:
 
 
 def parse_text(text: str, origin: str, overrides: list[str] | None = None) -> Config:
-    """The same of YAML that is at hand."""
+    """Parse YAML text and apply overrides, like `load`. origin: name of the text in errors."""
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -36,7 +39,7 @@ def parse_text(text: str, origin: str, overrides: list[str] | None = None) -> Co
 
 
 def parse(data: dict[str, Any], origin: str = "configuration") -> Config:
-    """Validate plain data; raises ConfigError with one line per problem."""
+    """Validate plain data. Raises ConfigError with one line per problem."""
     try:
         return Config.model_validate(data)
     except ValidationError as error:
@@ -45,7 +48,7 @@ def parse(data: dict[str, Any], origin: str = "configuration") -> Config:
 
 
 def public_yaml(config: Config) -> str:
-    """The whole configuration, defaults included, as YAML; what may be a secret is left out."""
+    """Return the whole configuration, defaults included, as YAML without values that may be secret."""
     return yaml.safe_dump(without_secrets(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
 
 
@@ -67,7 +70,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
 
 
 def _complaint(error: yaml.YAMLError) -> str:
-    """What is wrong, and where; not the line itself, which may hold a secret."""
+    """Return the problem and its position, without the line itself, which may contain a secret."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return type(error).__name__
     return f"{error.problem} (line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1})"

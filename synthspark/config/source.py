@@ -1,4 +1,4 @@
-"""Where the shop's tables are, and what they mean."""
+"""Sections on the source tables: where they are and what their columns mean."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ class Source(Section):
     """A source table, by path or by catalogue name."""
 
     path: str | None = None
-    """Path to read; give this or `table`."""
+    """Path to read; set either this or `table`."""
     table: str | None = None
-    """Catalogue name, `catalog.database.table`."""
+    """Name in the catalogue, `catalog.database.table`."""
     format: str = "parquet"
-    """parquet, csv, json, orc, delta, iceberg: whatever Spark can read."""
+    """Format that Spark can read: parquet, csv, json, orc, delta, iceberg, ..."""
     options: dict[str, str] = {}
     """Options of Spark's reader, e.g. {header: "true"}."""
     where: str | None = None
-    """SQL condition on the source's own columns, e.g. day >= '2026-01-01'; other rows are not read. Spark skips the
+    """SQL condition on the source's own columns, e.g. day >= '2026-01-01'; other rows are not read. Spark skips
     partitions and files that it excludes."""
     columns: Annotated[dict[str, Name | Expression], BeforeValidator(text_keys)]
-    """Contract name -> column of the source (a path such as customer.id goes into structs, maps and JSON), or
+    """Contract name -> column of the source (a path such as customer.id reaches into structs, maps and JSON), or
     {expr: ...}."""
     null_values: Annotated[list[str] | None, BeforeValidator(text_items)] = None
-    """Texts that stand for a missing value, in every column; null: NULL, null, \\N, nan, NaN, None, N/A, <NA>, - and
-    undefined, in ids (and in the numbers of events) only. Blank texts always are missing."""
+    """Texts that mean a missing value, in every column; null: NULL, null, \\N, nan, NaN, None, N/A, <NA>, - and
+    undefined, in ids (and in the numbers of events) only. Blank texts are always missing values."""
     explode: Words = []
-    """Lists that are taken apart before anything else, e.g. lines: an order becomes its lines. Their fields are then
-    named by a path, e.g. lines.sku."""
+    """Lists that are exploded into rows before anything else, e.g. lines: one row per line of an order. Paths then name
+    the fields of an element, e.g. lines.sku."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
@@ -45,21 +45,22 @@ class Source(Section):
 
 
 class EventSource(Source):
-    """The events: who did what with which item, and when."""
+    """Table of events: which user did what with which item, and when."""
 
     event_type: str | None = None
-    """The type of every event, where the source has no column for it."""
+    """Type of every event, if the source has no column for it."""
     timezone: str = "UTC"
-    """Zone of timestamps that carry none, e.g. America/New_York."""
+    """Zone of timestamps without one, e.g. America/New_York."""
     timestamp_format: str | None = None
-    """A Spark pattern, or epoch_seconds, epoch_millis, epoch_micros or epoch_nanos for numbers; null for timestamps
-    and ISO strings."""
+    """Spark pattern of texts, or epoch_seconds, epoch_millis, epoch_micros or epoch_nanos for numbers; null for
+    timestamps and ISO texts."""
     bounds: dict[Literal["value", "price"], Bounds] = {}
-    """Bounds of value and price; both at least 0 where nothing is said."""
+    """Bounds of value and price; rows outside are rejected. By default both must be at least 0."""
     unknown_items: Literal["reject", "keep"] = "reject"
-    """What happens to events of items that the items table lacks."""
+    """Treatment of events of items that are not in the items table."""
     max_events_per_user_per_day: int | None = Field(default=None, ge=1)
-    """Users above this on a day are robots for that day; null for no limit."""
+    """Maximum number of events per user and day; all events of a user on a day with more are rejected as a robot's.
+    null for no limit."""
 
     @model_validator(mode="after")
     def _needs(self) -> EventSource:
@@ -74,14 +75,14 @@ class EventSource(Source):
 
 
 class SearchSource(Source):
-    """The searches: what was typed, and what was clicked."""
+    """Table of searches: queries and the items clicked after them."""
 
     timezone: str = "UTC"
-    """Zone of timestamps that carry none."""
+    """Zone of timestamps without one."""
     timestamp_format: str | None = None
-    """As of events."""
+    """Spark pattern or epoch unit, as for events."""
     unknown_items: Literal["reject", "keep"] = "reject"
-    """What happens to clicks on items that the items table lacks."""
+    """Treatment of clicks on items that are not in the items table."""
 
     @model_validator(mode="after")
     def _needs(self) -> SearchSource:
@@ -94,65 +95,67 @@ class SearchSource(Source):
 
 
 class AttributeBounds(Section):
-    """The values that an attribute may take; others become null."""
+    """Range of valid values of an attribute; values outside become null."""
 
     min: float | datetime | date | None = None
-    """Smallest value kept: a number, or a day or instant in UTC; null for none."""
+    """Smallest valid value: a number, or a day or instant in UTC; null for no bound."""
     max: float | datetime | date | None = None
-    """Largest value kept; null for none."""
+    """Largest valid value; null for no bound."""
 
 
 class EntitySource(Source):
-    """Items or users: a key and the attributes that are known of it."""
+    """Table of items or users: a key and attributes."""
 
     attributes: Annotated[dict[str, Kind], BeforeValidator(text_keys)] = {}
-    """Attribute -> categorical, numeric, datetime, text or multi. Read from the column of that name."""
+    """Attribute -> kind: categorical, numeric, datetime, text or multi. Read from the column of its name unless
+    `columns` names another."""
     filter: str | None = None
-    """SQL condition over the source's columns; rows that do not meet it are rejected, and so are their events."""
+    """SQL condition on the source's columns; rows that do not meet it are rejected, and so are their events."""
     timezone: str = "UTC"
-    """Zone of datetime attributes that carry none."""
+    """Zone of datetime attributes without one."""
     separator: str = "|"
-    """Separates the values of a multi attribute that is stored as one string; lists in brackets need none."""
+    """Separator of the values of multi attributes stored as one text; lists in brackets do not need it."""
     separators: dict[str, str] = {}
     """Multi attribute -> its own separator."""
     bounds: dict[str, AttributeBounds] = {}
-    """Numeric or datetime attribute -> {min: ..., max: ...}. Where nothing is said, datetimes outside of 1678 to 2261
-    and the days that stand for no date (1900-01-01, 1899-12-30, 1753-01-01) become null."""
+    """Numeric or datetime attribute -> {min: ..., max: ...}. Without bounds, datetimes outside 1678 to 2261 and
+    placeholders for "no date" (1900-01-01, 1899-12-31, 1899-12-30, 1753-01-01) become null."""
     min_known_ids: float = Field(default=0.5, ge=0, le=1)
-    """Share of the ids in the events that this table must have: fewer, and ids are probably written in another way."""
+    """Minimum share of the distinct ids of the events that this table must have; if it has fewer, the ids are probably
+    written differently."""
     price: str | None = None
-    """Of items: the numeric attribute that is their price, which their virtual events have before anything is sold;
-    null: the one called price, if there is one."""
+    """Numeric attribute with the price of an item (items only), used for virtual events of items without sales; null
+    for the attribute called price, if there is one."""
     hierarchies: list[list[str]] = []
-    """Categorical attributes from coarse to fine, e.g. [[department, category, type]]: no new row breaks them, nor any
-    that the data show by themselves."""
+    """Categorical attributes from coarse to fine, e.g. [[department, category, type]]. New rows respect these
+    hierarchies and those found in the data."""
 
     @property
     def price_attribute(self) -> str | None:
-        """`price`, or the attribute of that name."""
+        """Name of the price attribute: `price`, else the numeric attribute called price, else None."""
         return self.price or ("price" if self.attributes.get("price") == "numeric" else None)
 
 
 class Sources(Section):
-    """The tables that come in."""
+    """The source tables."""
 
     events: EventSource
     items: EntitySource | None = None
     users: EntitySource | None = None
     searches: SearchSource | None = None
-    """Null: events that have a query are searches."""
+    """Table of searches; null to use events with a query as searches."""
 
     @property
     def has_searches(self) -> bool:
-        """Whether anything tells what was typed."""
+        """Whether any table has search queries."""
         return self.searches is not None or "query" in self.events.columns
 
     def of(self, side: Side) -> EntitySource | None:
-        """The table of items or users, if there is one."""
+        """Return the table of items or users, if there is one."""
         return self.items if side == ITEMS else self.users
 
     def attributes(self, side: Side) -> dict[str, str]:
-        """Name -> kind of what is declared of items or users."""
+        """Return name -> kind of the declared attributes of items or users."""
         source = self.of(side)
         return {name: str(kind) for name, kind in source.attributes.items()} if source is not None else {}
 
@@ -162,7 +165,7 @@ class Sources(Section):
             if table is not None:
                 require_names(table.attributes, f"source.{side}")
                 if table.price is not None and (side == "users" or table.attributes.get(table.price) != "numeric"):
-                    raise ValueError(f"source.{side}.price: {table.price!r} is no numeric attribute of items")
+                    raise ValueError(f"source.{side}.price: {table.price!r} is not a numeric attribute of items")
                 for key in ("bounds", "separators"):
                     _only(getattr(table, key), tuple(table.attributes), f"source.{side}.{key}")
         for name, source, key in (("items", self.items, "item_id"), ("users", self.users, "user_id")):

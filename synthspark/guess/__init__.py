@@ -1,4 +1,4 @@
-"""A first configuration from the tables themselves: what each column seems to be, for somebody to look over."""
+"""Propose a first configuration from the tables: the likely role and kind of each column, for the user to review."""
 
 from synthspark.guess.columns import ColumnFacts, facts
 from synthspark.guess.roles import EntityGuess, EventGuess, guess_entities, guess_events

@@ -1,4 +1,4 @@
-"""What a column looks like, by a sample of its values."""
+"""Describe a column by a sample of its values."""
 
 from __future__ import annotations
 
@@ -11,74 +11,75 @@ from synthspark.guess.texts import MOSTLY, read_numbers, read_times
 from synthspark.schemas import quoted
 
 OLDEST, NEWEST = 631_152_000, 4_102_444_800
-"""Epoch seconds that count as a time: 1990 to 2100."""
+"""Range of epoch seconds that can be a time: 1990 to 2100."""
 RECENT = (788_918_400, 2_051_222_400)
-"""Epoch seconds of 1995 to 2034: whole numbers all of which are there are times, whatever they are called."""
+"""Range of epoch seconds, 1995 to 2034; a column of numbers in this range holds times, whatever its name."""
 SOME = 0.01
-"""Share of the values with leading zeros from which on they are no slip."""
+"""Minimum share of values with leading zeros for the zeros to be intentional."""
 HOURS = 8
-"""Of a day with events in them, before the quietest tells anything."""
+"""Minimum number of hours of the day with events before the quietest hour is informative."""
 SEPARATORS = ("|", ";", ",", "/")
 WORD = r"\S+"
 NULL_WORDS = ("NULL", "null", "Null", "\\N", "nan", "NaN", "None", "N/A", "n/a", "#N/A", "<NA>", "-", "--", "undefined",
               "(not set)", "(null)")  # fmt: skip
-"""Texts that stand for a missing value wherever they are."""
+"""Texts that mean a missing value in any column."""
 AMONG_NUMBERS = ("NA", "na", "none", "NONE", "?", "missing", "unknown")
-"""Texts that do so where the other values are numbers or times; elsewhere they may be values."""
+"""Texts that mean a missing value if the other values are numbers or times; elsewhere they may be real values."""
 FEW_VALUES = 30
-"""Distinct values up to which each one's rows are counted."""
+"""Maximum number of distinct values for which the rows of each are counted."""
 
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """Shares are of the values that are there."""
+    """Statistics of one column. Shares are shares of the non-missing values unless stated otherwise."""
 
     name: str
     type: str
     """Spark's name of the type."""
     rows: int
     missing: float
-    """Share of the rows."""
+    """Share of the rows without a value."""
     distinct: int
+    """Number of distinct values."""
     numbers: float
-    """Share that reads as a finite number, however it is written."""
+    """Share of values that can be parsed as a finite number in the column's notation."""
     rewriting: str | None
-    """Spark SQL that makes these numbers plain, `{}` for the column; None where they are."""
+    """Spark SQL that rewrites these numbers to plain notation, `{}` for the column; None if they are plain."""
     negative: float
-    """Share below 0."""
+    """Share of the numbers below 0."""
     padded: bool
-    """Some have leading zeros, as only names made of digits have."""
+    """Whether more than SOME of the values have leading zeros, as only identifiers have."""
     whole: bool
-    """All numbers are whole."""
+    """Whether all numbers are whole."""
     dates: float
-    """Share that reads as a date or a time; never of numbers."""
+    """Share of values that can be parsed as a date or time; 0 for columns of numbers."""
     pattern: str | None
-    """Spark's pattern of these, None where they are as ISO 8601 has them."""
+    """Spark's pattern of the dates or times; None for ISO 8601."""
     doubtful: bool
-    """Day and month of the pattern could be the other way round."""
+    """Whether day and month of the pattern could be swapped."""
     epoch: str | None
-    """epoch_seconds or epoch_millis where numbers would be times of our days."""
+    """Key of EPOCH_UNITS in which the numbers would be times from 1990 to 2100, else None."""
     separator: str | None
-    """What separates the values of a list in one string, where there are lists."""
+    """Separator of lists stored as one string; None if there are no such lists."""
     words: float
     """Mean number of words."""
     quiet_hour: int | None
-    """Hour of the day with the fewest values (of three in a row the middle one), where values have times of day."""
+    """Hour of the day with the fewest values (middle of the quietest three hours) if values have times of day."""
     values: frozenset[str]
     """Distinct values."""
     example: str
     null_words: frozenset[str] = frozenset()
-    """Texts among the values that stand for a missing one; `missing` counts them."""
+    """Texts found in the column that mean a missing value; `missing` includes them."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Rows of each value, where there are at most FEW_VALUES."""
+    """Value -> number of rows, if there are at most FEW_VALUES distinct values."""
     recent: bool = False
-    """Whether the numbers would be times of RECENT years."""
+    """Whether the numbers would be times in RECENT years."""
     dated: bool = False
-    """Whether all times are days, without a time of day."""
+    """Whether all times are days without a time of day."""
     path: str = ""
-    """Spark SQL of the value, where it is within another column."""
+    """Spark SQL of the value if it is nested in another column."""
     computed: bool = False
-    """Whether only the SQL gives it, and no path."""
+    """Whether only the SQL gives the value, no path does."""
     bracketed: bool = False
     """Whether lists are written in brackets, as in JSON and Python."""
 
@@ -89,13 +90,16 @@ class ColumnFacts:
 
     @property
     def unique(self) -> float:
-        """Distinct values per value that is there: 1 is a name for each row."""
+        """Number of distinct values divided by number of values; 1 if every row has its own value."""
         there = round(self.rows * (1 - self.missing))
         return self.distinct / there if there else 0.0
 
 
 def facts(sample: pd.DataFrame, types: Mapping[str, str], paths: Mapping[str, str] | None = None) -> list[ColumnFacts]:
-    """sample: every column as text or null; types: column -> Spark's name of its type; paths: column -> its SQL."""
+    """Describe every column of a sample.
+
+    sample: every column as text or null; types: column -> Spark's name of its type; paths: column -> its SQL.
+    """
     return [_facts(name, sample[name], types[name], (paths or {}).get(name, "")) for name in sample.columns]
 
 
@@ -141,7 +145,7 @@ def _facts(name: str, column: pd.Series[str], kind: str, path: str) -> ColumnFac
 
 
 def _without_null_words(text: pd.Series[str]) -> tuple[pd.Series[str], frozenset[str]]:
-    """What is there, and the words that said that nothing is."""
+    """Return (non-missing values, texts found that mean a missing value)."""
     found = text.isin(NULL_WORDS)
     rest = text[~found & (text != "")]
     among = rest.isin(AMONG_NUMBERS)
@@ -157,7 +161,7 @@ EPOCH_UNITS = {"epoch_seconds": 1, "epoch_millis": 1_000, "epoch_micros": 1_000_
 
 
 def _epoch(numbers: pd.Series[float]) -> str | None:
-    """Seconds may have a fraction, as time.time() gives them."""
+    """Return the epoch unit of the numbers, else None. Only seconds may have a fraction, as from time.time()."""
     if not len(numbers):
         return None
     whole = bool((numbers % 1 == 0).all())
@@ -185,7 +189,7 @@ def _from_epoch(numbers: pd.Series[float]) -> pd.Series[pd.Timestamp]:
 
 
 def _quiet_hour(times: pd.Series[pd.Timestamp]) -> int | None:
-    """Midnight sharp is how a date without a time of day is read, and does not count."""
+    """Return the quietest hour. Exact midnights are ignored: dates without a time of day are parsed as midnight."""
     if not len(times):
         return None
     hours = times[times != times.dt.normalize()].dt.hour.value_counts().reindex(range(24), fill_value=0)
@@ -194,12 +198,15 @@ def _quiet_hour(times: pd.Series[pd.Timestamp]) -> int | None:
     three = [int(hours[h - 1 if h else 23] + hours[h] + hours[(h + 1) % 24]) for h in range(24)]
     quiet = [n == min(three) for n in three]
     runs = [next((n for n in range(24) if not quiet[(h + n) % 24]), 24) for h in range(24)]
-    longest = max(runs)  # a shop that is closed at night has many hours of which none is quieter
+    longest = max(runs)  # a shop that is closed at night has many equally quiet hours
     return (runs.index(longest) + (longest - 1) // 2) % 24
 
 
 def _separator(text: pd.Series[str]) -> str | None:
-    """A list's parts recur in other company: `Action|Sci-Fi`, not `Nuts, salted` or `Cards/wrap`."""
+    """Return the separator of lists in the texts, else None.
+
+    The parts of lists recur in other combinations: `Action|Sci-Fi`, unlike `Nuts, salted` or `Cards/wrap`.
+    """
     for sign in SEPARATORS:
         having = text[text.str.contains(sign, regex=False)]
         if len(having) < 0.2 * len(text) or not len(having):

@@ -1,4 +1,4 @@
-"""What the columns are for: keys by the values that tables share, the rest by names and values."""
+"""Guess the roles of columns: keys by the values that tables share, other roles by names and values."""
 
 from __future__ import annotations
 
@@ -12,53 +12,59 @@ from synthspark.guess.vocabulary import CLOCK_WORDS, ID_WORDS, NOT_TYPES, PIECES
 from synthspark.names import free_name
 
 MOST_TYPES = 30
+"""Maximum number of distinct values of an event type column."""
 FEW = 12
-"""Whole numbers with so few values are names of classes (kids, doors), not amounts."""
+"""Whole numbers with at most this many distinct values are classes (kids, doors), not amounts."""
 TEXT_WORDS = 3.5
+"""Minimum mean number of words of a text attribute."""
 KEY_BONUS = 0.2
-"""For names that end as keys do: customer.id before customer.name."""
+"""Bonus for names that end like keys: customer.id is preferred to customer.name."""
 
 
 @dataclass(frozen=True)
 class EventGuess:
-    """Contract name -> column, and what else the configuration says of events."""
+    """Guessed configuration of the events."""
 
     columns: dict[str, str]
+    """Contract name -> column."""
     event_types: Mapping[str, int]
-    """Type -> rows of the sample, of the column event_type; empty: there is none."""
+    """Type -> rows of the sample, from the column event_type; empty if there is none."""
     timestamp_format: str | None
     quiet_hour: int | None
+    """Hour of the day with the fewest events; None if unknown."""
     total: str | None = None
-    """Column of what was paid for all pieces together, where no column has the price of one."""
+    """Column of the amount paid for all pieces together, if no column has the price of one piece."""
     widths: dict[str, int] = field(default_factory=dict)
-    """Contract name of an id -> digits that the other table writes, where a spreadsheet took its leading zeros here."""
+    """Contract name of an id -> its number of digits in the other table, if its leading zeros are missing here."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """Column -> why."""
+    """Unused column -> reason."""
 
 
 @dataclass(frozen=True)
 class EntityGuess:
-    """Key, attributes by kind, and what was left out and why."""
+    """Guessed configuration of items or users."""
 
     key: str
     key_width: int | None
-    """Digits that the events write, where a spreadsheet took the key's leading zeros here."""
+    """Number of digits of the key in the events, if its leading zeros are missing here (as after a spreadsheet)."""
     attributes: dict[str, str]
     """Column (or path) -> kind."""
     names: dict[str, str]
     """Column (or path) -> name of the attribute."""
     separators: dict[str, str] = field(default_factory=dict)
-    """Column of lists in a text -> what separates their values."""
+    """Column of lists stored as text -> separator of their values."""
     left_out: dict[str, str] = field(default_factory=dict)
+    """Unused column -> reason."""
 
 
 def guess_events(
     events: Sequence[ColumnFacts], items: Sequence[ColumnFacts], users: Sequence[ColumnFacts], given: Mapping[str, str]
 ) -> tuple[EventGuess, str | None, str | None]:
-    """The events' columns, and the keys of items and users.
+    """Guess the columns of the events and the keys of items and users.
 
-    given: contract name -> column that somebody has named, "" for none. Raises SourceError where no user or no item is
-    to be seen, or where a column that is called a time holds none that can be read.
+    given: contract name -> column named by the user, "" for none. Returns (events, key of items, key of users); a key
+    is None if no column of that table shares values with the events. Raises SourceError if no column can be the user
+    or item id, or if a column is named like a time but its values cannot be parsed.
     """
     columns = dict(given)
     keys: dict[str, str | None] = {"item_id": None, "user_id": None}
@@ -80,7 +86,7 @@ def guess_events(
             names = ", ".join(c.name for c in events)
             option = role.replace("_", "-")
             raise SourceError(
-                f"events: none of the columns ({names}) looks like a {role}; say which: --{option} COLUMN"
+                f"events: none of the columns ({names}) looks like a {role}; say which it is: --{option} COLUMN"
             )
     if "ts" not in columns and "ts" not in given:
         _require_no_clock([c for c in events if c.name not in columns.values()])
@@ -96,14 +102,14 @@ def _require_no_clock(columns: Sequence[ColumnFacts]) -> None:
     for column in columns:
         if column.numbers < MOSTLY and column.distinct > 1 and matches(column.name, CLOCK_WORDS) == 1:
             raise SourceError(
-                f"events: column {column.name!r} is called a time, but {column.example[:40]!r} is in no notation that "
-                "is known here; write them as in 2024-01-31 10:00:00, or say --ts none (or --ts COLUMN) "
-                "and give the column and its timestamp_format in the configuration by hand"
+                f"events: column {column.name!r} is called a time, but {column.example[:40]!r} is in no known "
+                "notation; write its values as in 2024-01-31 10:00:00, or pass --ts none (or --ts COLUMN) "
+                "and add the column and its timestamp_format to the configuration by hand"
             )
 
 
 def missing_digits(column: ColumnFacts | None, other: ColumnFacts | None) -> int | None:
-    """Digits to which `column` must be filled up with zeros to be written as `other`; None where it need not."""
+    """Return the number of digits to zero-pad `column` to so that it matches `other`; None if not needed."""
     if column is None or other is None or column.padded or not other.padded:
         return None
     widths = {len(value) for value in other.values}
@@ -115,7 +121,7 @@ def _by_name(table: Sequence[ColumnFacts], name: str | None) -> ColumnFacts | No
 
 
 def _without_zeros(column: ColumnFacts) -> ColumnFacts:
-    """As a spreadsheet leaves it."""
+    """Return the column with leading zeros removed from its values, as spreadsheets do."""
     return replace(column, values=frozenset(value.lstrip("0") or "0" for value in column.values))
 
 
@@ -136,7 +142,7 @@ def _event_guess(columns: dict[str, str], events: Sequence[ColumnFacts], widths:
 
 
 def _types(column: ColumnFacts) -> dict[str, int]:
-    """The most frequent first; where there are many, without their rows."""
+    """Return type -> rows, the most frequent first; rows are 0 if there are too many types to count."""
     return dict(column.counts) or dict.fromkeys(sorted(column.values), 0)
 
 
@@ -149,7 +155,7 @@ def _total(columns: Mapping[str, str], events: Sequence[ColumnFacts]) -> str | N
 
 
 def guess_entities(table: Sequence[ColumnFacts], key: str, own: ColumnFacts | None = None) -> EntityGuess:
-    """Kinds of the attributes of items or users, by what is in them. own: the events' column that has their ids."""
+    """Guess the kinds of the attributes of items or users from their values. own: the events' column of their ids."""
     attributes: dict[str, str] = {}
     names: dict[str, str] = {}
     left_out, separators = {}, {}
@@ -169,7 +175,7 @@ def guess_entities(table: Sequence[ColumnFacts], key: str, own: ColumnFacts | No
 
 
 def _attribute_name(column: str, columns: Sequence[str], taken: Iterable[str]) -> str:
-    """The column's own name, the last part of a path if no other column ends so, and what is free if that is not."""
+    """Return the column's name, or the last part of its path if unambiguous, changed if already taken."""
     last = column.rpartition(".")[2]
     alone = sum(c.rpartition(".")[2].lower() == last.lower() for c in columns) == 1
     return free_name(last if alone and last else column, taken)
@@ -203,7 +209,7 @@ def _kind(column: ColumnFacts) -> tuple[str | None, str]:
 
 
 def _shared(events: Sequence[ColumnFacts], table: Sequence[ColumnFacts], role: str) -> tuple[str, str] | None:
-    """The column of events and the key of the table that have most values in common; names decide between equals."""
+    """Return the column of events and the key of the table that share most values; matching names raise the score."""
     best, found = 0.0, None
     for mine in events:
         for key in table:
@@ -211,7 +217,7 @@ def _shared(events: Sequence[ColumnFacts], table: Sequence[ColumnFacts], role: s
                 continue
             common = len(mine.values & key.values) / len(mine.values)
             named = matches(mine.name, WORDS[role]) + matches(key.name, WORDS[role]) + (mine.name == key.name)
-            covered = len(mine.values & key.values) / len(key.values)  # quantities look like small ids: but like few
+            covered = len(mine.values & key.values) / len(key.values)  # quantities look like ids but cover few of them
             score = common * (1 + named) * key.unique * (1 + covered)
             if common > 0.02 and score > best:
                 best, found = score, (mine.name, key.name)
@@ -223,13 +229,13 @@ def _named(role: str, columns: Sequence[ColumnFacts]) -> str | None:
     best = max(fits, key=lambda c: _fitness(c, role), default=None)
     if best is None:
         return None
-    # Whatever they are called: times, but for a number that could be one by chance, and types that everybody knows.
+    # Accepted under any name: times, except numbers that could be times by chance, and well-known event types.
     told = (role == "ts" and best.epoch is None) or (role == "event_type" and _knows_types(best))
     return best.name if told or matches(best.name, WORDS[role]) else None
 
 
 def _knows_types(column: ColumnFacts) -> bool:
-    """Whether at least two of its values, and half of them, are types of events that shops really have."""
+    """Return whether at least two, and at least half, of its values are well-known event types."""
     known = [value for value in column.values if known_weight(value) is not None]
     return len(known) >= 2 and 2 * len(known) >= len(column.values)
 
@@ -239,7 +245,7 @@ def _fitness(column: ColumnFacts, role: str) -> tuple[float, float]:
         return 2.0, 0.0
     keyed = KEY_BONUS * (role.endswith("_id") and matches(column.name.rpartition(".")[2], ID_WORDS) == 1)
     if role == "user_id" and matches(column.name, WORDS["session_id"]) == 1:
-        keyed -= 0.5  # user_session names a visit
+        keyed -= 0.5  # user_session is the id of a visit, not of a user
     return matches(column.name, WORDS[role]) + keyed, -matches(column.name, TOTALS)
 
 
@@ -250,7 +256,7 @@ def _may_be(role: str, column: ColumnFacts) -> bool:
         enough = 0.5 if matches(column.name, WORDS["ts"]) == 1 else MOSTLY
         return column.type.startswith(("date", "timestamp")) or column.dates >= enough or column.epoch is not None
     if role == "price" and matches(column.name, r"total|subtotal|extended|gesamtpreis|totaalprijs"):
-        return False  # total_price is no price of one piece
+        return False  # total_price is not the price of one piece
     if role in ("value", "price"):
         return column.numbers >= MOSTLY and column.epoch is None
     if role == "event_type":

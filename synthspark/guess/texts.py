@@ -1,4 +1,4 @@
-"""Numbers and times as people and spreadsheets write them, and how Spark is told to read them."""
+"""Parse numbers and times in the notations of people and spreadsheets, and give Spark's SQL or pattern for them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import NamedTuple
 import pandas as pd
 
 MOSTLY = 0.95
-"""Share of the values that must fit before a column counts as numbers, dates or lists."""
+"""Minimum share of values that must fit for a column to count as numbers, dates or lists."""
 WORTH_A_TRY = 0.5
-"""Share of the values that must look like a notation before it is tried."""
+"""Minimum share of values that must look like a notation before it is tried."""
 ISO = (
     r"^(?P<date>\d{4}-\d{1,2}-\d{1,2})(?:[T ]+(?P<clock>\d{1,2}:\d{1,2}(?::\d{1,2})?)(?:\.\d*)?"
     r"(?:\s*(?:[+-]\d{1,2}(?::?\d{2})?|[A-Za-z][\w/+:-]*)?))?\s*$"
 )
 SPAN = ("1678", "2261")
-"""Years that 64-bit nanoseconds hold."""
+"""First and last year that 64-bit nanoseconds represent in full."""
 NO_YEAR = r"(?:(?<=\D)|^)(?:9999|0001)(?=\D|$|\d{4}(?:\d{6})?$)"
-"""Years that stand for "no date"; pandas cannot hold them, and they are written as others are."""
+"""Years that mean "no date"; pandas cannot represent them, so they are replaced before parsing."""
 AROUND = " \u00a0€$£"
-"""What may stand around a number."""
+"""Characters that may surround a number."""
 FORMS = (
     (r"-?(?:\d+|[1-9]\d{0,2}(?:,\d{3})+)(?:\.\d+)?", "translate({}, ',%s', '')"),
     (r"-?(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+)(?:,\d+)?", "translate({}, ',.%s', '.')"),
 )
-"""Of numbers: with commas between thousands, and with a decimal comma; how Spark makes either plain."""
+"""Notations of numbers (thousands commas; decimal comma), each with Spark SQL that makes it plain."""
 DATES = (
     ("d.M.yyyy", "%d.%m.%Y", r"\d{1,2}\.\d{1,2}\.\d{4}"),
     ("d.M.yy", "%d.%m.%y", r"\d{1,2}\.\d{1,2}\.\d{2}(?!\d)"),
@@ -36,14 +36,14 @@ DATES = (
     ("d MMM yyyy", "%d %b %Y", r"\d{1,2} [A-Za-z]{3} \d{4}"),
     ("MMM d, yyyy", "%b %d, %Y", r"[A-Za-z]{3} \d{1,2}, \d{4}"),
 )
-"""Spark's pattern, Python's, and what a text looks like that is worth a try. Of equals the first is taken."""
+"""Spark's pattern, Python's pattern, and a regex of texts to try it on. Of equally good patterns the first is taken."""
 WHOLE = (
     ("yyyyMMdd", "%Y%m%d", r"(?:19|20)\d{6}"),
     ("yyyyMMddHHmmss", "%Y%m%d%H%M%S", r"(?:19|20)\d{12}"),
     ("yyyy-MM-dd HH:mm:ss,SSS", "%Y-%m-%d %H:%M:%S,%f", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"),
     ("d/MMM/yyyy:HH:mm:ss Z", "%d/%b/%Y:%H:%M:%S %z", r"\d{1,2}/[A-Za-z]{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"),
 )
-"""The same of notations that have one form: without signs, of Python's log, of a web server's."""
+"""Like DATES, for notations of date and time with one form: digits only, Python's logging, web server logs."""
 CLOCKS = (("[ H:m[:s]]", ("", " %H:%M", " %H:%M:%S")), ("[ h:m[:s] a]", ("", " %I:%M %p", " %I:%M:%S %p")))
 
 
@@ -52,7 +52,7 @@ class Numbers(NamedTuple):
 
     values: pd.Series[float]
     rewriting: str | None
-    """Spark SQL that makes them plain, `{}` for the column; None where they are."""
+    """Spark SQL that rewrites them to plain notation, `{}` for the column; None if they are plain."""
 
 
 class Times(NamedTuple):
@@ -60,13 +60,13 @@ class Times(NamedTuple):
 
     values: pd.Series[pd.Timestamp]
     pattern: str | None
-    """Spark's, None where they are as ISO 8601 has them."""
+    """Spark's pattern; None for ISO 8601."""
     doubtful: bool
-    """Day and month could be the other way round."""
+    """Whether day and month could be swapped."""
 
 
 def read_numbers(text: pd.Series[str]) -> Numbers:
-    """text: what is there, trimmed. The way of writing that most values fit is taken."""
+    """Parse numbers in the notation that most values fit. text: non-missing values, trimmed."""
     best = Numbers(_finite(text), None)
     if len(best.values) == len(text):
         return best
@@ -80,7 +80,7 @@ def read_numbers(text: pd.Series[str]) -> Numbers:
 
 
 def read_times(text: pd.Series[str]) -> Times:
-    """text: what is there, trimmed. ISO 8601 before all others."""
+    """Parse times in the notation that most values fit, ISO 8601 if equal. text: non-missing values, trimmed."""
     found = [_iso(text)]
     if len(found[0].values) < MOSTLY * len(text):
         text = text.str.replace(NO_YEAR, "2000", regex=True)
@@ -97,11 +97,11 @@ def read_times(text: pd.Series[str]) -> Times:
 
 
 def _iso(text: pd.Series[str]) -> Times:
-    """Dates with dashes, with or without a time of day and whatever zone Spark reads behind it."""
+    """Parse dates with dashes, with or without a time of day and a zone."""
     parts = text.str.extract(ISO)
     dated = parts[parts["date"].notna()]
     clock = dated["clock"].fillna("00:00:00").str.replace(r"^(\d{1,2}:\d{1,2})$", r"\1:00", regex=True)
-    # Years that pandas cannot hold are sentinels for "no date", and a notation like others.
+    # Years that pandas cannot represent are placeholders for "no date"; the values still count as ISO.
     known = dated["date"].where(dated["date"].str[:4].between(*SPAN), "2000-01-01")
     plain = known.str.replace(r"\b(\d)\b", r"0\1", regex=True) + " " + clock
     values = pd.to_datetime(plain, errors="coerce", utc=True, format="%Y-%m-%d %H:%M:%S").dropna()

@@ -1,4 +1,4 @@
-"""What shops call their columns and events."""
+"""Common names of columns and event types."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ WORDS = {
     "query": r"query|search|keyword|q|suche|suchbegriff|recherche|busqueda|ricerca|busca|zoekterm",
     "session_id": r"session|visit|basket|cart|sitzung|bon|warenkorb|panier|cesta|carrello|carrinho|mandje",
 }
-"""In English, German, French, Spanish, Italian, Portuguese and Dutch, without accents."""
+"""Contract name -> regex of words in English, German, French, Spanish, Italian, Portuguese and Dutch, unaccented."""
 PIECES = r"quantity|qty|amount|count|units|menge|anzahl|stuck|stk|quantite|cantidad|quantita|quantidade|aantal"
-"""Values that are a number of pieces."""
+"""Names of columns with a number of pieces."""
 TOTALS = (
     r"sales|revenue|turnover|umsatz|total|subtotal|gesamtpreis|amount|betrag|paid|spent|spend|extended|montant|importe|"
     r"importo|totale|valor|bedrag|totaal"
 )
-"""What was paid for all pieces together."""
+"""Names of columns with the amount paid for all pieces together."""
 ID_WORDS = r"id|key|code|no|num|number|nr|uuid|guid|zip|plz|sku|asin|isbn|ean|upc"
 CLOCK_WORDS = r"time|date|ts|timestamp|datetime|datum|zeit|zeitpunkt|heure|fecha|hora|tijd|tijdstip"
-"""Columns so called hold times, even where many of their values cannot be read."""
+"""Names of columns that must hold times, even if many of their values cannot be parsed."""
 NOT_TYPES = (
     r"product|produkt|produit|producto|prodotto|produto|item|article|artikel|payment|zahlung|paiement|pago|pagamento|"
     r"betaling|customer|user|device|browser"
 )
-"""Columns such as product_type are no types of events."""
+"""Words in names of columns that do not hold event types, such as product_type."""
 COMPOUND = frozenset(("datum", "zeit", "zeitpunkt", "preis", "menge", "anzahl", "prijs"))
-"""Words that German and Dutch put at the end of one: Bestelldatum."""
+"""Words at the end of German and Dutch compounds: Bestelldatum."""
 KNOWN_WEIGHTS = {
     "view": 1, "pageview": 1, "page_view": 1, "pv": 1, "click": 1, "detail": 1, "impression": 1, "search": 1,
     "rating": 1, "wishlist": 2, "like": 2, "fav": 3, "favorite": 3, "favourite": 3, "cart": 3, "addtocart": 3,
     "add_to_cart": 3, "purchase": 5, "order": 5, "buy": 5, "transaction": 5,
 }  # fmt: skip
-"""Types of events that shops really have -> what they are worth until somebody says otherwise."""
+"""Well-known event type -> proposed weight."""
 
 
 def matches(name: str, words: str) -> float:
-    """1 for a whole word of the name, .5 for a beginning of one (of a compound: the end), else 0."""
+    """Return 1 if a whole word of the name matches, .5 for the beginning of a word (or end of a compound), else 0."""
     bare = "".join(ch for ch in unicodedata.normalize("NFKD", name) if not unicodedata.combining(ch))  # Stück: Stuck
     parts = [p for p in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", bare).lower()) if p]
     whole = re.compile(words)
@@ -58,10 +58,10 @@ def matches(name: str, words: str) -> float:
 
 
 def matches_item(name: str) -> bool:
-    """Whether a column of that name may be an item's key."""
+    """Return whether the name suggests an item's key."""
     return matches(name, WORDS["item_id"]) == 1
 
 
 def known_weight(event_type: str) -> int | None:
-    """Of a type whose meaning everybody knows; however its letters are written."""
+    """Return the proposed weight of a well-known event type, ignoring case, blanks and dashes; else None."""
     return KNOWN_WEIGHTS.get(event_type.strip().lower().replace(" ", "_").replace("-", "_"))

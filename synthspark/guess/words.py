@@ -1,4 +1,4 @@
-"""The guesses as a configuration for somebody to read, with what was seen beside each."""
+"""Write the guesses as a configuration with comments that show the evidence for each."""
 
 from __future__ import annotations
 
@@ -16,32 +16,35 @@ EPOCHS = {
     "epoch_micros": "timestamp_micros(try_cast({} as bigint))",
     "epoch_nanos": "timestamp_micros(try_cast(floor({} / 1000) as bigint))",
 }
-"""Spark SQL of the instant that a number stands for."""
+"""Epoch unit -> Spark SQL that converts a number to an instant."""
 UNNAMED = "interaction"
-"""Type of events of which nothing tells what they are."""
+"""Type of events whose type cannot be guessed."""
 QUIET = range(2, 7)
 """Local hours at which the fewest people shop."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a table is, and how it is read."""
+    """Location of a table and how to read it."""
 
     path: str
     format: str
     options: Mapping[str, str]
     explode: tuple[str, ...] = ()
     words: str = ""
-    """How its files are read, for somebody to check."""
+    """Description of how its files are read, for the user to check."""
 
 
 def configuration_text(
     lake: str, places: Mapping[str, Place], events: EventGuess, seen: Mapping[str, Sequence[ColumnFacts]],
     entities: Mapping[str, EntityGuess],
 ) -> str:  # fmt: skip
-    """YAML with comments. places, seen: `events`, and `items` and `users` where there are any."""
+    """Return the configuration as YAML with comments.
+
+    places, seen: keys are `events`, and `items` and `users` if they exist.
+    """
     lines = [
-        "# Written by `synthspark init`: guesses from a sample. Look them over; conf/local.yaml has every other key.",
+        "# Written by `synthspark init`: guesses from a sample. Review them; conf/local.yaml has every other key.",
         "lake:",
         f"  root: {_quoted(lake)}",
         "source:",
@@ -63,7 +66,7 @@ def _place(place: Place, seen: Sequence[ColumnFacts]) -> list[str]:
         lines.append(f"    explode: {json.dumps(list(place.explode), ensure_ascii=False)}   # each element is a row")
     words = sorted(frozenset[str]().union(*(c.null_words for c in seen)))
     if words:
-        lines.append(f"    null_values: {json.dumps(words, ensure_ascii=False)}   # these stand for no value")
+        lines.append(f"    null_values: {json.dumps(words, ensure_ascii=False)}   # texts for a missing value")
     return lines
 
 
@@ -81,13 +84,13 @@ def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> lis
             keep = f"bounds: {{{role}: {{min: null}}}} keeps them"
             lines.append(f"      # {below:.1%} of {role} are below 0 and will be rejected; {keep}")
     if "event_type" not in guess.columns:
-        lines.append(f"    event_type: {_constant_type(guess)}   # no column says: what are these events?")
+        lines.append(f"    event_type: {_constant_type(guess)}   # no column has the type: what are these events?")
     if guess.timestamp_format:
         lines.append(f"    timestamp_format: {_quoted(guess.timestamp_format)}{_doubt(known[guess.columns['ts']])}")
     if "ts" in guess.columns:
         lines.append(f"    timezone: UTC   # {_zone(guess.quiet_hour)}")
     else:
-        lines.append("    # ts: no column looks like a time; name it above, and its timestamp_format, if there is one")
+        lines.append("    # ts: no column looks like a time; if there is one, add it above, and its timestamp_format")
     lines += [f"    # {_one_line(name)}: {why}" for name, why in guess.left_out.items()]
     return lines
 
@@ -112,7 +115,7 @@ def _entities(side: str, place: Place, guess: EntityGuess, seen: Sequence[Column
 
 
 def _constant_type(guess: EventGuess) -> str:
-    """What the other columns say of the events: a rating, a purchase, or nothing but that something was done."""
+    """Guess the type of all events from the other columns: a rating, a purchase, or UNNAMED."""
     value = guess.columns.get("value", "").lower()
     if "rat" in value or "star" in value or "score" in value:
         return "rating"
@@ -120,7 +123,7 @@ def _constant_type(guess: EventGuess) -> str:
 
 
 def _read(column: ColumnFacts, purpose: str) -> str:
-    """The column's name, or the expression that makes its numbers or times plain. purpose: a role or a kind."""
+    """Return the column's name or the expression that converts its numbers or times. purpose: a role or a kind."""
     if purpose in ("value", "price", "numeric") and column.rewriting:
         return _expression(column.rewriting.format(column.sql))
     if purpose == "datetime" and column.pattern:
@@ -131,7 +134,7 @@ def _read(column: ColumnFacts, purpose: str) -> str:
 
 
 def _as_time(column: ColumnFacts) -> str:
-    """A date where all are dates, else a time without zone: `timezone` says where that is."""
+    """Return SQL for a date if all values are dates, else for a time without a zone; `timezone` then applies."""
     assert column.pattern is not None
     text = _text(column)
     read = f"try_to_timestamp({text}, '{column.pattern}')"
@@ -141,18 +144,18 @@ def _as_time(column: ColumnFacts) -> str:
 
 
 def _price_of_one(total: ColumnFacts, pieces: ColumnFacts) -> str:
-    words = f"of one, if {_one_line(total.name)} is of all {_one_line(pieces.name)} together"
+    words = f"price of one piece, if {_one_line(total.name)} is the total for all {_one_line(pieces.name)}"
     return f"      price: {_expression(f'try_divide({_number(total)}, {_number(pieces)})')}{_seen(total)}; {words}"
 
 
 def _number(column: ColumnFacts) -> str:
-    """Never fails, whatever a text is."""
+    """Return SQL of the number, which never fails on a text."""
     plain = (column.rewriting or "{}").format(column.sql)
     return f"try_cast({plain} as double)" if column.type == "string" else plain
 
 
 def _filled(column: ColumnFacts, width: int) -> str:
-    """Of an id: with the zeros that the other table has; what is longer, or no number, as it is."""
+    """Return SQL that zero-pads an id to `width` digits; longer ids and other texts are unchanged."""
     text = f"trim({_text(column)})"
     return _expression(f"if({text} rlike '^[0-9]{{1,{width}}}$', lpad({text}, {width}, '0'), {text})")
 
@@ -169,7 +172,7 @@ def _expression(sql: str) -> str:
 
 
 def _doubt(column: ColumnFacts) -> str:
-    return "   # day and month could be the other way round" if column.doubtful else ""
+    return "   # day and month could be swapped" if column.doubtful else ""
 
 
 def _weights(guess: EventGuess) -> list[str]:
@@ -185,11 +188,11 @@ def _weights(guess: EventGuess) -> list[str]:
 
 def _zone(quiet: int | None) -> str:
     if quiet is None:
-        return "of times that carry none"
+        return "of times without a zone"
     if quiet in QUIET:
-        return f"of times that carry none; fewest at {quiet} h, so these may be local times: name their zone"
+        return f"of times without a zone; fewest events at {quiet} h, so these may be local times: name their zone"
     shift = (4 - quiet + 12) % 24 - 12
-    return f"of times that carry none; fewest at {quiet} h, as UTC would be of a shop in a zone near UTC{shift:+d}"
+    return f"of times without a zone; fewest events at {quiet} h, as in UTC for a shop in a zone near UTC{shift:+d}"
 
 
 def _seen(column: ColumnFacts) -> str:
@@ -203,6 +206,6 @@ def _one_line(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As YAML: JSON's strings are YAML's."""
+    """Quote a text for YAML if needed; JSON strings are valid YAML."""
     plain = text.isidentifier() and text.lower() not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
     return text if plain and text.isascii() else json.dumps(text, ensure_ascii=False)

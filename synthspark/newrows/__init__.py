@@ -1,1 +1,1 @@
-"""New users and items: the feed that their generator learns from, its training, and the rows that it makes."""
+"""New users and items: feeds for their generators, training, and generation of rows."""

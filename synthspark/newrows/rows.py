@@ -1,4 +1,4 @@
-"""The rows that a generator of new rows makes: new ones, and real ones completed."""
+"""Generate new rows, and complete real rows."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ from synthspark.synthesis.profiles import ProfileModel, completed_rows, drawn_ro
 def new_rows(
     context: Context, staged: Publication, side: Side, count: int, url: str, meta: dict[str, Any], first_index: int
 ) -> DataFrame:
-    """`count` new rows: the key, the attributes, the index from `first_index` on, and the encoded columns."""
+    """Generate `count` new rows: key, attributes, index from `first_index` on, and encoded columns.
+
+    Raises ConfigError if conditions are set for a network that does not support them.
+    """
     seed = context.config.synthesize.seed
     encoding = read_encoding(context, side)
     given = tuple(parse(text) for text in getattr(context.config.synthesize, f"{side.name}_where"))
     if meta["network"] != AUTOREGRESSIVE:
         if given:
-            raise ConfigError(f"synthesize.{side.name}_where: {meta['network']!r} cannot keep to conditions; train "
-                              f"train.profile_{side.name}.network: {AUTOREGRESSIVE}")  # fmt: skip
+            raise ConfigError(f"synthesize.{side.name}_where: {meta['network']!r} does not support conditions; set "
+                              f"train.profile_{side.name}.network: {AUTOREGRESSIVE} and train again")  # fmt: skip
         own = read_rows_encoding(context, side)
         rules = code_rules(read_tokens(context, side), own)
         rows = new_entities(context.spark, count, side, own, url, meta, first_index, seed, rules)
@@ -44,13 +47,13 @@ def new_rows(
     told = context.model_meta(writer)
     if told is None:
         return encoded
-    made = staged.keep(f"new_{side.name}", encoded)  # once, and not for each text again
+    made = staged.keep(f"new_{side.name}", encoded)  # computed once, not again for each text
     written = with_texts(context, staged, made, side, context.url(model_folder(writer)), told)
     return encodings.encode(written.drop(*encoding.columns), encoding)
 
 
 def imputed_rows(context: Context, side: Side, url: str) -> DataFrame:
-    """Real rows that lack attributes, with these drawn: the clean columns."""
+    """Return real rows with missing attributes, in the clean columns, with the missing values drawn."""
     indices = context.read(features(side)).select(side.key, side.index)
     entities = context.read(clean(side)).join(indices, on=side.key, how="inner")
     completed = completed_rows(entities, side.key, side.index, ProfileModel.at(url), context.config.synthesize.seed)

@@ -1,4 +1,4 @@
-"""Texts and sets of new rows: what their writer learns from, its training, and what it writes."""
+"""Texts and sets of new rows: feed and training of the writer, and writing."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ from synthspark.training.storage import portable
 
 WRITER = "writer"
 STEPS = 2000
-"""Steps of training at most, where epochs are not said: minutes on a CPU, whatever the number of rows."""
+"""Maximum number of training steps if epochs are not set: minutes on a CPU, whatever the number of rows."""
 MOST_EPOCHS = 60
+"""Maximum number of epochs if they are not set."""
 
 
 def texts_feed(
     context: Context, staged: Publication, declared: DataFrame, side: Side, kinds: Mapping[str, str],
     fitted: TableEncoding, report: StageReport,
 ) -> DataFrame | None:  # fmt: skip
-    """The key, what is known of a row beside its texts, and the pieces of these; None where nothing can be learned.
+    """Return the key, the encoded other attributes and the pieces of the texts; None if nothing can be learned.
 
-    declared: key and attributes. Stages the encoding of the pieces.
+    declared: key and attributes; kinds: attributes to write -> kind. Stages the encoding of the pieces.
     """
     if not kinds:
         return None
@@ -53,12 +54,12 @@ def texts_feed(
 
 
 def text_task(context: Context, side: Side, report: StageReport) -> TrainingTask | None:
-    """The training of a side's writer; None where there is nothing to write, or no new row to write it for."""
+    """Return the training task of a side's writer; None, reported in the notes, if it cannot or must not be trained."""
     config, name = context.config.train.texts, f"texts_{side.name}"
     if not context.has(text_feed(side)):
         return None
     if configured(context, side).dp is not None:
-        report.notes.append(f"{name} is not trained: train.profile_{side.name}.dp does not hold of it")
+        report.notes.append(f"{name} is not trained: train.profile_{side.name}.dp does not cover it")
         return None
     rows, validation = (context.rows("featurize", t) for t in (text_feed(side), text_validation_feed(side)))
     if rows < SMALLEST_FEED:
@@ -94,10 +95,10 @@ def text_task(context: Context, side: Side, report: StageReport) -> TrainingTask
 def with_texts(
     context: Context, staged: Publication, rows: DataFrame, side: Side, url: str, meta: Mapping[str, Any]
 ) -> DataFrame:
-    """`rows` with the attributes that the writer at `url` makes; meta: its model.json.
+    """Add the attributes that the writer at `url` generates to `rows`.
 
-    rows: the side's index, its attributes and their encoded columns. A text that fewer than
-    features.min_category_count real rows have is not copied: another one is drawn, and at last none.
+    rows: the side's index, its attributes and their encoded columns; meta: the writer's model.json. A text that fewer
+    than features.min_category_count real rows have is not copied: another draw is used or, if all are rare, null.
     """
     texts, seed, least = load_texts(url), context.config.synthesize.seed, context.config.features.min_category_count
     drawn = staged.keep("drawn_texts", drawn_texts(rows, side.index, texts, url, meta, seed))

@@ -1,4 +1,4 @@
-"""The training of a generator of new rows, and of its judge."""
+"""Train a generator of new rows and its judge."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from synthspark.training.storage import portable
 from synthspark.training.task import Hyper
 
 LARGE_TABLE = 10_000
-"""Rows from which on the network is the larger one: see `suited`."""
+"""Minimum number of rows for the larger network, see `suited`."""
 JUDGED_ROWS = 100_000
-"""Real rows that the judge learns from at most; they are in the driver's memory (8 bytes per column)."""
+"""Maximum number of real rows that the judge learns from; they are in the driver's memory (8 bytes per column)."""
 
 
 class Suited(NamedTuple):
-    """What suits a table."""
+    """Training settings that suit a table."""
 
     batch_size: int
     epochs: int
@@ -39,10 +39,10 @@ class Suited(NamedTuple):
 
 
 def suited(network: ProfileNetwork, rows: int) -> Suited:
-    """The training of the default network by the number of rows, where nothing is said.
+    """Choose settings of the default network by the number of rows, unless configured.
 
-    A small table needs small batches, more passes, and a network that cannot remember it. Measured on a table of 2,000
-    rows and one of 50,000 (docs/profiles.md); between them lies nothing that was tried.
+    A small table needs small batches, more epochs, and a network that cannot memorise it. Measured on tables of 2,000
+    and 50,000 rows (docs/profiles.md); sizes in between were not measured.
     """
     batch_size = network.batch_size or int(np.clip(rows // 200, 64, 256))
     steps = max(1, rows // batch_size)
@@ -53,9 +53,9 @@ def suited(network: ProfileNetwork, rows: int) -> Suited:
 
 
 def profile_task(context: Context, side: Side, report: StageReport) -> TrainingTask | None:
-    """The training of a side's profile generator; None where nothing can be learned, which the report says.
+    """Return the training task of a side's profile generator; None, with a note, if nothing can be learned.
 
-    The default one takes tokens, and stops by rows that it does not learn from.
+    The default generator uses tokens, and early stopping by rows held out from training.
     """
     name, default = f"profile_{side.name}", configured(context, side).network == AUTOREGRESSIVE
     rows, output = context.rows("featurize", profile_feed(side)), f"{context.checkpoints()}/{name}"
@@ -79,7 +79,7 @@ def _token_task(context: Context, side: Side, rows: int, output: str) -> Trainin
     name, network, tokens = f"profile_{side.name}", configured(context, side), read_tokens(context, side)
     require_known_settings(name, network.network, network.hyper)
     size, validation = suited(network, rows), validation_feed(side)
-    # Which epoch is best, private rows must not tell.
+    # With dp, the best epoch must not be chosen by private rows.
     validated = context.rows("featurize", validation) if network.dp is None else 0
     task = TrainingTask(
         name=name,
@@ -107,22 +107,22 @@ def _token_task(context: Context, side: Side, rows: int, output: str) -> Trainin
 
 
 def train_profile_judge(context: Context, task: TrainingTask, side: Side, report: StageReport) -> None:
-    """Fit the judge of a trained profile generator beside it, or say why there is none."""
+    """Fit the judge of a trained profile generator and save it next to it, or report why there is none."""
     if not configured(context, side).judged:
         return
     real = _real_codes(context, side, task.code_columns, context.config.seed)
     found = add_judge(task, real)
     if found is None:
-        report.notes.append(f"{task.name} is not judged: {len(real)} rows are too few to learn what a real row is")
+        report.notes.append(f"{task.name} is not judged: {len(real)} rows are too few to train a judge")
         return
-    report.notes.append(f"{task.name}: a judge tells real rows from proposed ones with AUC {found.judge.auc:.3f}; "
-                        f"{found.rate:.0%} of the proposals are taken")  # fmt: skip
+    report.notes.append(f"{task.name}: a judge separates real rows from proposed ones with AUC "
+                        f"{found.judge.auc:.3f}; {found.rate:.0%} of the proposals are accepted")  # fmt: skip
 
 
 def add_judge(task: TrainingTask, real: npt.NDArray[np.int64]) -> Judged | None:
-    """Fit a judge on `real` token rows and as many proposals of the generator that `task` has trained; save it beside.
+    """Fit a judge on `real` token rows and as many proposals of the generator trained by `task`; save it next to it.
 
-    None, and nothing saved, where they are too few.
+    Returns None, and saves nothing, if there are too few rows.
     """
     halved = halving_pays()
     model = ProfileModel.unjudged(task.output_url, halved)
@@ -135,7 +135,7 @@ def add_judge(task: TrainingTask, real: npt.NDArray[np.int64]) -> Judged | None:
 
 
 def _real_codes(context: Context, side: Side, columns: list[str], seed: int) -> npt.NDArray[np.int64]:
-    """Token rows of all real entities, those to stop by among them, at most JUDGED_ROWS of them, drawn by a hash."""
+    """Return token rows of real entities, including validation rows: at most JUDGED_ROWS, drawn by a hash."""
     feed = context.read(profile_feed(side)).select(*columns)
     validation = validation_feed(side)
     if context.has(validation):

@@ -1,4 +1,4 @@
-"""Profiles: which rows of users and items exist. Tokens, hierarchies, conditions, and the drawing of new rows."""
+"""Profiles, i.e. rows of users and items: tokens, hierarchies, conditions, and drawing of new rows."""
 
 from synthspark.profiles.tokens import TokenEncoding
 

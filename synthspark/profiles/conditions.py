@@ -1,4 +1,4 @@
-"""Conditions on new rows, such as `brand=X` or `price<5`: parsed, checked, and turned into shares of tokens."""
+"""Parse and validate conditions on new rows, such as `brand=X` or `price<5`, and convert them to shares of tokens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Shares = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition; `value` as written."""
+    """One condition; `value` is the text as written."""
 
     name: str
     sign: str
@@ -29,16 +29,16 @@ class Condition:
 
 @dataclass(frozen=True)
 class Wanted:
-    """All conditions on a table's rows."""
+    """All conditions on a table's rows, converted to tokens."""
 
     shares: dict[int, Shares]
-    """Token column -> the share of each code that meets the conditions, shape (V,)."""
+    """Token column -> share of each code that meets the conditions, shape (V,)."""
     limits: dict[str, tuple[float, float]]
-    """Attribute -> the least and the greatest value, for numbers."""
+    """Numeric or datetime attribute -> smallest and largest value."""
 
 
 def parse(text: str) -> Condition:
-    """`name=value`, also with !=, <, <=, >, >=; `name=` asks for rows where it is missing. Raises ConfigError."""
+    """Parse `name=value`, also with !=, <, <=, >, >=; `name=` selects missing values. Raises ConfigError."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise ConfigError(f"condition {text!r}: write it as brand=X, brand!=X, price<5, price>=2.5, or size= for none")
@@ -46,7 +46,7 @@ def parse(text: str) -> Condition:
 
 
 def wanted(encoding: TokenEncoding, conditions: Sequence[Condition]) -> Wanted:
-    """What the conditions leave of each column. Raises ConfigError for a column or a value that cannot be met."""
+    """Convert conditions to shares of tokens. Raises ConfigError for an unknown column or an impossible value."""
     shares: dict[int, Shares] = {}
     limits: dict[str, tuple[float, float]] = {}
     for condition in conditions:
@@ -60,7 +60,7 @@ def wanted(encoding: TokenEncoding, conditions: Sequence[Condition]) -> Wanted:
         if not share[~never[place]].any():
             name = encoding.tokens[place].name
             said = ", ".join(c.name + c.sign + c.value for c in conditions if c.name == name)
-            raise ConfigError(f"condition {said}: no row that was learned from has such a {name!r}")
+            raise ConfigError(f"condition {said}: no training row has such a {name!r}")
     return Wanted(shares, limits)
 
 
@@ -86,7 +86,7 @@ def _missing(size: int, condition: Condition) -> Shares:
 def _either(share: Shares, condition: Condition) -> Shares:
     if condition.sign not in ("=", "!="):
         raise ConfigError(f"condition {condition.name}{condition.sign}{condition.value}: {condition.name!r} has no "
-                          "order that could be asked for; use = or !=")  # fmt: skip
+                          "order; use = or !=")  # fmt: skip
     return share if condition.sign == "=" else 1.0 - share
 
 
@@ -94,7 +94,7 @@ def _category_shares(tokens: CategoryTokens, condition: Condition) -> Shares:
     share = np.zeros(tokens.cardinality)
     if condition.value not in tokens.vocabulary:
         raise ConfigError(f"condition {condition.name}{condition.sign}{condition.value}: the value "
-                          f"{condition.value!r} was never seen in {condition.name!r}, or too seldom to be emitted."
+                          f"{condition.value!r} was never seen in {condition.name!r}, or is too rare to be emitted."
                           f"{did_you_mean(condition.value, tokens.vocabulary)}")  # fmt: skip
     share[FIRST + tokens.vocabulary.index(condition.value)] = 1.0
     return _either(share, condition)
@@ -143,7 +143,7 @@ def _number_shares(tokens: NumberTokens, condition: Condition, limits: dict[str,
 def _number(tokens: NumberTokens, condition: Condition) -> float:
     try:
         if tokens.is_instant:
-            instant = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", condition.value))  # Python 3.10 knows no Z
+            instant = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", condition.value))  # Python 3.10 cannot parse Z
             return (instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)).timestamp()
         return float(condition.value)
     except ValueError as error:
@@ -155,6 +155,6 @@ def _number(tokens: NumberTokens, condition: Condition) -> float:
 def _no_column(encoding: TokenEncoding, condition: Condition) -> str:
     if condition.name in encoding.kinds:
         return (f"condition {condition.name}{condition.sign}{condition.value}: nothing was learned of "
-                f"{condition.name!r} ({encoding.kinds[condition.name]}), so it cannot be asked for")  # fmt: skip
+                f"{condition.name!r} ({encoding.kinds[condition.name]}), so it cannot have conditions")  # fmt: skip
     return (f"condition {condition.name}{condition.sign}{condition.value}: column {condition.name!r} does not exist."
             f"{did_you_mean(condition.name, encoding.kinds)} Known: {', '.join(encoding.kinds)}.")  # fmt: skip

@@ -1,7 +1,7 @@
-"""Hierarchies: a finer column whose value decides a coarser one (type -> department), learned or declared.
+"""Hierarchies: the value of a finer column determines that of a coarser one (type -> department); learned or declared.
 
-Columns that decide each other (an id and its name) are a hierarchy, too, in one direction only: its pairs bind both.
-What real rows never pair is never drawn together, so a hierarchy cannot be broken, contradicted by data or not.
+Columns that determine each other (an id and its name) form one hierarchy, whose pairs restrict both. Values that never
+occur together in real rows are never drawn together, so new rows respect a hierarchy even if the data contradict it.
 """
 
 from __future__ import annotations
@@ -24,48 +24,52 @@ from synthspark_models.autoregressive import Support
 from synthspark_models.tabular import FIRST, MISSING, RARE, UNKNOWN
 
 MIN_SHARE = 0.98
-"""Share of the rows whose coarse value is the most frequent one beside their fine value."""
+"""Minimum share of rows whose coarse value is the most frequent one for their fine value."""
 MIN_REPEATED = 0.5
-"""Share of the rows whose fine value occurs twice: of values seen once, anything seems to follow."""
+"""Minimum share of rows whose fine value is not unique; unique values trivially determine any other column."""
 MIN_ALIKE = 0.9
-"""The same share for columns that decide each other, one as the other: ids may share names and have several."""
+"""Like MIN_SHARE, in both directions, for columns that determine each other; it is lower because ids may share names
+and have several."""
 MIN_PARTNERS = 0.5
-"""Columns decide each other only if so many of their values are some other value's usual partner: of two columns that
-nearly always have the same values, each seems to decide the other."""
+"""Columns determine each other only if more than this share of their values is the usual partner of some other value;
+excludes pairs of nearly constant columns, which seem to determine each other."""
 
 SEEN, KNOWN, BACK = "seen", "known", "back"
-"""See `_decides`."""
+"""Views of the rows, see `_decides`."""
 
 
 class _Decides(NamedTuple):
-    """How far the values of one column decide those of another."""
+    """Statistics on how far the values of one column (fine) determine those of another (coarse)."""
 
     share: float = 0.0
-    """Of the rows, those with the usual partner of their fine value."""
+    """Share of rows with the usual partner of their fine value."""
     repeated: float = 0.0
-    """Of the rows, those whose fine value occurs twice."""
+    """Share of rows whose fine value occurs at least twice."""
     num_fine: int = 0
+    """Number of distinct fine values."""
     num_coarse: int = 0
+    """Number of distinct coarse values."""
     partners: int = 0
-    """Different usual partners."""
+    """Number of distinct usual partners."""
 
     @property
     def is_clear(self) -> bool:
-        """Whether fine values decide coarse ones, whichever are more."""
+        """Whether fine values determine coarse ones, whichever column has more values."""
         return self.share >= MIN_SHARE and self.repeated >= MIN_REPEATED and min(self.num_fine, self.num_coarse) > 1
 
     @property
     def is_hierarchy(self) -> bool:
-        """Whether many fine values decide fewer coarse ones."""
+        """Whether fine values determine coarse ones, and there are more fine than coarse values."""
         return self.is_clear and self.num_fine > self.num_coarse
 
 
 def learn(
     tokens: DataFrame, encoding: TokenEncoding, declared: Sequence[Sequence[str]]
 ) -> tuple[TokenEncoding, list[str]]:
-    """`encoding` with its hierarchies, and a note for each declared one that data contradict.
+    """Add declared and learned hierarchies to `encoding`; also return notes on declared ones that the data contradict.
 
-    tokens: the token columns of real rows; declared: chains of attributes, each from coarse to fine.
+    tokens: token columns of real rows; declared: chains of attributes, each from coarse to fine. Raises ConfigError
+    for a declared attribute that is not categorical.
     """
     categories = [t for t in encoding.tokens if isinstance(t, CategoryTokens)]
     columns = {t.name: t.column for t in categories}
@@ -95,9 +99,10 @@ def learn(
 
 
 def _one_to_one(there: _Decides, back: _Decides) -> bool:
-    """Whether two columns name the same things, a few spellings and shared names apart.
+    """Return whether two columns name the same things, apart from a few spellings and shared names.
 
-    Either one decides the other clearly, or both nearly do; and most values of each are some value's usual partner.
+    One column determines the other clearly, or both nearly determine each other; and most values of each are the usual
+    partner of some value.
     """
     values = max(there.num_fine, back.num_fine)
     repeated = min(there.repeated, back.repeated) >= MIN_REPEATED
@@ -108,9 +113,9 @@ def _one_to_one(there: _Decides, back: _Decides) -> bool:
 def _hierarchy(
     encoding: TokenEncoding, fine: str, coarse: str, pairs: set[tuple[int, int]], alike: bool
 ) -> Hierarchy:  # fmt: skip
-    """`pairs` of real rows, and what stands beside a value whose partners are all rare, and so not emitted: nothing.
+    """Create a hierarchy from the `pairs` of real rows; values all of whose partners are rare are paired with MISSING.
 
-    alike: the columns decide each other, so that what belongs to a rare fine value is none of the known ones.
+    alike: whether the columns determine each other; a rare fine value then has no known coarse value either.
     """
     if encoding.counts:
         counts = [encoding.counts[encoding.columns.index(column)] for column in (fine, coarse)]
@@ -123,7 +128,7 @@ def _hierarchy(
 
 
 def supports(encoding: TokenEncoding) -> tuple[Support, ...]:
-    """The hierarchies as drawing takes them: from the coarse to the fine, and back."""
+    """Return the hierarchies as supports for drawing, in both directions."""
     place = {c: i for i, c in enumerate(encoding.columns)}
     sizes = encoding.cardinalities
     made = []
@@ -137,25 +142,26 @@ def supports(encoding: TokenEncoding) -> tuple[Support, ...]:
 
 @dataclass(frozen=True)
 class Allowed:
-    """The values of two columns that a hierarchy lets stand together."""
+    """Pairs of values of two columns that a hierarchy allows."""
 
     fine: int
-    """Place of the fine column."""
+    """Position of the fine column."""
     coarse: int
+    """Position of the coarse column."""
     width: int
-    """Codes of the coarse column."""
+    """Number of codes of the coarse column."""
     keys: npt.NDArray[np.int64]
     """fine code * width + coarse code, sorted."""
 
     @classmethod
     def of(cls, encoding: TokenEncoding, hierarchy: Hierarchy) -> Allowed:
-        """Of a hierarchy of `encoding`."""
+        """Create from a hierarchy of `encoding`."""
         fine, coarse = (encoding.columns.index(c) for c in (hierarchy.fine, hierarchy.coarse))
         width = encoding.cardinalities[coarse]
         return cls(fine, coarse, width, np.unique([a * width + b for a, b in hierarchy.pairs]))
 
     def broken(self, codes: Codes) -> npt.NDArray[np.bool_]:
-        """Which of the rows (B, K) pair two values that no real row pairs, shape (B,); no value is never alien."""
+        """Return which rows (B, K) have a pair of values not found in real rows, shape (B,); missing values pass."""
         fine, coarse = codes[:, self.fine], codes[:, self.coarse]
         together = np.isin(fine * self.width + coarse, self.keys)
         broken: npt.NDArray[np.bool_] = (fine >= FIRST) & (coarse >= FIRST) & ~together
@@ -163,7 +169,10 @@ class Allowed:
 
 
 def drawing_order(encoding: TokenEncoding, first: Sequence[int] = ()) -> tuple[int, ...]:
-    """`first`, then categories from the coarse to the fine, so that a hierarchy is never in a corner, then numbers."""
+    """Return the order to draw columns in: `first`, then categories from few to many codes, then the other columns.
+
+    Coarse before fine leaves every hierarchy a possible value.
+    """
     rest = [i for i in range(len(encoding.tokens)) if i not in first]
     sizes = encoding.cardinalities
     rest.sort(key=lambda i: (not isinstance(encoding.tokens[i], CategoryTokens), sizes[i], i))
@@ -185,7 +194,10 @@ def _declared_pairs(
 
 
 def _pair_counts(tokens: DataFrame, pairs: Sequence[tuple[str, str]]) -> DataFrame:
-    """`pair`, `fine`, `coarse`, `rows`: one pass for all pairs. Rare fine values say nothing: they are many."""
+    """Return `pair`, `fine`, `coarse`, `rows` for all pairs of columns in one pass.
+
+    RARE is skipped, because it stands for many values.
+    """
     structs = [
         F.struct(F.lit(i).alias("pair"), F.col(a).alias("fine"), F.col(b).alias("coarse"))
         for i, (a, b) in enumerate(pairs)
@@ -196,10 +208,10 @@ def _pair_counts(tokens: DataFrame, pairs: Sequence[tuple[str, str]]) -> DataFra
 
 
 def _decides(counts: DataFrame) -> dict[tuple[str, int], _Decides]:
-    """By view and pair; one job for all. Rows without a fine value say nothing of what it decides.
+    """Compute the statistics of every view and pair, in one job. Rows without a fine value are left out.
 
-    SEEN: a missing coarse value is a value; KNOWN: rows without one are left out; BACK: of these, how far coarse values
-    decide fine ones.
+    SEEN: missing coarse values count as a value. KNOWN: rows without a coarse value are left out. BACK: like KNOWN,
+    with fine and coarse exchanged.
     """
     seen = counts.where(F.col("fine") != MISSING)
     known = seen.where(F.col("coarse") != MISSING)

@@ -1,4 +1,4 @@
-"""The judge of profiles: trees that tell real rows from proposed ones, and the share of proposals they let through."""
+"""Judge of profiles: trees that separate real from proposed rows, and the share of proposals to accept."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from synthspark.profiles.proposals import density_ratio
 from synthspark.profiles.tokens import Codes
 
 MIN_ROWS = 200
-"""Real rows below which there is no judge: it would learn those, not what makes a row real."""
+"""Minimum number of real rows for a judge: with fewer it overfits to these rows."""
 BOUND = 0.95
-"""The ratio at this quantile is accepted for sure; above it none can be accepted more often."""
+"""Quantile of the density ratio from which on proposals are accepted with probability 1."""
 MOST_TAKEN = 0.45
-"""Share of the proposals that is taken at most: with less to choose from, counts cannot be mended."""
+"""Maximum share of proposals that is accepted; a larger share leaves no choice for correcting counts by raking."""
 SETTINGS = TreeSettings(
     trees=250, learning_rate=0.1, leaves=31, features=1.0, rows=1.0, held_out=10, rising=(), whole=False
 )
 
 
 class Judged(NamedTuple):
-    """A judge, and the share of proposals to take."""
+    """A judge and the share of proposals to accept."""
 
     judge: Judge
     rate: float
 
 
 def fit_judge(real: Codes, proposed: Codes, names: list[str], seed: int) -> Judged | None:
-    """Learn from as many real rows (R, K) as proposed ones; None where there are too few to learn from.
+    """Fit a judge on equally many real and proposed rows (R, K); returns None if there are too few.
 
-    One row in ten is held out to stop by, so that it does not learn the rows themselves.
+    One row in ten is held out for early stopping, which prevents overfitting to the rows.
     """
     size = min(len(real), len(proposed))
     if size < MIN_ROWS:

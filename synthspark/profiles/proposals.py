@@ -1,10 +1,10 @@
-"""New rows: proposed by the generator, weighed by the judge, taken in proportion. Whatever runs this needs no Spark.
+"""Draw new rows: the generator proposes, the judge weighs, and rows are sampled by weight. Needs no Spark.
 
-The judge's chance that a row is real gives the ratio of densities real : proposed; accepting in proportion to it is
-discriminator rejection sampling (Azadi et al. 2019, arXiv:1810.06758). Two things make it better than independent
-coin tosses: weights are first raked to the counts of real rows (iterative proportional fitting, Deming and Stephan
-1940), then rows are taken at equal steps along their sum (systematic sampling, Madow 1949), which gives every category
-the number of rows that it should have, within one.
+The judge's probability that a row is real gives the density ratio real : proposed; accepting rows in proportion to it
+is discriminator rejection sampling (Azadi et al. 2019, arXiv:1810.06758). Two steps improve on independent acceptance:
+weights are first raked to the counts of real rows (iterative proportional fitting, Deming and Stephan 1940), then rows
+are taken at equal steps along the cumulative weight (systematic sampling, Madow 1949), which gives every category its
+expected number of rows, within one.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from synthspark_models.tabular import MISSING, UNKNOWN
 
 RAKING_ROUNDS = 5
 RAKING_LIMIT = 1.5
-"""Raking changes a weight by no more than this factor: it mends counts, it does not overrule the judge."""
+"""Maximum factor by which raking changes a weight, so that it corrects counts without overruling the judge."""
 IMPOSSIBLE = -1e6
-"""Log chance below which a row does not meet the conditions at all."""
+"""Log probability at or below which a row does not meet the conditions."""
 
 Weights = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Proposer:
-    """A trained generator with what its rows must keep to."""
+    """A trained generator with the rules for its rows."""
 
     network: AutoregressiveGenerator
     encoding: TokenEncoding
@@ -47,7 +47,7 @@ class Proposer:
     def of(
         cls, network: AutoregressiveGenerator, encoding: TokenEncoding, wanted: Wanted | None = None
     ) -> Proposer:  # fmt: skip
-        """wanted: conditions; conditioned columns are drawn first, the narrower the earlier."""
+        """Create a proposer. wanted: conditions; their columns are drawn first, the most restricted one foremost."""
         first = sorted(wanted.shares, key=lambda i: float(wanted.shares[i].sum())) if wanted else []
         never = tuple(torch.from_numpy(np.where(out, NEVER, 0.0)).float() for out in encoding.never())
         shares = tuple((i, _log_shares(wanted.shares[i])) for i in first) if wanted else ()
@@ -55,10 +55,10 @@ class Proposer:
                    tuple(Allowed.of(encoding, h) for h in encoding.hierarchies))  # fmt: skip
 
     def propose(self, rows: int, rng: np.random.Generator) -> tuple[Codes, Weights]:
-        """`rows` proposals: codes (rows, K) and the weight of each, which is 1 without conditions.
+        """Return `rows` proposals: codes (rows, K), and their weights (rows,), which are 1 without conditions.
 
-        The weight is 0 of a row that breaks a hierarchy all the same: columns before it had left it nothing else, as
-        where real rows contradict several hierarchies. Raises ConfigError if no row can meet the conditions.
+        Rows that break a hierarchy get weight 0. They occur if earlier columns leave no allowed value, for example if
+        real rows contradict several hierarchies. Raises ConfigError if no row can meet the conditions.
         """
         codes, chance = self._complete(np.zeros((rows, len(self.encoding.tokens)), np.int64), rng, self.rules)
         kept = ~np.any([allowed.broken(codes) for allowed in self.allowed] or [np.zeros(rows, bool)], axis=0)
@@ -71,7 +71,7 @@ class Proposer:
         return codes, np.where(possible, np.exp(chance - chance.max()), 0.0)
 
     def impute(self, codes: Codes, asked: npt.NDArray[np.bool_], rng: np.random.Generator) -> Codes:
-        """Draw what is `asked` (B, K) given the rest; MISSING is no answer."""
+        """Draw the codes where `asked` (B, K) is true, given the other codes; never draws MISSING."""
         hidden = np.where(asked, UNKNOWN, codes)
         never = [n.clone() for n in self.rules.never]
         for column in never:
@@ -91,7 +91,7 @@ class Proposer:
 
 
 def density_ratio(judge: Judge, codes: Codes) -> Weights:
-    """Real : proposed, shape (B,); the judge has learned from as many of the one kind as of the other."""
+    """Return the density ratio real : proposed, shape (B,), of a judge trained on equally many rows of both."""
     chance = np.clip(judge.probability(codes.astype(np.float32)), 1e-4, 1 - 1e-4)
     ratio: Weights = chance / (1 - chance)
     return ratio
@@ -100,7 +100,7 @@ def density_ratio(judge: Judge, codes: Codes) -> Weights:
 def raked(
     codes: Codes, weights: Weights, counts: Sequence[Sequence[int]], never: Sequence[npt.NDArray[np.bool_]]
 ) -> Weights:
-    """Weights whose sums per code are nearer to the shares of real rows, column after column; sums to 1."""
+    """Rake weights so that their sums per code approach the shares of real rows, column by column; they sum to 1."""
     total = weights.sum()
     if not total > 0:
         return np.full(len(codes), 1 / len(codes))
@@ -121,9 +121,9 @@ def raked(
 
 
 def taken(codes: Codes, weights: Weights, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """`count` different rows in proportion to their weights, in an order that says nothing.
+    """Sample `count` distinct rows in proportion to their weights, in random order; returns their positions.
 
-    Rows stand in line by the column with most codes, then the next: each of its codes gets its share within one row.
+    Rows are sorted by the column with most codes first, so that each of its codes gets its share within one row.
     """
     chance = _inclusion(weights, count)
     widest = np.argsort(-codes.max(axis=0), kind="stable")
@@ -132,14 +132,14 @@ def taken(codes: Codes, weights: Weights, count: int, rng: np.random.Generator) 
     rows = line[np.diff(steps, prepend=-1.0) > 0]
     if len(rows) > count:
         rows = rows[:count]
-    elif len(rows) < count:  # rounding, or fewer rows with a weight than asked for
+    elif len(rows) < count:  # rounding, or fewer rows with positive weight than `count`
         left = np.setdiff1d(line[weights[line] > 0], rows)
         rows = np.concatenate([rows, left[: count - len(rows)]])
     return rng.permutation(rows)
 
 
 def _inclusion(weights: Weights, count: int) -> Weights:
-    """Chances in proportion to the weights that sum to `count`, none above 1."""
+    """Return inclusion probabilities in proportion to the weights: they sum to `count`, and none exceeds 1."""
     chance: Weights = weights / weights.sum() * count
     for _ in range(50):
         over = chance > 1

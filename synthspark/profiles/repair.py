@@ -1,4 +1,4 @@
-"""Rows of networks that know nothing of hierarchies, made to keep them: the finest value stays, the others follow."""
+"""Repair rows of networks that ignore hierarchies: the finest value is kept, coarser ones are adapted to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from synthspark.profiles.tokens import CategoryTokens, Codes, Hierarchy, TokenEn
 from synthspark_models.tabular import FIRST, MISSING, RARE
 
 PASSES = 2
-"""Over all rules; a second one only where real rows contradict some of them."""
+"""Number of passes over all rules; a second one matters only if real rows contradict some rules."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class CodeRule:
     """A hierarchy between two code columns of a `TableEncoding`."""
 
     allowed: Allowed
-    """In the codes of its columns."""
+    """Allowed pairs, in the codes of these columns."""
     usual: npt.NDArray[np.int64]
-    """The most frequent value beside each fine code, MISSING where none is known, shape (V_fine,)."""
+    """Most frequent coarse code for each fine code, MISSING if none is known, shape (V_fine,)."""
 
 
 def code_rules(tokens: TokenEncoding, encoding: TableEncoding) -> list[CodeRule]:
-    """The hierarchies of `tokens` in the codes of `encoding`, from the finest on; without columns that it has not."""
+    """Convert the hierarchies of `tokens` to codes of `encoding`, the finest first; columns not in it are skipped."""
     by_column = {t.column: t for t in tokens.tokens if isinstance(t, CategoryTokens)}
     encoders = {e.name: (place, e) for place, e in enumerate(encoding.categorical)}
     rules = []
@@ -42,7 +42,7 @@ def code_rules(tokens: TokenEncoding, encoding: TableEncoding) -> list[CodeRule]
 
 
 def repaired(codes: Codes, rules: Sequence[CodeRule]) -> Codes:
-    """`codes` (B, C) with a coarse value that does not belong to the fine one replaced by the usual one, or by none."""
+    """Replace coarse codes in `codes` (B, C) that do not match the fine code by the usual one, else by MISSING."""
     codes = codes.copy()
     for rule in [*rules] * PASSES:
         broken, pair = rule.allowed.broken(codes), rule.allowed
@@ -61,7 +61,7 @@ def _rule(
     width = coarse_encoder.cardinality
     usual = np.full(fine_encoder.cardinality, MISSING, np.int64)
     keys = []
-    # The most frequent one last, so that it is the one that stays.
+    # Sorted by frequency, so that the most frequent one is stored last.
     for a, b in sorted(hierarchy.pairs, key=lambda pair: (frequency.get(pair[1], 0), -pair[1])):
         one, other = int(turned[0][a]), int(turned[1][b])
         if one >= FIRST and other >= FIRST:
@@ -71,6 +71,6 @@ def _rule(
 
 
 def _turned(tokens: CategoryTokens, encoder: CategoricalEncoder) -> npt.NDArray[np.int64]:
-    """The encoder's code of each token code, shape (V,); RARE for a value that it does not emit."""
+    """Return the encoder's code for each token code, shape (V,); RARE for values outside its vocabulary."""
     place = {value: FIRST + i for i, value in enumerate(encoder.vocabulary)}
     return np.array([*range(FIRST), *(place.get(value, RARE) for value in tokens.vocabulary)], np.int64)

@@ -1,8 +1,8 @@
-"""Attributes as tokens: every column a small set of codes, as the autoregressive generator takes them.
+"""Attributes as tokens: columns with a small set of codes each, the input of the autoregressive generator.
 
-Codes are those of `synthspark_models.tabular`: UNKNOWN, MISSING, RARE, then the values from FIRST on: categories by
-frequency, numbers in ascending order, so that trees can split on either. What a token column says of the real rows is
-its vocabulary, edges and counts, never a row.
+Codes are those of `synthspark_models.tabular`: UNKNOWN, MISSING, RARE, then values from FIRST on. Categories are
+ordered by frequency and numbers by size, so that trees can split on the codes. A token column stores vocabulary, bin
+edges and counts, never a row.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from synthspark_models.tabular import FIRST, MISSING, RARE, UNKNOWN
 ABSENT, PRESENT = FIRST, FIRST + 1
 """Codes of a member of a set."""
 LOG_SCALED = 1.5
-"""A bin whose upper edge is this many times the lower one is even in its logarithm: heavy tails are."""
+"""Bins whose upper edge is more than this multiple of the lower one are log-uniform, to fit heavy tails."""
 
 Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class CategoryTokens:
-    """A category per token."""
+    """Column with one token per category."""
 
     name: str
     column: str
@@ -39,25 +39,25 @@ class CategoryTokens:
         return FIRST + len(self.vocabulary)
 
     def decode(self, codes: Codes, _uniform: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-        """Codes (B,) -> values (B,); None for what stands for no value."""
+        """Decode codes (B,) to values (B,); None for codes below FIRST."""
         values: npt.NDArray[Any] = np.array([None] * FIRST + list(self.vocabulary), dtype=object)[codes]
         return values
 
 
 @dataclass(frozen=True)
 class NumberTokens:
-    """An interval per token: a frequent value is one of its own, the others share quantile bins."""
+    """Column with one token per interval: frequent values have their own, the others share quantile bins."""
 
     name: str
     column: str
     lows: tuple[float, ...]
     """Lower ends, ascending."""
     highs: tuple[float, ...]
-    """Upper ends; equal to the lower one for a frequent value."""
+    """Upper ends; equal to the lower end for a frequent value."""
     step: float | None
-    """All values are multiples of this; None if of nothing simple."""
+    """Number that all values are multiples of; None if there is none."""
     is_instant: bool = False
-    """Seconds since 1970 that stand for a timestamp."""
+    """Whether the numbers are seconds since 1970 of timestamps."""
 
     @property
     def cardinality(self) -> int:
@@ -65,13 +65,13 @@ class NumberTokens:
         return FIRST + len(self.lows)
 
     def decode(self, codes: Codes, uniform: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-        """Codes (B,) and uniform numbers (B,) -> values (B,) within each token's interval; NaN or NaT for none."""
+        """Decode codes (B,) to values (B,) inside their intervals by uniform numbers (B,); NaN or NaT if missing."""
         return self.within(codes, uniform, -np.inf, np.inf)
 
     def within(
         self, codes: Codes, uniform: npt.NDArray[np.float64], least: float, most: float
     ) -> npt.NDArray[Any]:  # fmt: skip
-        """`decode`, with every interval cut to [least, most]."""
+        """Decode like `decode`, with every interval cut to [least, most]."""
         known = codes >= FIRST
         place = np.where(known, codes - FIRST, 0)
         lows, highs = np.array(self.lows or (0.0,)), np.array(self.highs or (0.0,))
@@ -81,7 +81,7 @@ class NumberTokens:
         value = np.where(spread, low * ratio**uniform, low + (high - low) * uniform)
         if self.step is not None:
             value = self._on_grid(low, high, value)
-        value = np.where(known, value + 0.0, np.nan)  # + 0: there is no negative zero
+        value = np.where(known, value + 0.0, np.nan)  # + 0 removes negative zeros
         if not self.is_instant:
             return value
         out = np.full(len(value), np.datetime64("NaT"), dtype="datetime64[us]")
@@ -91,18 +91,18 @@ class NumberTokens:
     def _on_grid(
         self, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], value: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:  # fmt: skip
-        """The multiple of `step` at or below `value`, but not below the first one in [low, high)."""
+        """Return the multiple of `step` at or below `value`, but within the multiples in [low, high)."""
         assert self.step is not None
         first = np.ceil(low / self.step - 1e-6)
         last = np.maximum(first, np.ceil(high / self.step - 1e-6) - 1)
         number = np.clip(np.floor(value / self.step + 1e-6), first, last)
-        # A step of .01 is not exact in binary: divide by its whole inverse where it has one.
+        # A step of .01 is not exact in binary: divide by its inverse, which is an integer.
         inverse = round(1 / self.step) if self.step < 1 else 0
         gridded: npt.NDArray[np.float64] = number / inverse if inverse else number * self.step
         return gridded
 
     def shares(self, least: float, most: float) -> npt.NDArray[np.float64]:
-        """The share of each token's interval in [least, most], shape (tokens,)."""
+        """Return the share of each token's interval inside [least, most], shape (tokens,)."""
         low, high = np.array(self.lows), np.array(self.highs)
         inside = np.minimum(high, most) - np.maximum(low, least)
         width = np.where(high > low, high - low, 1.0)
@@ -112,7 +112,7 @@ class NumberTokens:
 
 @dataclass(frozen=True)
 class MemberTokens:
-    """Whether a set has one value."""
+    """Column that tells whether a set has one certain value."""
 
     name: str
     column: str
@@ -129,12 +129,12 @@ Tokens = CategoryTokens | NumberTokens | MemberTokens
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """A finer column whose every value stands beside few values of a coarser one."""
+    """A finer column each of whose values occurs with few values of a coarser one."""
 
     fine: str
     coarse: str
     pairs: tuple[tuple[int, int], ...]
-    """(fine code, coarse code) that real rows have, sorted."""
+    """Allowed pairs (fine code, coarse code), sorted."""
 
 
 @dataclass(frozen=True)
@@ -142,13 +142,13 @@ class TokenEncoding:
     """The token columns of one table."""
 
     kinds: dict[str, str]
-    """Attribute -> kind, all that are declared."""
+    """Attribute -> kind, for all declared attributes."""
     tokens: tuple[Tokens, ...]
     constants: dict[str, Any] = field(default_factory=dict)
-    """Attributes of a single value."""
+    """Attribute with a single value -> that value."""
     hierarchies: tuple[Hierarchy, ...] = ()
     counts: tuple[tuple[int, ...], ...] = ()
-    """Real rows per code of each token column."""
+    """Number of real rows per code of each token column."""
 
     @property
     def columns(self) -> list[str]:
@@ -157,15 +157,15 @@ class TokenEncoding:
 
     @property
     def cardinalities(self) -> list[int]:
-        """Codes of each token column."""
+        """Number of codes of each token column."""
         return [t.cardinality for t in self.tokens]
 
     def of(self, attribute: str) -> list[int]:
-        """Positions of an attribute's token columns."""
+        """Return the positions of an attribute's token columns."""
         return [i for i, t in enumerate(self.tokens) if t.name == attribute]
 
     def never(self) -> list[npt.NDArray[np.bool_]]:
-        """Per token column which codes are never drawn: those that no real row has, UNKNOWN and RARE."""
+        """Return, per token column, which codes are never drawn: UNKNOWN, RARE, and codes without real rows."""
         ruled_out = []
         for counts in self.counts:
             out = np.array(counts) == 0
@@ -177,9 +177,10 @@ class TokenEncoding:
         self, codes: Codes, uniform: npt.NDArray[np.float64],
         limits: dict[str, tuple[float, float]] | None = None,
     ) -> dict[str, npt.NDArray[Any] | list[Any]]:  # fmt: skip
-        """Codes and uniform numbers (B, K) -> a column of values per attribute, None where there is none.
+        """Decode codes (B, K) to a column of values per attribute, None or NaN if missing.
 
-        limits: attribute -> (least, most), which numbers are cut to.
+        uniform: numbers (B, K) in [0, 1) that place values inside intervals. limits: attribute -> (least, most), to
+        which the intervals of numbers are cut.
         """
         decoded: dict[str, npt.NDArray[Any] | list[Any]] = {}
         for name, kind in self.kinds.items():
@@ -206,7 +207,7 @@ class TokenEncoding:
         return [None if gone else sorted(names[row]) for gone, row in zip(none, present, strict=True)]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the encoding as plain data."""
         data = asdict(self)
         for entry, tokens in zip(data["tokens"], self.tokens, strict=True):
             entry["type"] = type(tokens).__name__
@@ -214,7 +215,7 @@ class TokenEncoding:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TokenEncoding:
-        """The inverse of `to_json`."""
+        """Create the encoding from the result of `to_json`."""
         data = json.loads(json.dumps(data))
         types: dict[str, Any] = {t.__name__: t for t in (CategoryTokens, NumberTokens, MemberTokens)}
         tokens = []

@@ -1,1 +1,1 @@
-"""Search: a log of queries and clicks learned from, virtual clicks placed, and whether new products are found."""
+"""Learn from a log of queries and clicks, place virtual clicks, and evaluate whether search finds new items."""

@@ -1,4 +1,4 @@
-"""One query answered from what a run has published, and why each item is on the list: for a person to try."""
+"""Answer one query from the published tables of a run and explain the score of each item, for manual trials."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from synthspark.sides import ITEMS
 
 
 def answers(context: Context, query: str, most: int) -> list[dict[str, Any]]:
-    """The best `most` items: `item_id`, `text`, `score`, and its parts `words`, `expanded` (by words that are not in
-    the title), `clicks` (real ones) and `virtual` (the probability of one).
+    """Return the best `most` items: `item_id`, `text`, `score` and what it is made of.
+
+    `words` is the score by the title and `expanded` the score by other words of the item's field; `clicks` is the
+    number of real clicks and `virtual` the probability of a virtual one.
     """
     terms = sorted(set(search_terms(query, context.config.search.language)))
     asked = normalised(query) or ""

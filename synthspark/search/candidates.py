@@ -1,4 +1,4 @@
-"""Which queries an item may be the answer of: by words, by similar items, by the two-tower network."""
+"""Propose query-item pairs by words, by similar items and by the two-tower network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from synthspark.retrieval import Kernel, inner_products, tie, top_k
 from synthspark.search.corpus import SCALE, Corpus, matching, ones, packed, query_weights, tfidf, unpacked
 
 PER_SOURCE = 20
-"""Queries that each source proposes for an item."""
+"""Maximum number of queries that each source proposes per item."""
 NEIGHBOURS = 50
-"""Similar items that are looked at."""
+"""Number of similar items whose queries are considered."""
 FOR_QUERY = 40
-"""Items that each source proposes for a query that nobody has typed before."""
+"""Maximum number of items that each source proposes per query without clicks."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,16 +29,16 @@ class Candidates(NamedTuple):
     pairs: DataFrame
     """`item_index`, `query_index`, distinct."""
     neighbours: DataFrame
-    """`item_index`, `query_index`, `alike` float: clicks of similar items, squared similarities summed; of all pairs
-    that have any."""
+    """`item_index`, `query_index`, `alike` float: sum of squared similarities to the items clicked for the query, for
+    all pairs with such items."""
 
 
 def for_items(
     items: DataFrame, corpus: Corpus, clicks: DataFrame, query_vectors: DataFrame, item_vectors: DataFrame
 ) -> Candidates:
-    """Known queries proposed for `items` (`item_index`), each source PER_SOURCE.
+    """Propose known queries for `items` (`item_index`), up to PER_SOURCE per source and item.
 
-    clicks: `query_index`, `item_index` of what is known; query_vectors, item_vectors: of the two-tower network.
+    clicks: known clicks (`query_index`, `item_index`); query_vectors, item_vectors: vectors of the two-tower network.
     """
     known = clicks.select("query_index").distinct()
     asked = query_weights(corpus.queries).join(known, on="query_index", how="left_semi")
@@ -57,7 +57,7 @@ def for_items(
 
 
 def similar_items_queries(items: DataFrame, corpus: Corpus, clicks: DataFrame) -> DataFrame:
-    """See `Candidates.neighbours`."""
+    """Compute `Candidates.neighbours`."""
     weights = tfidf(corpus.items)
     warm = clicks.select("item_index").distinct()
     own = packed(weights.join(items, on="item_index", how="left_semi"), "item_index")
@@ -76,9 +76,9 @@ def similar_items_queries(items: DataFrame, corpus: Corpus, clicks: DataFrame) -
 def for_queries(
     queries: DataFrame, field: DataFrame, corpus: Corpus, query_vectors: DataFrame, item_vectors: DataFrame
 ) -> DataFrame:
-    """`item_index`, `query_index`: items proposed for `queries` (`query_index`), each source FOR_QUERY.
+    """Propose items for `queries` (`query_index`), up to FOR_QUERY per source and query: `item_index`, `query_index`.
 
-    field: `item_index`, `term_index`, `weight` of what is searched.
+    field: searched terms of the items (`item_index`, `term_index`, `weight`).
     """
     asked = query_weights(corpus.queries).join(queries, on="query_index", how="left_semi")
     words = _best(packed(asked, "query_index"), packed(field, "item_index"), FOR_QUERY, matching)
@@ -87,7 +87,7 @@ def for_queries(
 
 
 def _best(queries: DataFrame, targets: DataFrame, k: int, kernel: Kernel = inner_products) -> DataFrame:
-    """The best pairs by their own names; queries and targets: index and `vector`."""
+    """Return the best pairs under the index names of `queries` and `targets`, which have an index and `vector`."""
     of, to = queries.columns[0], targets.columns[0]
     asked = queries.select(F.col(of).alias("query_index"), "vector", F.lit(k).alias("k"),
                            F.lit(None).cast("array<int>").alias("exclude"))  # fmt: skip
@@ -97,14 +97,14 @@ def _best(queries: DataFrame, targets: DataFrame, k: int, kernel: Kernel = inner
 
 
 def _shares(corpus: Corpus, weights: DataFrame) -> DataFrame:
-    """`query_index`, `term_index`, `weight`: the share of each term in what a query says."""
+    """Return `query_index`, `term_index`, `weight`: the share of each term in the information (idf) of its query."""
     idf = corpus.queries.select("query_index", "term_index", "idf")
     joined = weights.join(idf, on=["query_index", "term_index"], how="inner")
     return joined.select("query_index", "term_index", (F.col("weight") * F.col("idf")).alias("weight"))
 
 
 def _lexical(items: Floats, queries: Floats) -> Floats:
-    """BM25 of the item for the query, times the square of the share of the query's information that it has."""
+    """Return BM25 of item and query, times the squared share of the query's information that the item contains."""
     titles, asked = unpacked(items), unpacked(queries)
     scores: Floats = sparse_products(titles, ones(asked)) * sparse_products(ones(titles), asked) ** 2
     return scores

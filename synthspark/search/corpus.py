@@ -1,7 +1,7 @@
-"""Terms of titles and queries as an inverted index, and BM25 over it, all in Spark SQL.
+"""Build an inverted index of the terms of titles and queries, and compute BM25, all in Spark SQL.
 
-Long tables (one row per document and term) are what is counted and joined; `packed` makes vectors of them for
-`retrieval.top_k`, which is where all queries meet all items.
+Counts and joins use long tables (one row per document and term); `packed` converts these to vectors for
+`retrieval.top_k`, which compares all queries with all items.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from synthspark.search.log import SearchLog
 from synthspark.search.words import search_terms
 
 K1, B = 1.2, 0.5
-"""BM25 (Robertson, Zaragoza 2009, doi:10.1561/1500000019): saturation of repeated terms, and how much length counts."""
+"""BM25 (Robertson, Zaragoza 2009, doi:10.1561/1500000019): saturation of repeated terms, effect of length."""
 MAX_QUERY_TERMS, MAX_ITEM_TERMS = 16, 64
-"""Of a query and of an item, those that tell most: longer ones are no queries and no titles."""
+"""Maximum number of terms per query and per item; the terms with the largest idf are kept."""
 SCALE = 1_000_000
-"""Sums over rows are of whole numbers, so that they know no order."""
+"""Factor that converts numbers to integers before sums over rows, so that the order of rows has no effect."""
 
 Floats = npt.NDArray[np.float32]
 
 
 class Corpus(NamedTuple):
-    """What is known of words, before anything was clicked."""
+    """Terms of queries and items; does not depend on clicks."""
 
     lexicon: DataFrame
-    """`term`, `term_index` int, `idf` double, `digit` boolean: terms that queries and items, or two items, share."""
+    """`term`, `term_index` int, `idf` double, `digit` boolean: terms that occur in at least two queries or items."""
     queries: DataFrame
-    """`query_index`, `term_index`, `position` int, `idf`, `digit`: one row per term, the most telling ones."""
+    """`query_index`, `term_index`, `position` int, `idf`, `digit`: one row per term, those with the largest idf."""
     items: DataFrame
     """`item_index`, `term_index`, `tf` long, `length` long (of all terms of the item), `idf`, `weight` (BM25)."""
 
 
 def corpus_of(log: SearchLog, language: str | None, keep: Callable[[str, DataFrame], DataFrame]) -> Corpus:
-    """The words of a log's queries and items. keep: computes a table once (`Publication.keep`)."""
+    """Build the corpus of a log's queries and items. keep: materialises a table (`Publication.keep`)."""
     items = keep("item_terms", terms_of(log.items, "item_index", "text", language))
     queries = keep("query_terms", terms_of(log.queries, "query_index", "query", language))
     lexicon = keep("lexicon", lexicon_of(items, queries))
@@ -58,7 +58,7 @@ def corpus_of(log: SearchLog, language: str | None, keep: Callable[[str, DataFra
 
 
 def terms_of(texts: DataFrame, key: str, column: str, language: str | None) -> DataFrame:
-    """`key`, `term`, `tf`, `position` (of its last occurrence) and `length`, the number of terms of the text."""
+    """Return `key`, `term`, `tf`, `position` (of the last occurrence) and `length` (number of terms of the text)."""
     terms = of_each(partial(search_terms, language=language), F.col(column), "array<string>")
     listed = texts.select(key, terms.alias("terms")).where(F.size("terms") > 0)
     spread = listed.select(key, F.size("terms").cast("long").alias("length"), F.posexplode("terms"))
@@ -67,7 +67,7 @@ def terms_of(texts: DataFrame, key: str, column: str, language: str | None) -> D
 
 
 def lexicon_of(items: DataFrame, queries: DataFrame) -> DataFrame:
-    """See `Corpus.lexicon`. idf = log(1 + (N - n + .5) / (n + .5)) over the N items with a text, as Lucene has it."""
+    """Build `Corpus.lexicon`. idf = log(1 + (N - n + .5) / (n + .5)) over the N items with a text, as in Lucene."""
     n = F.coalesce("n", F.lit(0))
     in_items = items.groupBy("term").agg(F.count(F.lit(1)).alias("n"))
     in_queries = queries.groupBy("term").agg(F.count(F.lit(1)).alias("m"))
@@ -79,7 +79,7 @@ def lexicon_of(items: DataFrame, queries: DataFrame) -> DataFrame:
 
 
 def bm25(terms: DataFrame, b: float = B, key: str = "item_index") -> DataFrame:
-    """`terms` (`key`, `term_index`, `tf`, `length`, `idf`) with `weight`: what a query gets that has the term once."""
+    """Add `weight` to `terms` (`key`, `term_index`, `tf`, `length`, `idf`): BM25 score for a query with the term."""
     lengths = terms.groupBy(key).agg(F.first("length").alias("length"))
     mean = F.broadcast(lengths.agg(F.avg("length").alias("_mean")))
     saturated = saturation(F.col("tf"), F.col("length") / F.greatest("_mean", F.lit(1e-9)), b)
@@ -87,12 +87,12 @@ def bm25(terms: DataFrame, b: float = B, key: str = "item_index") -> DataFrame:
 
 
 def saturation(tf: Column, relative_length: Column, b: float) -> Column:
-    """BM25's part of a term frequency; relative_length: of the document over the mean."""
+    """Return BM25's term frequency factor. relative_length: length of the document divided by the mean length."""
     return tf * (K1 + 1) / (tf + K1 * (1 - b + b * relative_length))
 
 
 def exact_sum(value: Column) -> Column:
-    """An aggregate: the sum to the millionth, whatever the order of the rows."""
+    """Return an aggregate: the sum of values cut to millionths, independent of the order of rows."""
     return _millionths(value) / SCALE
 
 
@@ -101,34 +101,38 @@ def _millionths(value: Column) -> Column:
 
 
 def heaviest(rows: DataFrame, key: str, most: int, by: str) -> DataFrame:
-    """Of each `key` the `most` rows of the largest `by`; the smaller `term_index` of equal ones."""
+    """Return the `most` rows with the largest `by` per `key`; ties go to the smaller `term_index`."""
     best = Window.partitionBy(key).orderBy(F.col(by).desc(), "term_index")
     return rows.withColumn("_place", F.row_number().over(best)).where(F.col("_place") <= most).drop("_place")
 
 
 def tfidf(items: DataFrame) -> DataFrame:
-    """`item_index`, `term_index`, `weight`: (1 + log tf) x idf, of length 1 for each item."""
+    """Return `item_index`, `term_index`, `weight`: (1 + log tf) x idf, scaled to length 1 per item."""
     raw = items.select("item_index", "term_index", ((1 + F.log("tf")) * F.col("idf")).alias("weight"))
     return unit(raw, "item_index")
 
 
 def unit(weights: DataFrame, key: str) -> DataFrame:
-    """`key`, `term_index`, `weight`, scaled to length 1."""
+    """Return `key`, `term_index`, `weight` with weights scaled to length 1 per key."""
     squares = _millionths(F.col("weight") ** 2).over(Window.partitionBy(key))
     scaled = F.col("weight") / F.sqrt(F.greatest(squares, F.lit(1)) / SCALE)
     return weights.select(key, "term_index", scaled.alias("weight"))
 
 
 def query_weights(queries: DataFrame) -> DataFrame:
-    """`query_index`, `term_index`, `weight`: 1 over the information of the whole query, so that a score is the mean of
-    BM25 over what was asked, and scores of different queries can be compared.
+    """Return `query_index`, `term_index`, `weight`: 1 / (sum of idf of the query).
+
+    With these weights a score is BM25 relative to the query's information, comparable between queries.
     """
     whole = _millionths(F.col("idf")).over(Window.partitionBy("query_index")) / SCALE
     return queries.select("query_index", "term_index", (1 / F.greatest(whole, F.lit(1e-6))).alias("weight"))
 
 
 def packed(weights: DataFrame, key: str) -> DataFrame:
-    """`key` and `vector` array<float>: term indices, then as many weights, both padded with -1 and 0 to the longest."""
+    """Return `key` and `vector` array<float>: term indices, then as many weights.
+
+    Indices are padded with -1 and weights with 0 to the longest row.
+    """
     listed = weights.groupBy(key).agg(
         F.sort_array(F.collect_list(F.struct("term_index", F.col("weight").cast("float").alias("weight")))).alias("t")
     )
@@ -141,12 +145,12 @@ def packed(weights: DataFrame, key: str) -> DataFrame:
 
 
 def matching(queries: Floats, targets: Floats) -> Floats:
-    """Kernel of `retrieval.top_k` over packed vectors: inner products over the terms that both have."""
+    """Compute inner products of packed vectors over their common terms; a kernel for `retrieval.top_k`."""
     return sparse_products(unpacked(queries), unpacked(targets))
 
 
 def unpacked(vectors: Floats) -> csr_matrix:
-    """Packed vectors (n, 2L) as a sparse matrix (n, terms)."""
+    """Convert packed vectors (n, 2L) to a sparse matrix (n, terms)."""
     width = vectors.shape[1] // 2
     ids, weights = vectors[:, :width].astype(np.int32), vectors[:, width:]
     known = ids >= 0
@@ -156,5 +160,5 @@ def unpacked(vectors: Floats) -> csr_matrix:
 
 
 def ones(rows: csr_matrix) -> csr_matrix:
-    """The same matrix with 1 for every value."""
+    """Return the matrix with 1 for every stored value."""
     return csr_matrix((np.ones_like(rows.data), rows.indices, rows.indptr), shape=rows.shape)

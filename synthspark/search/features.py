@@ -1,4 +1,4 @@
-"""What the judge sees of a pair of a query and an item: words, meaning, and what the query was clicked for before."""
+"""Features of a query-item pair for the judge: words, two-tower vectors, and past clicks of the query."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from synthspark.search.corpus import SCALE, Corpus, exact_sum, heaviest, ones, t
 
 WORDS = ("bm25", "bm25_share", "coverage", "missing_terms", "rarest_missing", "query_terms", "item_terms",
          "missing_numbers", "last_term", "translated", "least_translated", "tower")  # fmt: skip
-"""Features of any query."""
+"""Features that every query has."""
 HISTORY = ("alike", "alike_share", "like_clicked", "tower_like_clicked", "clicks", "tower_above_mean",
            "bm25_above_mean")  # fmt: skip
-"""Features of a query that was followed by clicks; not a number for others."""
+"""Features of queries with clicks; NaN for other queries."""
 NAMES = [*WORDS, *HISTORY]
+"""All features, in order."""
 MAX_CLICKED = 50
-"""Clicked items of a query that say what it means, drawn; others are not looked at."""
+"""Maximum number of clicked items that represent a query, drawn at random."""
 CENTROID_TERMS = 48
+"""Maximum number of terms in the centroid of a query's clicked items."""
 
 Floats = npt.NDArray[np.float32]
 PAIR = ["query_index", "item_index"]
 
 
 def query_payload(corpus: Corpus, query_vectors: DataFrame) -> DataFrame:
-    """`query_index`, `q`: what the features need of a query, whatever was clicked."""
+    """Return `query_index`, `q`: the inputs of the features that depend on the query alone, not on clicks."""
     terms = F.sort_array(F.collect_list(F.struct("term_index", F.col("idf").cast("float").alias("idf"), "digit")))
     last = F.max_by("term_index", "position")
     listed = corpus.queries.groupBy("query_index").agg(terms.alias("t"), last.alias("last"))
@@ -43,7 +45,7 @@ def query_payload(corpus: Corpus, query_vectors: DataFrame) -> DataFrame:
 
 
 def item_payload(corpus: Corpus, expansion: DataFrame, item_vectors: DataFrame) -> DataFrame:
-    """`item_index`, `i`: what the features need of an item."""
+    """Return `item_index`, `i`: the inputs of the features that depend on the item alone."""
     tf = tfidf(corpus.items).withColumnRenamed("weight", "tfidf")
     both = corpus.items.join(tf, on=["item_index", "term_index"], how="inner")
     terms = F.sort_array(F.collect_list(F.struct(
@@ -62,7 +64,7 @@ def item_payload(corpus: Corpus, expansion: DataFrame, item_vectors: DataFrame) 
 
 
 def histories(corpus: Corpus, clicks: DataFrame, queries: DataFrame, item_payloads: DataFrame) -> DataFrame:
-    """`query_index`, `h`: what a query was clicked for; queries: of `query_payload`."""
+    """Return `query_index`, `h`: the inputs of the features from past clicks. queries: result of `query_payload`."""
     order = Window.partitionBy("query_index").orderBy(uniform(*PAIR), "item_index")
     drawn = clicks.select(PAIR).withColumn("_n", F.row_number().over(order)).where(F.col("_n") <= MAX_CLICKED)
     breadth = clicks.groupBy("query_index").agg(F.count(F.lit(1)).cast("float").alias("clicks"))
@@ -99,13 +101,13 @@ def histories(corpus: Corpus, clicks: DataFrame, queries: DataFrame, item_payloa
 
 
 def joined(pairs: DataFrame, queries: DataFrame, items: DataFrame, past: DataFrame, alike: DataFrame) -> DataFrame:
-    """`pairs` (`query_index`, `item_index`, and what else they have) with all payloads; without past: `h` is null."""
+    """Join all payloads to `pairs` (`query_index`, `item_index`, further columns); `h` is null without past clicks."""
     rows = pairs.join(queries, on="query_index", how="inner").join(items, on="item_index", how="inner")
     return rows.join(past, on="query_index", how="left").join(alike, on=PAIR, how="left")
 
 
 def features_of(rows: DataFrame) -> DataFrame:
-    """`rows` of `joined` with `features` array<float> (NAMES) instead of the payloads."""
+    """Replace the payloads in `rows` (result of `joined`) by `features` array<float>, in the order of NAMES."""
     kept = [c for c in rows.columns if c not in ("q", "i", "h", "alike")]
     schema = ", ".join(f"{c} {rows.schema[c].dataType.simpleString()}" for c in kept)
 
@@ -122,7 +124,7 @@ def features_of(rows: DataFrame) -> DataFrame:
 
 
 def matrix_of(batch: pa.RecordBatch) -> Floats:
-    """Features (n, NAMES) of a batch of joined pairs."""
+    """Compute the features, shape (n, len(NAMES)), of a batch of joined pairs."""
     q, i = batch.column("q"), batch.column("i")
     size = 1 + max(_largest(q, "terms"), _largest(i, "terms"), _largest(i, "translated"), _largest_of(batch))
     idf = _sparse(q, "terms", "idf", size)
@@ -148,7 +150,7 @@ def matrix_of(batch: pa.RecordBatch) -> Floats:
 
 
 def _history(batch: pa.RecordBatch, tower: Floats, score: Floats, size: int) -> list[npt.NDArray[Any]]:
-    """The features that go by a query's clicks."""
+    """Compute the features HISTORY, which depend on past clicks of the query."""
     if pa.types.is_null(batch.schema.field("h").type):
         return [np.full(batch.num_rows, np.nan)] * len(HISTORY)
     h, i = batch.column("h"), batch.column("i")
@@ -165,7 +167,7 @@ def _history(batch: pa.RecordBatch, tower: Floats, score: Floats, size: int) -> 
 
 
 def _sparse(rows: pa.StructArray, ids: str, weights: str, size: int) -> csr_matrix:
-    """A list of term indices and one of weights, of each row, as a matrix (n, size)."""
+    """Convert the term indices and weights of each row to a sparse matrix (n, size)."""
     listed, valued = rows.field(ids), rows.field(weights)
     lengths = _lengths(rows, listed)
     columns = _flat(rows, listed).astype(np.int32)
@@ -180,7 +182,7 @@ def _lengths(rows: pa.StructArray, lists: pa.ListArray) -> npt.NDArray[np.int64]
 
 
 def _flat(rows: pa.StructArray, lists: pa.ListArray) -> npt.NDArray[Any]:
-    """The values of the lists of rows that are there, one after the other."""
+    """Concatenate the lists of the non-null rows."""
     if rows.null_count:
         lists = lists.filter(rows.is_valid())
     flat: npt.NDArray[Any] = lists.flatten().to_numpy(zero_copy_only=False)
@@ -188,7 +190,7 @@ def _flat(rows: pa.StructArray, lists: pa.ListArray) -> npt.NDArray[Any]:
 
 
 def _vectors(rows: pa.StructArray, name: str, size: int | None = None) -> Floats:
-    """The vectors of the rows, (n, D); of a row that is not there zeros."""
+    """Return the vectors of the rows, shape (n, D); zeros for null rows."""
     lists = rows.field(name)
     flat = _flat(rows, lists).astype(np.float32)
     there = rows.is_valid().to_numpy(zero_copy_only=False)
@@ -223,7 +225,7 @@ def _sums(rows: csr_matrix) -> Floats:
 
 
 def _least(rows: csr_matrix, lengths: Floats) -> Floats:
-    """The least value of each row, 0 where one of its `lengths` terms has none."""
+    """Return the smallest stored value of each row; 0 if fewer than its `lengths` terms have a value."""
     found = np.zeros(rows.shape[0], np.float32)
     whole = np.diff(rows.indptr) >= np.maximum(lengths, 1)
     if rows.nnz:

@@ -1,4 +1,4 @@
-"""The gate of searches: ship only what finds new items better than words alone do, and hides no known one."""
+"""Gate of searches: ship only if new items are found better than by words alone and known items are not hidden."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from synthspark.ranking.measures import SliceResult, paired_difference
 from synthspark.search.proof import BM25, HYBRID, PRODUCT, REAL, WORDS, called
 
 Found = Mapping[str, Sequence[Mapping[str, Mapping[str, SliceResult]]]]
-"""Protocol -> its splits -> arm -> slice -> result."""
+"""Protocol -> splits -> arm -> slice -> result."""
 SERVED, PLAIN, CLICKED = called(PRODUCT, HYBRID), called(BM25, WORDS), called(REAL, WORDS)
 
 
 def decided(found: Found, ks: Sequence[int], resamples: int, seed: int) -> Verdict:
-    """What must hold: new items among all rank better than by BM25 and than with a field of real clicks; known items
-    among all lose no more than WARM_TOLERANCE against the latter; queries never typed before rank no worse than by
-    BM25. Each with its interval, where its protocol was judged.
+    """Decide by the following rules, each with its interval and only if its protocol was evaluated.
+
+    New items among all items rank better than by BM25, and better than with a field of real clicks. Known items among
+    all items lose at most WARM_TOLERANCE against the field of real clicks. Queries without clicks lose at most
+    WARM_TOLERANCE against BM25.
     """
     k = depth(ks)
 
@@ -44,7 +46,7 @@ def decided(found: Found, ks: Sequence[int], resamples: int, seed: int) -> Verdi
 
 
 def _holds(difference: Difference, least: float) -> bool:
-    """Above zero with its interval; or, where a loss is allowed, not below that with its interval."""
+    """Return whether the interval is above zero or, if a loss is allowed, not below minus that loss."""
     return difference.low > 0 if least == 0 else difference.low >= least * difference.real
 
 

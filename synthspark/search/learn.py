@@ -1,4 +1,4 @@
-"""Learn who is clicked for which query, once, for the run and for its proof alike; place virtual clicks by it."""
+"""Learn which items are clicked for which queries, and place virtual clicks; shared by the run and its proof."""
 
 from __future__ import annotations
 
@@ -43,34 +43,34 @@ from synthspark.search.towers import (
 from synthspark.search.translation import clicked_terms, expansions, real_terms, translations, with_field
 
 FOLD = 0.25
-"""Share of the clicked items that are treated as new, to learn what becomes of proposals."""
+"""Share of the clicked items that are treated as new, so that the judge learns which proposals come true."""
 MAX_JUDGED = 400_000
-"""Proposals that the judge learns from at most, drawn: they are in the driver's memory."""
+"""Maximum number of proposals, drawn at random, that the judge learns from; they are in the driver's memory."""
 MIN_FOLD = 20
-"""Clicks of the fold below which no judge is learned."""
+"""Minimum number of clicks in the fold for training a judge."""
 MIN_PROBABILITY = 0.01
-"""Below which a proposal is none."""
+"""Minimum probability of a virtual click."""
 KNOWN, UNKNOWN = "known", "unknown"
-"""Judges: of queries that were followed by clicks, and of those that nobody has typed before."""
+"""Names of the judges: for queries with clicks and for queries without clicks."""
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What does not depend on clicks."""
+    """Terms of queries and items; does not depend on clicks."""
 
     corpus: Corpus
     hashed: Mapping[str, DataFrame]
-    """`query` and `item`: hashed terms."""
+    """Hashed terms; keys are `query` and `item`."""
     weights: list[float]
-    """Of hashed terms."""
+    """Weight of each hashed term."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The generators, learned from some clicks."""
+    """Generators of proposals, learned from some clicks."""
 
     clicks: DataFrame
-    """`query_index`, `item_index`, kept."""
+    """`query_index`, `item_index`, materialised."""
     tower: Tower
     query_vectors: DataFrame
     item_vectors: DataFrame
@@ -79,21 +79,21 @@ class Fitted:
     queries: DataFrame
     items: DataFrame
     past: DataFrame
-    """Payloads of `features`."""
+    """Inputs of the features from past clicks; `queries` and `items` are those of queries and items."""
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What virtual clicks are placed by."""
+    """Generators and judges that place virtual clicks."""
 
     texts: Texts
     fitted: Fitted
     judges: Mapping[str, TreeJudge]
     about: dict[str, Any]
-    """Figures of the fold: how many of its clicks were proposed, how well they were judged."""
+    """Metrics on the fold: number of clicks, recall of the proposals, AUC of the judges."""
 
     def field(self, virtual: DataFrame | None = None) -> DataFrame:
-        """What is searched, by the run and by its proof: titles with translations, real clicks and `virtual` ones.
+        """Return the searched terms of items: titles, translations, terms of real clicks and of `virtual` clicks.
 
         virtual: `query_index`, `item_index`, `probability`. Returns `item_index`, `term_index`, `weight`.
         """
@@ -105,21 +105,21 @@ class Learned:
 
 
 def read_texts(context: Context, staged: Publication, log: SearchLog) -> Texts:
-    """The words of a log, computed once."""
+    """Compute and materialise the terms of a log."""
     corpus = corpus_of(log, context.config.search.language, staged.keep)
     hashed = {side: staged.keep(f"hashed_{side}", df) for side, df in both_hashed(context, log).items()}
     return Texts(corpus, hashed, term_weights(hashed["item"], hashed["item"].count()))
 
 
 def fit(context: Context, staged: Publication, texts: Texts, clicks: DataFrame, name: str) -> Fitted:
-    """The generators of `clicks`; their checkpoints and tables are called `name`."""
+    """Fit the generators on `clicks`. name: name of their checkpoints and tables."""
     place, work = Place.scratch(staged, name), f"{context.checkpoints()}/{name}"
     tower = train_tower(context, place, clicks, texts.hashed["query"], texts.hashed["item"], texts.weights, work)
     return fitted_by(staged, texts, clicks, tower)
 
 
 def fitted_by(staged: Publication, texts: Texts, clicks: DataFrame, tower: Tower) -> Fitted:
-    """What follows from clicks and a trained network."""
+    """Compute everything that follows from the clicks and a trained two-tower network."""
     query_vectors = staged.keep("query_vectors", vectors(texts.hashed["query"], "query_index", "query", QUERY_TERMS,
                                                          tower))  # fmt: skip
     item_vectors = staged.keep("item_vectors", vectors(texts.hashed["item"], "item_index", "item", ITEM_TERMS, tower))
@@ -131,7 +131,7 @@ def fitted_by(staged: Publication, texts: Texts, clicks: DataFrame, tower: Tower
 
 
 def learn(context: Context, staged: Publication, texts: Texts, clicks: DataFrame, name: str) -> Learned:
-    """Generators of all `clicks` (`query_index`, `item_index`), and judges of a fold that is treated as new."""
+    """Fit generators on all `clicks` (`query_index`, `item_index`), and judges on a fold of items treated as new."""
     pairs = staged.keep("clicks", clicks.select(PAIR))
     with staged.scope():
         judges, about = _judges(context, staged, texts, pairs, name)
@@ -141,7 +141,7 @@ def learn(context: Context, staged: Publication, texts: Texts, clicks: DataFrame
 def _judges(
     context: Context, staged: Publication, texts: Texts, pairs: DataFrame, name: str
 ) -> tuple[dict[str, TreeJudge], dict[str, Any]]:
-    """Trees that tell the fold's clicks from other proposals for its items."""
+    """Fit trees that separate the clicks of the fold from other proposals for its items."""
     seed = context.config.seed
     in_fold = uniform(F.lit("search fold"), F.lit(seed), "item_index") < FOLD
     outside, fold = pairs.where(~in_fold), pairs.where(in_fold)
@@ -156,7 +156,7 @@ def _judges(
     labelled = staged.keep("labelled", found.pairs.join(label, on=PAIR, how="left").fillna(False, ["label"]))
     counts = labelled.agg(F.count(F.lit(1)).alias("n"), F.count_if("label").alias("real")).collect()[0]
     share = min(1.0, MAX_JUDGED / max(counts["n"], 1))
-    drawn = labelled.where(uniform(F.lit("drawn"), *PAIR) < share)  # of all alike: chances stay what they are
+    drawn = labelled.where(uniform(F.lit("drawn"), *PAIR) < share)  # uniform: keeps probabilities calibrated
     rows = features_of(joined(drawn, fitted.queries, fitted.items, fitted.past, found.neighbours))
     data = rows.orderBy("item_index", "query_index").toPandas()
     about = {"fold_clicks": clicks, "proposals": int(counts["n"]), "recall": round(counts["real"] / clicks, 4)}
@@ -178,7 +178,7 @@ def _settings(seed: int) -> TreeSettings:
 
 
 def _seen(matrix: npt.NDArray[np.float32], kind: str) -> npt.NDArray[np.float32]:
-    """What a judge looks at: of queries that nobody has typed there is no history."""
+    """Return the features that a judge sees; the features HISTORY are NaN for the judge of queries without clicks."""
     if kind == KNOWN:
         return matrix
     hidden = matrix.copy()
@@ -187,14 +187,14 @@ def _seen(matrix: npt.NDArray[np.float32], kind: str) -> npt.NDArray[np.float32]
 
 
 def proposed(staged: Publication, texts: Texts, fitted: Fitted, items: DataFrame) -> Candidates:
-    """Known queries proposed for `items` (`item_index`)."""
+    """Propose known queries for `items` (`item_index`)."""
     found = for_items(items, texts.corpus, fitted.clicks, fitted.query_vectors, fitted.item_vectors)
     neighbours = staged.keep("neighbours", found.neighbours)
     return Candidates(staged.keep("proposed", found.pairs), neighbours)
 
 
 def virtual_clicks(learned: Learned, found: Candidates, most: int) -> DataFrame:
-    """`query_index`, `item_index`, `probability`: at most `most` of each item; found: of `proposed`."""
+    """Return `query_index`, `item_index`, `probability`: at most `most` per item. found: result of `proposed`."""
     fitted = learned.fitted
     rows = joined(found.pairs, fitted.queries, fitted.items, fitted.past, found.neighbours)
     return best_of(judged(rows, learned.judges.get(KNOWN)), "item_index", "query_index", most)
@@ -203,9 +203,9 @@ def virtual_clicks(learned: Learned, found: Candidates, most: int) -> DataFrame:
 def virtual_answers(
     staged: Publication, learned: Learned, queries: DataFrame, field: DataFrame, most: int
 ) -> DataFrame:
-    """The same for `queries` (`query_index`) that nobody has typed before: at most `most` items of each.
+    """Return virtual clicks of `queries` (`query_index`) without clicks: at most `most` items per query.
 
-    field: what is searched by words, as of `translation.with_field`.
+    field: searched terms of items, as from `translation.with_field`.
     """
     fitted, judge = learned.fitted, learned.judges.get(UNKNOWN)
     pairs = staged.keep("answers", for_queries(queries, field, learned.texts.corpus, fitted.query_vectors,
@@ -215,14 +215,14 @@ def virtual_answers(
 
 
 def best_of(scored: DataFrame, of: str, other: str, most: int) -> DataFrame:
-    """Of each `of` (an index) the `most` pairs with the `other` side of the highest `probability`."""
+    """Return the `most` pairs with the highest `probability` per `of`. of, other: names of the two index columns."""
     best = Window.partitionBy(of).orderBy(F.col("probability").desc(), tie(of, other))
     ranked = scored.where(F.col("probability") >= MIN_PROBABILITY).withColumn("_n", F.row_number().over(best))
     return ranked.where(F.col("_n") <= most).drop("_n")
 
 
 def judged(rows: DataFrame, judge: TreeJudge | None) -> DataFrame:
-    """`query_index`, `item_index`, `probability` of `features.joined` rows; no row without a judge."""
+    """Return `query_index`, `item_index`, `probability` of `features.joined` rows; no rows without a judge."""
     scored = features_of(rows.select(*PAIR, "q", "i", "h", "alike"))
     if judge is None:
         return scored.limit(0).select(*PAIR, F.lit(0.0).alias("probability"))
@@ -241,5 +241,5 @@ def judged(rows: DataFrame, judge: TreeJudge | None) -> DataFrame:
 
 
 def nothing_alike(pairs: DataFrame) -> DataFrame:
-    """`Candidates.neighbours` of queries that nobody has clicked after."""
+    """Return an empty `Candidates.neighbours`, as for queries without clicks."""
     return pairs.select(*PAIR, F.lit(None).cast("float").alias("alike")).limit(0)

@@ -1,4 +1,4 @@
-"""A log of searches as the engine takes it: queries, items with their texts, and which were clicked together."""
+"""Convert searches to a log with indices: queries, items with their texts, and clicks."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from synthspark.indexing import with_index
 from synthspark.schemas import quoted
 
 NOBODY = "nobody"
-"""Stands for the user of a click of whom nothing is known: such clicks count as one user's per query."""
+"""User of searches without user and session; all of these count as one user per query."""
 
 
 class SearchLog(NamedTuple):
-    """Queries as `query_index`, items as `item_index`, both dense."""
+    """Log of searches with dense indices of queries and items."""
 
     queries: DataFrame
-    """`query_index` int, `query` string (normalised), `users` long who typed it."""
+    """`query_index` int, `query` string (normalised), `users` long: number of users who typed it."""
     items: DataFrame
-    """`item_index` int, `item_id` string, `text` string (null where an item has none)."""
+    """`item_index` int, `item_id` string, `text` string (null if the item has none)."""
     clicks: DataFrame
-    """`query_index`, `item_index`, `clicks` long, `since` long (microseconds of the first; null without times)."""
+    """`query_index`, `item_index`, `clicks` long, `since` long (microseconds of the first one; null without times)."""
 
 
 def of_searches(searches: DataFrame, items: DataFrame, fields: list[str]) -> SearchLog:
-    """The log of `clean/searches`; items: `clean/items`, whose texts are `fields` in order."""
+    """Build the log of `clean/searches`. items: `clean/items`; fields: attributes that make up the texts, in order."""
     queries = searches.groupBy("query").agg(F.count_distinct(asker()).alias("users"))
     queries = with_index(queries, "query", "query_index").select("query_index", "query", "users")
     texts = with_index(with_texts(items, fields), "item_id", "item_index")
@@ -39,12 +39,12 @@ def of_searches(searches: DataFrame, items: DataFrame, fields: list[str]) -> Sea
 
 
 def asker() -> Column:
-    """Who typed a query, as far as the log tells: the user, else the session."""
+    """Return the column that identifies who typed a query: the user, else the session, else NOBODY."""
     return F.coalesce("user_id", "session_id", F.lit(NOBODY))
 
 
 def with_texts(items: DataFrame, fields: list[str]) -> DataFrame:
-    """`item_id` and `text`: the fields one after the other, of a set its members; null where there is nothing."""
+    """Return `item_id` and `text`: the fields joined by blanks, sets as their members; null if all are empty."""
     parts = []
     for name in fields:
         column = F.col(quoted(name))

@@ -1,4 +1,4 @@
-"""Searches of a run: what its stages learn of them, publish, and prove."""
+"""Searches in the stages of a run: training, publication and evaluation."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ from synthspark.training import TrainingTask, storage
 
 JUDGES = {KNOWN: "search_judge_known", UNKNOWN: "search_judge_unknown"}
 MIN_CLICKS = 100
-"""Clicks after queries below which nothing is learned of searches."""
+"""Minimum number of clicks on items with a text for learning from searches."""
 
 
 def fields_of(context: Context) -> list[str]:
-    """The attributes of items that are searched."""
+    """Return the attributes of items that are searched."""
     attributes = context.config.source.attributes(ITEMS)
     asked = context.config.search.fields
     return [n for n, kind in attributes.items() if kind in ("text", "multi")] if asked is None else list(asked)
 
 
 def why_not(context: Context) -> str | None:
-    """Why nothing is learned of searches, in one line; None where something is."""
+    """Return the reason for not learning from searches, in one line; None if they are learned."""
     if not context.config.search.enabled:
         return "search.enabled is false"
     if not context.has(SEARCHES):
@@ -77,17 +77,17 @@ def why_not(context: Context) -> str | None:
 
 
 def published_log(context: Context, staged: Publication) -> SearchLog:
-    """The log of the run's clean tables, kept."""
+    """Build and materialise the log of the run's clean tables."""
     log = of_searches(context.read(SEARCHES), context.read(clean(ITEMS)), fields_of(context))
     return SearchLog(*[staged.keep(f"search_{name}", df) for name, df in log._asdict().items()])
 
 
 Card = Callable[[Context, TrainingTask, dict[str, Any]], None]
-"""Writes the card of a trained model beside it."""
+"""Function that writes the card of a trained model next to it."""
 
 
 def train_search(context: Context, staged: Publication, report: StageReport, write_card: Card) -> None:
-    """Stage the two-tower network, the judges and the writer of searches; the report says why there is none."""
+    """Train and stage the two-tower network, the judges and the query writer, or report why they are not trained."""
     reason = why_not(context)
     if reason is not None:
         if context.config.source.has_searches:
@@ -112,7 +112,7 @@ def train_search(context: Context, staged: Publication, report: StageReport, wri
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in learned.about.items())
     report.notes.append(f"searches: {told}")
     if not learned.judges:
-        report.notes.append("no virtual clicks: the fold has too few clicks to learn what becomes of a proposal")
+        report.notes.append("no virtual clicks: the fold has too few clicks to learn which proposals come true")
 
 
 def _write(folder: str, name: str, data: bytes) -> None:
@@ -120,7 +120,7 @@ def _write(folder: str, name: str, data: bytes) -> None:
 
 
 def load(context: Context, staged: Publication) -> tuple[SearchLog, Learned] | None:
-    """The log, and what the run has learned of it; None where it has learned nothing."""
+    """Load the log and the models learned from it; None if the run has none."""
     if not context.has(model_folder(NAME)):
         return None
     log = published_log(context, staged)
@@ -140,7 +140,7 @@ def load(context: Context, staged: Publication) -> tuple[SearchLog, Learned] | N
 
 
 def publish_search(context: Context, staged: Publication, report: StageReport) -> None:
-    """Stage synthetic/searches, expansions and search_index, if the run has learned searches."""
+    """Stage synthetic/searches, expansions, search_index and further search tables if the run learned from searches."""
     with staged.scope():
         found = load(context, staged)
         if found is None:
@@ -191,7 +191,7 @@ def _publish_queries(
 
 
 def _virtual(context: Context, staged: Publication, log: SearchLog, learned: Learned) -> DataFrame:
-    """`query_index`, `item_index`, `probability`, `origin` of all virtual clicks."""
+    """Return `query_index`, `item_index`, `probability`, `origin` of all virtual clicks."""
     config = context.config.search
     clicked = log.clicks.select("item_index").distinct()
     titled = log.items.where(F.col("text").isNotNull()).select("item_index")
@@ -207,13 +207,13 @@ def _virtual(context: Context, staged: Publication, log: SearchLog, learned: Lea
 
 
 def _public(context: Context, log: SearchLog) -> DataFrame:
-    """`query_index`, `query` that enough users have typed to be nobody's own."""
+    """Return `query_index`, `query` of queries typed by at least search.min_query_users users, hence not personal."""
     least = context.config.search.min_query_users
     return log.queries.where(F.col("users") >= least).select("query_index", "query")
 
 
 def _public_terms(learned: Learned, public: DataFrame) -> DataFrame:
-    """`term_index`, `term`, `idf` of titles and public queries."""
+    """Return `term_index`, `term`, `idf` of the terms in titles and public queries."""
     corpus = learned.texts.corpus
     asked = corpus.queries.join(public, on="query_index", how="left_semi").select("term_index")
     known = corpus.items.select("term_index").unionByName(asked).distinct()
@@ -228,7 +228,7 @@ def _named(log: SearchLog, shown: DataFrame) -> DataFrame:
 
 
 def _expansions(log: SearchLog, learned: Learned, shown: DataFrame, terms: DataFrame) -> DataFrame:
-    """`item_id`, `terms`, `queries`: what to search an item by beside its title, with weights."""
+    """Return `item_id`, `terms`, `queries`: weighted terms and queries to index an item by in addition to its title."""
     translated = learned.fitted.expansion.join(terms, on="term_index", how="inner")
     pair = F.struct(F.round("tf", 4).alias("weight"), "term")
     listed = translated.groupBy("item_index").agg(F.sort_array(F.collect_list(pair), asc=False).alias("terms"))
@@ -240,7 +240,7 @@ def _expansions(log: SearchLog, learned: Learned, shown: DataFrame, terms: DataF
 
 
 def _index(log: SearchLog, learned: Learned, field: DataFrame, terms: DataFrame) -> DataFrame:
-    """`item_id`, `term`, `weight`, `title`, `idf`: an inverted index; title: the part of the title alone."""
+    """Return the inverted index `item_id`, `term`, `weight`, `title`, `idf`. title: weight by the title alone."""
     title = learned.texts.corpus.items.select("item_index", "term_index", F.col("weight").alias("title"))
     both = field.join(title, on=["item_index", "term_index"], how="left").fillna(0.0, ["title"])
     named = both.join(terms, on="term_index", how="inner")
@@ -251,7 +251,7 @@ def _index(log: SearchLog, learned: Learned, field: DataFrame, terms: DataFrame)
 def _results(
     context: Context, staged: Publication, log: SearchLog, learned: Learned, field: DataFrame, shown: DataFrame
 ) -> DataFrame:
-    """`query`, `item_id`, `rank`, `score`: the best of every public query, by words and clicks, real and virtual."""
+    """Return `query`, `item_id`, `rank`, `score`: best items per public query, by words, real and virtual clicks."""
     k, public = context.config.recommend.k, _public(context, log)
     asked = public.select(F.col("query_index").alias("user_index"), F.lit(None).cast("int").alias("item_index"))
     roles = log.items.select("item_index", F.lit(WARM).alias("role"))
@@ -270,7 +270,7 @@ def _results(
 def prove_search(
     context: Context, staged: Publication, report: StageReport
 ) -> tuple[list[MetricRow], dict[str, Any] | None]:
-    """Metrics of the search protocols, and their verdict; none and None where nothing is learned of searches."""
+    """Return (metrics of the search protocols, details with the verdict); ([], None) if searches are not learned."""
     reason = why_not(context)
     if reason is not None:
         return [], None

@@ -1,4 +1,4 @@
-"""Whether virtual clicks help a search: arms by what they are served through, slices, and the gate."""
+"""Evaluate whether virtual clicks improve a search: arms, each with the rankers that serve it, on slices."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from synthspark.search.writing import judged_texts, train_writer, written_querie
 
 BM25, REAL, PRODUCT = "bm25", "real", "real+synthetic"
 WORDS, ALS, TABLE, HYBRID = "words", "als", "table", "hybrid"
-"""What an arm is served through."""
+"""Rankers that serve an arm."""
 REAL_FIELD_WEIGHT = 0.3
-"""What real clicks count as a field beside the title."""
+"""Weight of a field of real clicks relative to the title."""
 ALS_RANK, ALS_ALPHA = 96, 20.0
-"""Queries are followed by few clicks: a longer and surer ALS than that of users."""
+"""ALS settings for queries, which have few clicks: higher rank and confidence than for users."""
 ALS_WEIGHT = 2.0
-"""Weight of an item's likeliest virtual click for ALS, in real ones."""
+"""Weight for ALS of an item's most probable virtual click, in real clicks."""
 
 Results = dict[str, dict[str, SliceResult]]
-"""Arm and what it is served through -> slice -> result."""
+"""Name of arm and ranker (`called`) -> slice -> result."""
 
 
 def called(arm: str, through: str) -> str:
-    """Name of an arm in metrics.json."""
+    """Return the name of an arm served by a ranker in metrics.json."""
     return f"{arm} by {through}"
 
 
 def judge_search(
     context: Context, staged: Publication, texts: Texts, log: SearchLog, held: Held, name: str
 ) -> tuple[Results, dict[str, Any]]:
-    """Every arm on every slice of a split, and what its fold and its virtual clicks were like.
+    """Evaluate every arm on every slice of a split; also return metrics of the fold and of the virtual clicks.
 
-    name: of its folders.
+    name: name of its folders.
     """
     learned = learn(context, staged, texts, queries_of(held.split.train), name)
     trial = Trial(context, staged, held.split, held.every(), learned)
@@ -57,7 +57,7 @@ def judge_search(
 
 
 def _written(context: Context, staged: Publication, log: SearchLog, trial: Trial, name: str) -> dict[str, Any]:
-    """How good queries are that are written for the new items, by a writer that has not seen their clicks."""
+    """Evaluate queries written for the new items by a writer that has not seen their clicks."""
     if not context.config.search.queries_per_item or trial.cold_items.isEmpty():
         return {}
     work = f"{context.checkpoints()}/{name}-writer"
@@ -75,9 +75,9 @@ class Virtual(NamedTuple):
     """Virtual clicks, each `query_index`, `item_index`, `probability`."""
 
     clicks: DataFrame
-    """Of new items: in their fields, too."""
+    """Clicks of new items; used in the click table and in the items' fields."""
     answers: DataFrame
-    """Of queries that nobody has typed before: in the table only."""
+    """Clicks of queries without real clicks; used in the click table only."""
 
 
 class Trial:
@@ -96,7 +96,7 @@ class Trial:
         self.placed: dict[str, Any] = {}
 
     def arms(self) -> Iterator[tuple[str, dict[str, SliceResult]]]:
-        """Name of each arm with what it is served through, and its results."""
+        """Yield the name of each arm and ranker, and its results."""
         titles = with_field(self.corpus)
         yield called(BM25, WORDS), self._measured(by_words(self.split, self.corpus, titles, self.k))
         real = self.clicks.withColumn("weight", F.lit(1.0))
@@ -109,7 +109,7 @@ class Trial:
             yield from self._served(arm, virtual)
 
     def _virtual(self, translated: DataFrame) -> Iterator[tuple[str, Virtual]]:
-        """Arms of virtual clicks."""
+        """Yield the arms with virtual clicks."""
         config = self.context.config.search
         found = proposed(self.staged, self.learned.texts, self.learned.fitted, self.cold_items)
         clicks = self.staged.keep("clicks_of_new", virtual_clicks(self.learned, found, config.clicks_per_item))
@@ -154,13 +154,13 @@ class Trial:
             return self._measured(ranked(self.split, factors.users, factors.items, self.k))
 
     def _knn(self, alike: DataFrame) -> DataFrame:
-        """As many clicks of the queries of similar items; alike: `Candidates.neighbours`."""
+        """Return clicks of the queries of similar items, with the same limit. alike: `Candidates.neighbours`."""
         most = F.max("alike").over(Window.partitionBy("item_index"))
         scored = alike.select("query_index", "item_index", (F.col("alike") / most).alias("probability"))
         return best_of(scored, "item_index", "query_index", self.context.config.search.clicks_per_item)
 
     def _permuted(self, product: DataFrame) -> DataFrame:
-        """Every new item has the clicks of another one."""
+        """Assign to every new item the clicks of another new item."""
         items = with_index(product.select("item_index").distinct(), "item_index", "n")
         size = F.broadcast(items.agg(F.count(F.lit(1)).alias("size")))
         next_one = ((F.col("n") + 1) % F.col("size")).alias("n")
@@ -170,7 +170,7 @@ class Trial:
         return joined.select("query_index", F.col("other").alias("item_index"), "probability")
 
     def _random(self, product: DataFrame) -> DataFrame:
-        """As many clicks, of queries that are drawn."""
+        """Replace the query of every click by a random one."""
         known = with_index(self.clicks.select("query_index").distinct(), "query_index", "n")
         size = F.broadcast(known.agg(F.count(F.lit(1)).alias("size")))
         draw = F.floor(uniform(F.lit("random"), "query_index", "item_index") * F.col("size"))
@@ -179,9 +179,9 @@ class Trial:
         return drawn.groupBy("query_index", "item_index").agg(F.max("probability").alias("probability"))
 
     def _tell(self, what: str, key: str, placed: DataFrame, asked: DataFrame) -> None:
-        """How much of what is held out of the new the virtual clicks have, and how many they are."""
+        """Record number, recall and precision of virtual clicks against the held-out clicks of new items or queries."""
         true = queries_of(self.split.test).join(asked, on=key, how="left_semi")
-        if key == "item_index":  # of queries that nobody has typed there are other virtual clicks
+        if key == "item_index":  # queries without clicks have virtual clicks of their own
             true = true.join(self.clicks.select("query_index").distinct(), on="query_index", how="left_semi")
         sums = placed.agg(F.count(F.lit(1)).alias("n"), F.sum("probability").alias("p"),
                           F.count_distinct(key).alias("entities")).collect()[0]  # fmt: skip
@@ -196,6 +196,6 @@ class Trial:
 
 
 def for_als(virtual: DataFrame) -> DataFrame:
-    """`query_index`, `item_index`, `weight`: an item's likeliest click counts ALS_WEIGHT, the others in proportion."""
+    """Return `query_index`, `item_index`, `weight`: ALS_WEIGHT for an item's best click, others in proportion."""
     most = F.max("probability").over(Window.partitionBy("item_index"))
     return virtual.select("query_index", "item_index", (ALS_WEIGHT * F.col("probability") / most).alias("weight"))

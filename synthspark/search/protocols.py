@@ -1,4 +1,4 @@
-"""What is held out of a search log, and what is asked then."""
+"""Hold out clicks of a search log, and define the slices to evaluate."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ SLICES: Mapping[str, Mapping[str, Slice]] = {
         "warm_in_all": Slice((WARM,), (WARM,), ANYBODY),
     },
 }
-"""By protocol, what is asked: queries are the users of a split. `unseen` are queries that were never typed before."""
+"""Protocol -> its slices. Queries take the part of users in a split. Slice `unseen` has the queries without clicks."""
 HELD_BY = {"cold": "cold_fraction", "warm": "warm_holdout"}
 
 
 class Held(NamedTuple):
-    """A log without what is held out, and the slices of each protocol that it answers."""
+    """Split of a log, and the slices of each protocol that it serves."""
 
     split: Split
     slices: Mapping[str, Mapping[str, Slice]]
 
     def every(self) -> dict[str, Slice]:
-        """The slices of all its protocols."""
+        """Return the slices of all protocols."""
         return {name: asked for of in self.slices.values() for name, asked in of.items()}
 
 
 def drawn(context: Context, log: SearchLog, seed: int) -> Split:
-    """Items and queries that lose all clicks; half of each are judged, half are aside."""
+    """Draw items and queries that lose all clicks; half of each are evaluated, half are set aside."""
     config = context.config.evaluate
     shares = Shares(config.cold_fraction, context.config.search.cold_query_fraction, config.warm_holdout)
     pairs = log.clicks.select(F.col("query_index").alias("user_index"), "item_index", "since")
@@ -69,7 +69,7 @@ def drawn(context: Context, log: SearchLog, seed: int) -> Split:
 
 
 def by_time(context: Context, log: SearchLog, _seed: int) -> Split:
-    """Clicks before an instant against those after it."""
+    """Split clicks into those before and after an instant."""
     pairs = log.clicks.select(F.col("query_index").alias("user_index"), "item_index", "since")
     cut = quantiles(pairs, {"since": F.col("since")}, [1 - context.config.evaluate.time_fraction])["since"]
     start = cut[0] if cut else 0
@@ -83,13 +83,13 @@ SPLITS: Mapping[tuple[str, ...], Callable[[Context, SearchLog, int], Split]] = {
     (COLD_ITEM, COLD_QUERY): drawn,
     (TIME,): by_time,
 }
-"""Protocols that one split answers, and how it is made."""
+"""Protocols that share a split -> function that makes the split."""
 
 
 def held_out(
     context: Context, staged: Publication, log: SearchLog, asked: Sequence[str], seed: int, report: StageReport
 ) -> list[Held]:
-    """The splits that answer the protocols `asked`, kept; what the log cannot answer is said in the report."""
+    """Make and materialise the splits for the protocols `asked`; protocols that the log cannot serve are reported."""
     found = []
     for protocols, split_of in SPLITS.items():
         wanted = {name: SLICES[name] for name in protocols if name in asked}
@@ -107,5 +107,5 @@ def held_out(
 
 
 def queries_of(pairs: DataFrame) -> DataFrame:
-    """`query_index`, `item_index` of pairs of a split."""
+    """Return `query_index`, `item_index` of the pairs of a split."""
     return pairs.withColumnRenamed("user_index", "query_index").select("query_index", "item_index")

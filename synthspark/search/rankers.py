@@ -1,6 +1,6 @@
-"""What a shop ranks search results by: words, a click table, ALS over queries and items, or words and table together.
+"""Rank search results by words, by a table of clicks, or by both.
 
-Queries are the users of a split: `user_index` is the index of a query.
+Queries take the part of users in a split: `user_index` is the index of a query.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from synthspark.retrieval import top_k
 from synthspark.search.corpus import Corpus, exact_sum, matching, packed, query_weights
 
 TABLE_WEIGHT = 2.0
-"""What a certain click counts beside the words, whose scores are BM25 per information that is asked for: the whole
-title of an item has about 1 to 2."""
+"""Weight of a certain click relative to the score by words, which is BM25 divided by the query's information: about 1
+to 2 for the whole title of an item."""
 
 
 def certainty(clicks: Column) -> Column:
-    """What clicks count in the table, beside the probability of virtual ones: one as much as an even chance."""
+    """Return the table score of real clicks, comparable with the probability of virtual clicks: 0.5 for one click."""
     return clicks / (clicks + 1.0)
 
 
 def by_words(split: Split, corpus: Corpus, field: DataFrame, k: int) -> DataFrame:
-    """Lists as `ranking.measures.measure` takes them. field: `item_index`, `term_index`, `weight`."""
+    """Rank items by words, as lists for `ranking.measures.measure`. field: `item_index`, `term_index`, `weight`."""
     asked = split.test.select("user_index").distinct()
     seen = split.train.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
     weights = query_weights(corpus.queries).withColumnRenamed("query_index", "user_index")
@@ -48,14 +48,14 @@ def by_words(split: Split, corpus: Corpus, field: DataFrame, k: int) -> DataFram
 
 
 def by_table(split: Split, table: DataFrame, k: int) -> DataFrame:
-    """Lists of what the click table has; table: `user_index`, `item_index`, `score`."""
+    """Rank items by the click table. table: `user_index`, `item_index`, `score`."""
     return best_of(table, split, k)
 
 
 def by_both(split: Split, corpus: Corpus, field: DataFrame, words: DataFrame, table: DataFrame, k: int) -> DataFrame:
-    """Words and table together; words: the lists of `by_words` by `field`.
+    """Rank items by the sum of word and table scores. words: the lists of `by_words` with `field`.
 
-    What is among the best is so by words alone, or it is in the table: nothing else need be scored.
+    A best item is either in these lists or in the table, so no other pairs are scored.
     """
     own = words.select("user_index", "item_index", F.col("score").cast("double").alias("words"))
     told = table.select("user_index", "item_index", F.col("score").cast("double").alias("told"))
@@ -69,7 +69,7 @@ def by_both(split: Split, corpus: Corpus, field: DataFrame, words: DataFrame, ta
 
 
 def word_scores(pairs: DataFrame, corpus: Corpus, field: DataFrame) -> DataFrame:
-    """`user_index`, `item_index`, `words`: the score by words of `pairs` that share any."""
+    """Return `user_index`, `item_index`, `words`: the score by words of the `pairs` that share a term."""
     weights = query_weights(corpus.queries).select(
         F.col("query_index").alias("user_index"), "term_index", F.col("weight").alias("share")
     )

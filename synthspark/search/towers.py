@@ -1,4 +1,4 @@
-"""The two-tower network of searches: its feed, its training, and the vectors that it gives."""
+"""The two-tower network of searches: feed, training and vectors."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from synthspark_models import SearchTower
 NAME = "search_tower"
 HASHED = 1 << 15
 QUERY_TERMS, ITEM_TERMS = 24, 64
-"""Hashed terms of a query and of an item that the network reads."""
+"""Maximum number of hashed terms per query and per item."""
 FLATTEST, STEEPEST = math.exp(-2), math.exp(1.2)
-"""Bounds of what a term counts: (log of one over its share of the items, and a little) halved."""
+"""Smallest and largest weight of a term, see `term_weights`."""
 FEED = Table("feeds/search", feed=True)
 
 
@@ -43,23 +43,23 @@ class Tower:
     url: str
     meta: dict[str, Any]
     task: TrainingTask | None = None
-    """What trained it, where that was just now."""
+    """Task that trained it; None if it was loaded."""
 
 
 def columns_of(side: str, size: int) -> list[str]:
-    """Names of the columns of `size` hashed terms."""
+    """Return the names of the columns of `size` hashed terms."""
     return [f"{side}_term_{i:02d}" for i in range(size)]
 
 
 def hashed(texts: DataFrame, index: str, column: str, side: str, size: int, language: str | None) -> DataFrame:
-    """`index` and the columns of the hashed terms of each text."""
+    """Return `index` and the columns of the hashed terms of each text."""
     ids = of_each(partial(hashed_terms, language=language, size=HASHED, length=size), F.col(column), "array<int>")
     listed = texts.select(index, ids.alias("ids"))
     return listed.select(index, *[F.col("ids")[i].alias(name) for i, name in enumerate(columns_of(side, size))])
 
 
 def term_weights(items: DataFrame, rows: int) -> list[float]:
-    """What each hashed term counts, by id from 0 on: about half the logarithm of one over its share of the items."""
+    """Return the weight of each hashed term, by id from 0 on: about log(1 / share of items with the term) / 2."""
     columns = columns_of("item", ITEM_TERMS)
     counts = np.zeros(HASHED + 1)
     ids = items.select(F.explode(F.array_distinct(F.array(*columns))).alias("id")).groupBy("id").count()
@@ -73,7 +73,7 @@ def train_tower(
     context: Context, place: Place, clicks: DataFrame, queries: DataFrame, items: DataFrame, weights: list[float],
     output: str,
 ) -> Tower:  # fmt: skip
-    """Learn from `clicks` (`query_index`, `item_index`); queries, items: of `hashed`."""
+    """Train the network on `clicks` (`query_index`, `item_index`). queries, items: results of `hashed`."""
     config = context.config.search
     rows = clicks.count()
     known = clicks.select("query_index", "item_index")
@@ -102,7 +102,7 @@ def train_tower(
 
 
 def vectors(texts: DataFrame, index: str, side: str, size: int, tower: Tower) -> DataFrame:
-    """`index` and `vector` array<float> of length 1; texts: of `hashed`."""
+    """Return `index` and `vector` array<float>, scaled to length 1. texts: result of `hashed`."""
     columns, url, sha256 = columns_of(side, size), tower.url, tower.meta["sha256"]
 
     def handle(_block: int, rows: pa.Table) -> pa.Table:
@@ -123,7 +123,7 @@ def vectors(texts: DataFrame, index: str, side: str, size: int, tower: Tower) ->
 
 
 def both_hashed(context: Context, log: SearchLog) -> Mapping[str, DataFrame]:
-    """`query` and `item`: the hashed terms of all texts of a log."""
+    """Return the hashed terms of all texts of a log; keys are `query` and `item`."""
     language = context.config.search.language
     return {
         "query": hashed(log.queries, "query_index", "query", "query", QUERY_TERMS, language),

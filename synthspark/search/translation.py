@@ -1,5 +1,6 @@
-"""Words that queries use for items whose titles say it otherwise, by counting clicks (Berger, Lafferty 1999,
-doi:10.1145/312624.312681), and items' fields with such words.
+"""Translate title terms to query terms by counting clicks, and add these terms to the items' fields.
+
+Translation model: Berger, Lafferty 1999, doi:10.1145/312624.312681.
 """
 
 from __future__ import annotations
@@ -12,30 +13,31 @@ from pyspark.sql import functions as F
 from synthspark.search.corpus import Corpus, bm25, exact_sum, heaviest
 
 MIN_CLICKS = 3
-"""Clicks that show a translation, at least."""
+"""Minimum number of clicks with both terms for a translation."""
 PRIOR_CLICKS, LIFT_PRIOR = 10.0, 5.0
+"""Pseudo-counts of clicks that shrink P(query term | title term) and the lift."""
 MIN_LOG_LIFT, MAX_LOG_LIFT = 0.3, 6.0
+"""Smallest log lift of a translation, and the bound to which larger ones are cut."""
 MAX_TRANSLATIONS = 50
-"""Of a term of titles."""
+"""Maximum number of query terms per title term."""
 EXPANSION_TERMS = 25
-"""Of an item."""
+"""Maximum number of translated terms per item."""
 MAX_FIELD_TERMS = 512
-"""Of an item, title and field together: all vectors are as long as the longest, and a best seller is clicked after any
-query.
-"""
+"""Maximum number of terms per item, title and field together; all packed vectors are as long as the longest, and best
+sellers are clicked for almost any query."""
 FIELD_B = 0.3
-"""How much the length of the field of expansions counts."""
+"""BM25's length parameter b for the field of expansions."""
 FIELD_WEIGHT = 0.6
-"""What the field counts beside the title."""
+"""Weight of the field relative to the title."""
 
 
 CLICK_TF = 0.3
-"""What a real click counts in the field beside translations, as occurrences of its query's words. At 1, what was never
-clicked disappears behind what was; at 0, known items lose as much (docs/search.md)."""
+"""Term frequency that a real click adds to the terms of its query, relative to translations. At 1, items without clicks
+disappear behind items with clicks; at 0, known items lose as much (docs/search.md)."""
 
 
 def translations(clicks: DataFrame, corpus: Corpus) -> DataFrame:
-    """`title_term`, `term_index`, `value`: how likely a click on an item with the one is by a query with the other.
+    """Return `title_term`, `term_index`, `value`: strength of the translation of a title term to a query term.
 
     value = P(query term | title term), shrunken, times the logarithm of its lift, bounded.
     """
@@ -66,7 +68,7 @@ def translations(clicks: DataFrame, corpus: Corpus) -> DataFrame:
 
 
 def expansions(corpus: Corpus, learned: DataFrame) -> DataFrame:
-    """`item_index`, `term_index`, `tf` double: the query terms that the titles translate to, the likeliest of each."""
+    """Return `item_index`, `term_index`, `tf` double: the strongest of the translations `learned` of each title."""
     titles = corpus.items.select("item_index", F.col("term_index").alias("title_term"))
     summed = (
         titles.join(learned, on="title_term", how="inner")
@@ -77,19 +79,19 @@ def expansions(corpus: Corpus, learned: DataFrame) -> DataFrame:
 
 
 def clicked_terms(corpus: Corpus, clicks: DataFrame) -> DataFrame:
-    """`item_index`, `term_index`, `tf`: the terms of the queries of each item; clicks: with a `weight`."""
+    """Return `item_index`, `term_index`, `tf`: terms of the queries clicked for each item. clicks: with a `weight`."""
     queries = corpus.queries.select("query_index", "term_index")
     met = clicks.join(queries, on="query_index", how="inner")
     return met.groupBy("item_index", "term_index").agg(exact_sum(F.col("weight")).alias("tf"))
 
 
 def real_terms(corpus: Corpus, clicks: DataFrame) -> DataFrame:
-    """`item_index`, `term_index`, `tf`: the terms of the queries that each item was really clicked for."""
+    """Return `item_index`, `term_index`, `tf`: terms of the queries of each item's real clicks."""
     return clicked_terms(corpus, clicks.select("query_index", "item_index").withColumn("weight", F.lit(CLICK_TF)))
 
 
 def with_field(corpus: Corpus, *fields: DataFrame, weight: float = FIELD_WEIGHT) -> DataFrame:
-    """`item_index`, `term_index`, `weight`: BM25 of the titles plus that of a field with the terms of `fields`."""
+    """Return `item_index`, `term_index`, `weight`: BM25 of the titles plus BM25 of a field with the terms `fields`."""
     titles = corpus.items.select("item_index", "term_index", "weight")
     if not fields:
         return titles

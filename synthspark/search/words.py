@@ -1,4 +1,4 @@
-"""The one tokenizer of titles and queries: what is typed and what is listed must give the same terms."""
+"""Tokenizer shared by titles and queries, so that both give the same terms."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ UNITS = {
     "mhz": "mhz", "hz": "hz", "mah": "mah", "wh": "wh", "w": "w watt watts", "v": "v volt volts", "mp": "mp",
     "p": "p", "k": "k", "ppm": "ppm", "dpi": "dpi",
 }  # fmt: skip
-"""Unit -> the ways in which it is written."""
+"""Unit -> its spellings."""
 CANONICAL = {way: unit for unit, ways in UNITS.items() for way in ways.split()}
 NUMBER = r"\d+(?:[.,]\d+)*(?:/\d+)?"
 SHORTEST_AFFIX = 5
-"""Letters of a word from which on its beginning and its end are terms of the two-tower network, too."""
+"""Minimum length, in characters, of words whose beginning and end are extra terms of the two-tower network."""
 AFFIX = 4
+"""Length of these beginnings and ends, in characters."""
 
 
 def search_terms(text: str | None, language: str | None) -> list[str]:
-    """Terms of a title or a query, in order: stemmed words, numbers with their unit, models whole and in parts.
+    """Return the terms of a title or query in order: stemmed words, numbers with unit, model names whole and in parts.
 
-    language: of Snowball's stemmers, e.g. `english`; None for no stemming.
+    language: language of the Snowball stemmer, e.g. `english`; None for no stemming.
 
     >>> search_terms('Oak shelves, 6 ft x 1/2"', "english")
     ['oak', 'shelv', '6ft', 'x', '1/2in']
@@ -52,9 +53,10 @@ def search_terms(text: str | None, language: str | None) -> list[str]:
 
 
 def hashed_terms(text: str | None, language: str | None, size: int, length: int) -> list[int]:
-    """What the two-tower network reads of a text: `length` ids from 1 to `size`, 0 where there is nothing more.
+    """Return the input of the two-tower network for a text: `length` ids from 1 to `size`, padded with 0.
 
-    Terms, the beginning and end of long words (typing errors are mostly in between), and pairs of neighbours.
+    The ids are hashes of terms, of beginnings and ends of long words (most typing errors are in between), and of pairs
+    of neighbouring terms.
     """
     terms = search_terms(text, language)
     ids = [zlib.crc32(name.encode("utf-8", "surrogatepass")) % size + 1 for name in _names(terms)]
@@ -72,7 +74,7 @@ def _names(terms: list[str]) -> Iterator[str]:
 
 
 def _parts(match: re.Match[str]) -> list[str]:
-    """Terms of what is kept whole."""
+    """Return the terms of a model name or measure."""
     text = match.group()
     if match.lastgroup == "model":
         parts = [part[:MAX_WORD] for part in text.split("-")]
@@ -84,7 +86,7 @@ def _parts(match: re.Match[str]) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _kept_whole() -> re.Pattern[str]:
-    """Models (letters and digits joined by hyphens), and numbers with or without a unit."""
+    """Return the pattern of model names (letters and digits joined by hyphens) and numbers with or without a unit."""
     ways = sorted(CANONICAL, key=lambda way: -len(way))
     unit = "|".join(rf"{re.escape(way)}(?![^\W_])" if way.isalpha() else re.escape(way) for way in ways)
     model = r"(?<![^\W_])(?=[a-z0-9-]*[a-z])(?=[a-z0-9-]*\d)[a-z0-9]+(?:-[a-z0-9]+)+(?![^\W_])"
@@ -94,7 +96,7 @@ def _kept_whole() -> re.Pattern[str]:
 
 @lru_cache(maxsize=8)
 def _stemmer(language: str | None) -> Callable[[str], str]:
-    """Of words of letters alone: a number or a model is what it is."""
+    """Return a stemmer that changes only words of letters, not numbers or model names."""
     if language is None:
         return lambda word: word
     stemmer = Stemmer.Stemmer(language)

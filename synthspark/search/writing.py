@@ -1,4 +1,4 @@
-"""Queries that nobody has typed yet: what their writer learns from, its training, and what it writes for items."""
+"""Write plausible queries for items: feed and training of the writer, and its queries."""
 
 from __future__ import annotations
 
@@ -37,28 +37,29 @@ from synthspark_models.writer import UNKNOWN as UNKNOWN_WORD
 NAME = "search_writer"
 FEED = Table("feeds/search_writer", feed=True)
 TITLE_WORDS, QUERY_WORDS = 24, 8
+"""Maximum number of words of a title and of a query; a query's last word is STOP."""
 MAX_VOCABULARY = 20_000
 EPOCHS = 6
 DRAWS = 4
-"""Queries that are drawn for each one that is wanted: some are the same, some are nobody's to have."""
+"""Number of queries drawn per wanted query; some are duplicates and some must not be published."""
 EDGES = ".,;:!?()[]{}<>\"'`|/\\*~_-"
-"""Signs around a word that are not part of it."""
+"""Punctuation to strip from both ends of a word."""
 WORDS = "words.json"
 
 
 @dataclass(frozen=True)
 class Writer:
-    """A trained writer and the words that it has."""
+    """A trained writer and its vocabulary."""
 
     url: str
     meta: dict[str, Any]
     words: tuple[str, ...]
     task: TrainingTask | None = None
-    """What trained it, where that was just now."""
+    """Task that trained it; None if it was loaded."""
 
 
 def written_words(text: str | None) -> list[str]:
-    """The words of a title or a query as somebody would type them.
+    """Split a title or query into words as a person would type them.
 
     >>> written_words('Oak  Shelves, 6" (white)')
     ['oak', 'shelves', '6', 'white']
@@ -67,7 +68,7 @@ def written_words(text: str | None) -> list[str]:
 
 
 def vocabulary(context: Context, log: SearchLog) -> list[str]:
-    """The most frequent words that enough titles have, or queries of enough users: a rare one is somebody's own."""
+    """Return the most frequent words among those in enough titles or typed by enough users; rarer ones are personal."""
     least, users = context.config.features.min_category_count, context.config.search.min_query_users
     words = partial(of_each, written_words, returns="array<string>")
     titles = log.items.select(F.explode(F.array_distinct(words(F.col("text")))).alias("word")).groupBy("word").count()
@@ -80,12 +81,12 @@ def vocabulary(context: Context, log: SearchLog) -> list[str]:
 
 
 def columns_of(side: str, size: int) -> list[str]:
-    """Names of the columns of `size` words."""
+    """Return the names of the columns of `size` words."""
     return [f"{side}_word_{i:02d}" for i in range(size)]
 
 
 def encoded(texts: DataFrame, key: str, column: str, side: str, size: int, words: list[str], stop: bool) -> DataFrame:
-    """`key` and the int columns of a text's words. stop: whether the last word is a STOP."""
+    """Return `key` and int columns with the ids of a text's words. stop: whether to append a STOP."""
     place = {word: FIRST_PIECE + i for i, word in enumerate(words)}
 
     def ids(text: str | None) -> list[int]:
@@ -98,7 +99,7 @@ def encoded(texts: DataFrame, key: str, column: str, side: str, size: int, words
 
 
 def train_writer(context: Context, place: Place, log: SearchLog, clicks: DataFrame, output: str) -> Writer | None:
-    """Learn to write from `clicks` (`query_index`, `item_index`); None where there is no word to write."""
+    """Train a writer on `clicks` (`query_index`, `item_index`); returns None if the vocabulary is empty."""
     words = vocabulary(context, log)
     if not words:
         return None
@@ -130,12 +131,15 @@ def train_writer(context: Context, place: Place, log: SearchLog, clicks: DataFra
 
 
 def load_writer(url: str, meta: dict[str, Any]) -> Writer:
-    """The writer of `train_writer`."""
+    """Load a writer that `train_writer` saved."""
     return Writer(url, meta, tuple(json.loads(storage.read(f"{url}/{WORDS}"))))
 
 
 def drawn_queries(writer: Writer, items: DataFrame, most: int, seed: int) -> DataFrame:
-    """`item_index`, `query`, `log_likelihood` of DRAWS x `most` drawn queries for `items` (`item_index`, `text`)."""
+    """Draw DRAWS x `most` queries for each of `items` (`item_index`, `text`).
+
+    Returns the distinct ones as `item_index`, `query`, `log_likelihood`.
+    """
     url, sha256, words = writer.url, writer.meta["sha256"], list(writer.words)
     columns = columns_of("title", TITLE_WORDS)
     titles = encoded(items, "item_index", "text", "title", TITLE_WORDS, words, False)
@@ -166,9 +170,10 @@ def drawn_queries(writer: Writer, items: DataFrame, most: int, seed: int) -> Dat
 def written_queries(
     context: Context, writer: Writer, learned: Learned, log: SearchLog, items: DataFrame, keep: Any
 ) -> DataFrame:
-    """`item_index`, `query`, `probability`, `log_likelihood`: the queries of `items` that the judge believes in most.
+    """Write queries for `items` and return those with the highest probability by the judge.
 
-    None that fewer than search.min_query_users users have typed. keep: computes a table once.
+    Returns `item_index`, `query`, `probability`, `log_likelihood`. Queries typed by at least one but fewer than
+    search.min_query_users users are excluded. keep: materialises a table.
     """
     config = context.config.search
     drawn = keep("drawn", drawn_queries(writer, items, config.queries_per_item, context.config.synthesize.seed))
@@ -195,8 +200,10 @@ def written_queries(
 def judged_texts(
     context: Context, log: SearchLog, texts: DataFrame, held: DataFrame, keep: Any
 ) -> dict[str, float | int] | None:
-    """How good written queries are: `texts` (`item_index`, `query`) against the clicks `held` out of the same items
-    (`query_index`, `item_index`), and against real queries by likeness. None where nothing was written.
+    """Evaluate written queries `texts` (`item_index`, `query`); returns None if there are none.
+
+    They are compared with the held-out clicks of the same items (`held`: `query_index`, `item_index`) and, by
+    likeness, with real queries.
     """
     texts = keep("judged_texts", texts.select("item_index", "query"))
     real = keep("real_texts", log.queries.select("query", "query_index"))

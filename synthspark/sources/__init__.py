@@ -1,4 +1,4 @@
-"""Reading what shops have: every row as it was meant, or an error of one line that names file, column and way out."""
+"""Read source tables: every row as intended, or a one-line error that names the file, the column and a remedy."""
 
 from synthspark.sources.failures import first_words, told
 from synthspark.sources.reading import Place, read

@@ -1,4 +1,4 @@
-"""Parquet and ORC whose files need not have the same columns, the same types or times that Spark knows."""
+"""Read Parquet and ORC files whose columns and types may differ, also with timestamp types unknown to Spark."""
 
 from __future__ import annotations
 
@@ -18,38 +18,39 @@ from synthspark.sources.merging import Part, union
 NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
 ZONED_ORC = "timestamp with local time zone"
 SPARKS_OWN = "spark.sql.catalyst.type"
-"""Attribute of ORC columns that Spark has written, with their type in Spark."""
+"""Attribute of ORC columns written by Spark; its value is the column's Spark type."""
 _NANOS = re.compile(r"^  (?:optional|required) int64 (.+) \(TIMESTAMP\(NANOS,(true|false)\)\)", re.MULTILINE)
-"""In a Parquet schema as it is written out: a column of the table itself, and whether its times are UTC."""
+"""Matches a top-level column in the text of a Parquet schema; the groups are its name and whether it is in UTC."""
 
 
 class _Footer(NamedTuple):
-    """What a Parquet file says of itself."""
+    """Contents of a Parquet file's footer."""
 
     schema: str
+    """Text of the schema."""
     names: tuple[str, ...]
-    """Of its columns."""
+    """Names of the top-level columns."""
     rows: int
 
 
 def read_parquet(
     spark: SparkSession, path: str, options: Mapping[str, str], needed: Sequence[str], where: str
 ) -> DataFrame:
-    """All columns of all files; where Spark cannot merge their schemas, file by file (`merging.union`).
+    """Read all columns of all files; if Spark cannot merge the schemas, read them per schema and use `merging.union`.
 
-    TIMESTAMP(NANOS), as pandas writes it, becomes a timestamp; with no zone if the file says none.
+    TIMESTAMP(NANOS), as written by pandas, becomes a timestamp; without a zone if the file declares none.
     """
     merged = options if option(options, "mergeSchema") else {**options, "mergeSchema": "true"}
     try:
         if spark.conf.get(NANOS_AS_LONG, "false") == "false":
             return spark.read.options(**merged).parquet(path)
-    except SPARK_FAILURES:  # types that differ, or that Spark does not know: the footers tell more
+    except SPARK_FAILURES:  # types that differ or are unknown to Spark: read the footers instead
         pass
     return _by_schema(spark, path, options, needed, where)
 
 
 def read_orc(spark: SparkSession, path: str, options: Mapping[str, str], where: str) -> DataFrame:
-    """All columns of all files. Times of ORC's `timestamp` that Spark has not written have no zone.
+    """Read all columns of all files. ORC `timestamp` columns not written by Spark become timestamps without a zone.
 
     Raises SourceError for ORC's `timestamp with local time zone`, which Spark does not read.
     """
@@ -69,14 +70,14 @@ def read_orc(spark: SparkSession, path: str, options: Mapping[str, str], where: 
 
     def column(name: str) -> Column:
         found = F.col(quoted(name))
-        # The reader takes them for local times of the JVM.
+        # The reader interprets them as local times of the JVM.
         return F.from_utc_timestamp(found, zone).cast("timestamp_ntz") if name in naive else found
 
     return frame.select([column(name).alias(name) for name in frame.columns]) if naive else frame
 
 
 def _require_told_apart(names: Sequence[str], file: str, where: str) -> None:
-    """Raises SourceError for columns that differ by letter case only: these formats are read by names."""
+    """Raise SourceError for columns that differ by letter case only: columns of these formats are read by name."""
     seen: dict[str, str] = {}
     for name in names:
         if name.lower() in seen:
@@ -86,7 +87,7 @@ def _require_told_apart(names: Sequence[str], file: str, where: str) -> None:
 
 
 def _orc_schema(spark: SparkSession, file: str) -> Any:
-    """What a file's footer says of its columns."""
+    """Return the schema in an ORC file's footer."""
     jvm: Any = spark._jvm
     asked = jvm.org.apache.orc.OrcFile.readerOptions(spark._jsc.hadoopConfiguration())
     reader = jvm.org.apache.orc.OrcFile.createReader(jvm.org.apache.hadoop.fs.Path(file), asked)
@@ -115,10 +116,10 @@ def _by_schema(
     any_rows = any(found.rows for found in footers)
     groups: dict[str, list[str]] = {}
     for file, found in zip(files, footers, strict=True):
-        if found.rows or not any_rows:  # of no row, a file has no say
+        if found.rows or not any_rows:  # files without rows are ignored
             groups.setdefault(found.schema, []).append(file)
     if any("TIMESTAMP(NANOS" in schema for schema in groups):
-        spark.conf.set(NANOS_AS_LONG, "true")  # for good: Spark asks for it again when it reads the rows
+        spark.conf.set(NANOS_AS_LONG, "true")  # not reset: Spark checks it again when it reads the rows
     base, parts = base_path(spark, path), []
     plain = {k: v for k, v in options.items() if k.lower() != "mergeschema"}
     for schema, names in groups.items():

@@ -1,4 +1,4 @@
-"""CSV by the names in each file's own header, with the lines that do not fit it marked."""
+"""Read CSV by the names in each file's own header, and mark the lines that do not fit it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from synthspark.sources.files import base_path, first_bytes, input_files, litera
 from synthspark.sources.merging import Part, union
 
 HEAD = 65_536
-"""Bytes of a file in which its header must end."""
+"""Number of bytes at the beginning of a file that must contain the whole header."""
 MAX_HEADERS = 200
-"""Different headers in one table; a folder with more is of files that have none, or of several tables."""
+"""Maximum number of different headers in one table; with more, the files have no headers or are several tables."""
 
 WESTERN = "".join(chr(code) for code in range(0x80, 0xA0))
-"""Control characters of ISO 8859-1, in whose place Windows 1252 has letters and signs."""
+"""Control characters of ISO 8859-1; Windows 1252 has letters and punctuation at these codes."""
 WINDOWS_1252 = bytes(range(0x80, 0xA0)).decode("windows-1252", errors="replace")
 
 
 def read_csv(
     spark: SparkSession, path: str, options: Mapping[str, str], needed: Sequence[str], where: str
 ) -> DataFrame:
-    """Every file by its own header; `MALFORMED` has the line of records with another number of fields, else null.
+    """Read every file by its own header; `MALFORMED` is the line of a record with a wrong number of fields, else null.
 
-    Files without a line, or with a header only, are nothing. needed: columns that no file may lack. Raises SourceError
-    that names the file, or whatever Spark raises.
+    Files that are empty or have only a header contribute no rows. needed: columns that every file must have. Raises
+    SourceError that names the file, or the errors of Spark.
     """
     groups = _by_header(spark, path, options, where)
     if len(groups) == 1:
@@ -47,12 +47,12 @@ def read_csv(
 
 
 def decoded(data: bytes, encoding: str) -> str:
-    """The text of a file's beginning, whose last character may be cut; without its byte order mark."""
+    """Decode the beginning of a file; a last character that is cut off is dropped, and so is a byte order mark."""
     return codecs.getincrementaldecoder(encoding)("replace").decode(data).removeprefix("\ufeff")
 
 
 def _by_header(spark: SparkSession, path: str, options: Mapping[str, str], where: str) -> list[list[str]]:
-    """Files with the same first line; those without any are left out unless all are."""
+    """Group files by their first line; files without a line are omitted unless all are empty."""
     files = input_files(spark, path, options)
     if option(options, "header", "false").lower() != "true" or len(files) == 1:
         return [files]
@@ -74,11 +74,11 @@ def _by_header(spark: SparkSession, path: str, options: Mapping[str, str], where
 
 
 def _read(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str], files: Sequence[str]) -> DataFrame:
-    """paths: as Spark takes them; files: what is there."""
+    """Read files that share a header. paths: paths or patterns for Spark; files: the files that they match."""
     encoding = option(options, "encoding", option(options, "charset"))
     western = encoding.lower().replace("_", "-") in ("windows-1252", "cp1252")
     told = {k: v for k, v in options.items() if not (western and k.lower() in ("encoding", "charset"))}
-    if western:  # Spark reads few encodings, this one not; it differs from ISO 8859-1 in 27 characters
+    if western:  # Spark does not support it; it differs from ISO 8859-1 in 27 characters
         told["encoding"] = "ISO-8859-1"
     with settings(spark, {"spark.sql.caseSensitive": "true"}):  # else Spark numbers names that differ by case
         frame = spark.read.options(**told).csv(list(paths))
@@ -87,7 +87,7 @@ def _read(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str],
     names = distinct_names([f.name for f in found])
     own = [T.StructField(name, f.dataType) for name, f in zip(names, found, strict=True)]
     schema = T.StructType([*own, T.StructField(MALFORMED, T.StringType())])
-    # Spark compares numbers of fields only where it reads them all.
+    # Spark checks the number of fields only if it reads all columns.
     checked = spark.read.schema(schema).options(**{**told, "columnNameOfCorruptRecord": MALFORMED})
     lines = checked.options(columnPruning="false", mode="PERMISSIVE").csv(list(paths))
     if option(told, "multiLine", "false").lower() == "true" and option(told, "quote", '"'):
@@ -96,10 +96,10 @@ def _read(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str],
 
 
 def _with_swallowed(frame: DataFrame, names: Sequence[str], separator: str) -> DataFrame:
-    """Mark records of which a value holds the end of one line and the beginning of another, in full.
+    """Mark records in which one value swallowed the rest of a line and the beginning of a later one.
 
-    That is what a quote that is no quote makes of the lines up to the next one: a value with line ends, in which as
-    many separators stand as between there and here. A comma of prose has a blank behind it.
+    A stray quote character has this effect on all lines up to the next quote. The value then contains line ends, and
+    len(names) - 1 separators per line end. Values with a blank after a separator are prose and are not marked.
     """
     width = len(names)
 

@@ -1,4 +1,4 @@
-"""How a CSV file is to be read, decided by which reading gives every line the header's number of fields."""
+"""Detect the dialect of CSV files: the one with which most lines have as many fields as the header."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from synthspark.sources.delimited import decoded
 from synthspark.sources.files import first_bytes, input_files, of_each
 
 SAMPLE_BYTES = 1 << 20
-"""Bytes looked at per file."""
+"""Maximum number of bytes sampled per file."""
 MAX_FILES = 8
-"""Files looked at: the first, the last and some between."""
+"""Number of files sampled: the first, the last and some between."""
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", "\x01": "^A", "^": "caret", "~": "tilde"}
 MIN_SHARE = 0.5
-"""Share of the lines that must have the header's number of fields."""
+"""Minimum share of the lines that must have the header's number of fields."""
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _DATA = re.compile(r"[+-]?\d+([.,]\d+)*|\d{4}-\d{2}-\d{2}.*|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*")
 
@@ -33,16 +33,16 @@ class Reading:
 
     separator: str
     quote: str | None
-    """None: quotes are letters like others."""
+    """Quote character; None if quotes are ordinary characters."""
     escape: str
-    """What stands before a quote within quotes: another quote, or a backslash."""
+    """Character before a quote inside quotes: another quote or a backslash."""
     multi_line: bool
-    """Whether values within quotes may have line ends."""
+    """Whether quoted values may contain line ends."""
     skip_blanks: bool = False
-    """Whether blanks before a quote are no part of the value."""
+    """Whether blanks before a quote are ignored."""
 
     def options(self) -> dict[str, str]:
-        """For Spark's reader."""
+        """Return the options for Spark's reader."""
         found = {"header": "true"}
         if self.quote is None:
             found["quote"] = ""
@@ -59,7 +59,7 @@ class Reading:
         return found
 
     def words(self) -> str:
-        """For somebody to check."""
+        """Return a description for the user to check."""
         doubled = "doubled" if self.escape == self.quote else "after a backslash"
         quotes = f"quotes {self.quote} ({doubled} within)" if self.quote else "no quotes"
         lines = ", values over several lines" if self.multi_line else ""
@@ -68,18 +68,20 @@ class Reading:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What was decided of a table's files."""
+    """Detected dialect of a table's files."""
 
     options: dict[str, str]
+    """Options for Spark's reader."""
     words: str
-    """What was decided and how well it fits, in one line."""
+    """Description of the dialect and of how many lines fit it, in one line."""
 
 
 def dialect(spark: SparkSession, path: str, where: str, encoding: str | None = None) -> Dialect:
-    """The reading that most lines of the files below `path` fit; encoding: None finds out.
+    """Detect the dialect that most lines of the files below `path` fit.
 
-    Raises SourceError that begins with `where`: for files without names in the first line, of another encoding than
-    UTF-8 or UTF-16, or whose lines fit no reading.
+    encoding: encoding of the files; None to detect it. where: first words of errors. Raises SourceError for empty
+    files, files without column names in the first line, an encoding other than UTF-8 or UTF-16 (unless `encoding` is
+    given), and lines that fit no dialect.
     """
     files = input_files(spark, path, {})
     step = max(1, len(files) // MAX_FILES)
@@ -94,7 +96,7 @@ def dialect(spark: SparkSession, path: str, where: str, encoding: str | None = N
     options = reading.options()
     if found != "UTF-8":
         options["encoding"] = found
-        if found.upper().startswith("UTF-16"):  # Spark finds the ends of its lines only where it reads whole files
+        if found.upper().startswith("UTF-16"):  # Spark finds its line ends only when it reads whole files
             options["multiLine"] = "true"
     _require_names(texts[0], reading, where)
     words = f"{reading.words()}, {found}; {fitting:,} of {lines:,} lines looked at have their header's number of fields"
@@ -102,25 +104,28 @@ def dialect(spark: SparkSession, path: str, where: str, encoding: str | None = N
 
 
 def readings(texts: Sequence[str]) -> Iterator[Reading]:
-    """The readings worth a try, the plainest first."""
+    """Yield the readings to try, the simplest first."""
     firsts = [_header(text) for text in texts]
     separators = [s for s in SEPARATORS if any(s in first for first in firsts)] or [","]
     whole = "\n".join(texts)
     for separator in separators:
-        # Of a quote that is one, some stand at the beginning of a value and some at an end.
+        # A character is tried as the quote only if it begins some value.
         quotes = [q for q in ('"', "'") if re.search(rf"(^|{re.escape(separator)}) *{q}", whole, re.MULTILINE)]
         for quote, multi_line in itertools.product(quotes, (False, True)):
             blanks = re.search(re.escape(separator) + " +" + quote, whole) is not None
             for escape in (quote, "\\") if f"\\{quote}" in whole else (quote,):
                 yield Reading(separator, quote, escape, multi_line, blanks)
-        if not quotes and '"' not in whole:  # none yet: further down there may be some
+        if not quotes and '"' not in whole:  # none in the sample, but later lines may have some
             yield Reading(separator, '"', '"', False)
         else:
             yield Reading(separator, None, "\\", False)
 
 
 def fits(text: str, reading: Reading) -> tuple[int, int, int]:
-    """Lines of records with the header's number of fields, all lines, and that number; blank lines do not count."""
+    """Return (lines of records with as many fields as the header, all lines, that number of fields).
+
+    Blank lines do not count.
+    """
     lines = [line for line in _LINE_END.split(text) if line.strip()]
     if reading.multi_line:
         return _fits_records(text, reading, len(lines))
@@ -129,9 +134,9 @@ def fits(text: str, reading: Reading) -> tuple[int, int, int]:
 
 
 def decide(texts: Sequence[str], where: str) -> tuple[Reading, int, int]:
-    """The reading that most lines fit, how many do, and how many there are. texts: the beginnings of files.
+    """Return (reading that most lines fit, number of lines that fit, number of lines). texts: beginnings of files.
 
-    Raises SourceError where fewer than MIN_SHARE fit any.
+    Raises SourceError if less than MIN_SHARE of the lines fit.
     """
     best: tuple[tuple[bool, int, int], Reading, int, int] | None = None
     for reading in readings(texts):
@@ -160,7 +165,7 @@ def _fields(lines: Sequence[str] | io.StringIO, reading: Reading) -> Iterator[li
 
 
 def _width(line: str, reading: Reading) -> int:
-    """Fields of a line; 0 where a quote is left open or ends within a value."""
+    """Return the number of fields of a line; 0 if a quote is left open or ends inside a value."""
     try:
         return len(next(_fields([line], reading)))
     except csv.Error:
@@ -175,7 +180,7 @@ def _fits_records(text: str, reading: Reading, lines: int) -> tuple[int, int, in
             record = next(records)
         except StopIteration:
             return min(fitting, lines), lines, width
-        except csv.Error:  # the rest of the text is lost with it
+        except csv.Error:  # the rest of the text cannot be parsed
             return min(fitting, lines), lines, width
         now = records.line_num  # type: ignore[attr-defined]
         width = width or len(record)
@@ -185,9 +190,9 @@ def _fits_records(text: str, reading: Reading, lines: int) -> tuple[int, int, in
 
 
 def _swallowed(record: Sequence[str], separator: str) -> bool:
-    """Whether a value holds the end of one record and the beginning of another, as after a quote that is no quote."""
+    """Return whether a value holds the end of one record and the beginning of another, as after a stray quote."""
     for place, value in enumerate(record):
-        if "\n" in value and separator in value and separator + " " not in value:  # prose has blanks behind commas
+        if "\n" in value and separator in value and separator + " " not in value:  # prose has blanks after commas
             first, *between, last = value.split("\n")
             if first.count(separator) == len(record) - 1 - place and last.count(separator) == place:
                 return all(line.count(separator) == len(record) - 1 for line in between)
@@ -200,9 +205,9 @@ def _encoding(heads: Sequence[bytes], where: str) -> str:
     texts = [decoded(head, "UTF-8") for head in heads]
     foreign = sum(text.count("\ufffd") for text in texts)
     sound = sum(sum(ord(ch) > 127 for ch in text) for text in texts) - foreign
-    if foreign > sound:  # not one slip, but another encoding; which one, only somebody who reads it can tell
+    if foreign > sound:  # more than a few bad bytes: another encoding, which only the user can name
         raise SourceError(
-            f"{where}: it is not UTF-8; say what it is, as in --encoding windows-1252, or save it as UTF-8: "
+            f"{where}: it is not UTF-8; name its encoding, as in --encoding windows-1252, or save it as UTF-8: "
             "iconv -f windows-1252 -t utf-8 OLD.csv > NEW.csv"
         )
     return "UTF-8"
@@ -222,6 +227,6 @@ def _require_names(text: str, reading: Reading, where: str) -> None:
     data = [value for value in first if _DATA.fullmatch(value.strip())]
     if data:
         raise SourceError(
-            f"{where}: its first line has the value {data[0]!r}, and so seems to be a row and no header; add a line of "
+            f"{where}: its first line has the value {data[0]!r}, so it seems to be a row, not a header; add a line of "
             'names, or write the configuration by hand with options {header: "false"} and columns _c0, _c1, ...'
         )

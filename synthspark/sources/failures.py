@@ -1,4 +1,4 @@
-"""Spark's failures in one line."""
+"""Describe Spark's failures in one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synthspark.errors import SourceError
 SPARK_FAILURES = (PySparkException, Py4JError)
 MAX_CAUSES = 20
 MAX_WORDS = 400
-"""Characters of a message that are shown."""
+"""Maximum number of characters of a message that are shown."""
 
 _CLASS = re.compile(r"^(?:[a-z]\w*\.)+[A-Z][\w$]*(?:Exception|Error): ")
 _EMPTY = re.compile(
@@ -23,7 +23,7 @@ _EMPTY = re.compile(
 
 
 def first_words(error: BaseException) -> str:
-    """The first line that tells what is wrong: of Spark's message, or of the exception below that has one."""
+    """Return the first line that says what is wrong, from Spark's message or from the causes of the exception."""
     told = [bare for text in _messages(error) if (bare := _bare(text)) and not _EMPTY.search(bare)]
     words = told[0] if told else type(error).__name__
     return words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
@@ -31,7 +31,7 @@ def first_words(error: BaseException) -> str:
 
 @contextmanager
 def told(where: str, hint: str = "") -> Iterator[None]:
-    """Turn what Spark raises in this block into a SourceError that begins with `where`."""
+    """Convert Spark's exceptions in this block to a SourceError. where: beginning of its message; hint: its end."""
     try:
         yield
     except SPARK_FAILURES as error:
@@ -39,7 +39,7 @@ def told(where: str, hint: str = "") -> Iterator[None]:
 
 
 def _messages(error: BaseException) -> list[str]:
-    """Of the error itself where Spark knows it, then of its causes in the JVM, the deepest first."""
+    """Return the error's own message if PySpark converted it, then those of its JVM causes, the deepest first."""
     known = not isinstance(error, Py4JJavaError)
     java = getattr(error, "_origin", None) if known else error.java_exception  # type: ignore[attr-defined]
     causes: list[str] = []
@@ -50,7 +50,7 @@ def _messages(error: BaseException) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    """The first line without the names of classes and error conditions."""
+    """Return the first line without names of classes and error conditions."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     line = re.sub(r"^\[[A-Z_.0-9]+\] ", "", _CLASS.sub("", line))
     return re.sub(r" SQLSTATE: \w+$", "", line).strip()

@@ -1,4 +1,4 @@
-"""The files behind a path, as Spark lists them, and the beginnings of their text."""
+"""List the files behind a path as Spark does, and read the beginnings of their text."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from pyspark.sql import SparkSession
 LISTING = ("pathglobfilter", "recursivefilelookup", "modifiedbefore", "modifiedafter", "ignoremissingfiles")
 """Options of Spark's readers that decide which files are read, in lower case."""
 THREADS = 16
-"""Files that are looked into at once: it is the storage that one waits for."""
+"""Number of files inspected at the same time; the threads mostly wait for storage."""
 
 Found = TypeVar("Found")
 
 
 def option(options: Mapping[str, str], name: str, otherwise: str = "") -> str:
-    """A reader's option, whose name Spark takes in any letter case."""
+    """Return a reader's option; like in Spark, letter case of the name does not matter."""
     return next((str(v) for k, v in options.items() if k.lower() == name.lower()), otherwise)
 
 
 def input_files(spark: SparkSession, path: str, options: Mapping[str, str]) -> list[str]:
-    """Every file that Spark would read below `path` (also a pattern), sorted; AnalysisException if there is none."""
+    """Return every file that Spark would read below `path` (or a pattern), sorted.
+
+    Raises AnalysisException if there is none.
+    """
     asked = {k: v for k, v in options.items() if k.lower() in LISTING}
     uri: Any = spark._jvm.java.net.URI  # type: ignore[union-attr]
     hadoop_path: Any = spark._jvm.org.apache.hadoop.fs.Path  # type: ignore[union-attr]
@@ -33,12 +36,12 @@ def input_files(spark: SparkSession, path: str, options: Mapping[str, str]) -> l
 
 
 def literal(path: str) -> str:
-    """A file's path that Spark does not take for a pattern."""
+    """Escape a file's path so that Spark does not read it as a pattern."""
     return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
 
 
 def base_path(spark: SparkSession, path: str) -> dict[str, str]:
-    """The option that keeps partition columns where single files below the folder `path` are named."""
+    """Return the option that keeps partition columns when single files below the folder `path` are read."""
     where: Any = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr]
     files = where.getFileSystem(spark._jsc.hadoopConfiguration())
     is_folder = files.exists(where) and files.getFileStatus(where).isDirectory()
@@ -46,7 +49,7 @@ def base_path(spark: SparkSession, path: str) -> dict[str, str]:
 
 
 def first_bytes(spark: SparkSession, path: str, size: int) -> bytes:
-    """Up to `size` bytes of a file's beginning, unpacked."""
+    """Return up to `size` bytes of a file's beginning, decompressed."""
     jvm: Any = spark._jvm
     conf = spark._jsc.hadoopConfiguration()
     where = jvm.org.apache.hadoop.fs.Path(path)
@@ -61,7 +64,7 @@ def first_bytes(spark: SparkSession, path: str, size: int) -> bytes:
 
 
 def of_each(files: Sequence[str], look: Callable[[str], Found]) -> list[Found]:
-    """`look` at every file, several at once; in the order of `files`."""
+    """Apply `look` to every file, several at the same time; results are in the order of `files`."""
     if len(files) == 1:
         return [look(files[0])]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -70,7 +73,7 @@ def of_each(files: Sequence[str], look: Callable[[str], Found]) -> list[Found]:
 
 @contextmanager
 def settings(spark: SparkSession, wanted: Mapping[str, str]) -> Iterator[None]:
-    """Set some of the session's settings for the block, and put them back."""
+    """Change settings of the Spark session for the block and restore them afterwards."""
     before = {name: spark.conf.get(name, None) for name in wanted}
     for name, value in wanted.items():
         spark.conf.set(name, value)

@@ -1,4 +1,4 @@
-"""JSON, whose records may write a field in two letter cases."""
+"""Read JSON whose records may spell one field in two letter cases."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LINE = "value"
 
 
 def read_json(spark: SparkSession, path: str, options: Mapping[str, str], where: str) -> DataFrame:
-    """Every record; `MALFORMED` has the text of what is no record. `brand` and `Brand` are one field.
+    """Read every record; `MALFORMED` has the text of unparsable records. `brand` and `Brand` are one field.
 
-    Where a record has both they are two, and the second of the alphabet is `brand_2`. Raises SourceError where two
-    such fields can neither be one nor told apart.
+    If a record has both, they are two fields, and the alphabetically second one is called `brand_2`. Raises
+    SourceError if such fields can neither be merged nor kept apart.
     """
     told = {**options, "columnNameOfCorruptRecord": MALFORMED}
     with settings(spark, {"spark.sql.caseSensitive": "true"}):  # else Spark drops the second silently
@@ -41,7 +41,7 @@ class _Variants:
     """Fields of one struct whose names differ by letter case only, in alphabetical order."""
 
     inside: tuple[str, ...]
-    """Path of the struct; empty for the record itself."""
+    """Path of the struct; empty for the top level of the record."""
     fields: tuple[T.StructField, ...]
 
     def path(self, name: str) -> tuple[str, ...]:
@@ -53,7 +53,11 @@ class _Variants:
 
 
 def _variants(schema: T.StructType, where: str, inside: tuple[str, ...] = (), listed: bool = False) -> list[_Variants]:
-    """listed: whether the struct is an element of a list, where nothing can be looked up; then SourceError."""
+    """Find fields that differ by letter case only, in the schema and its structs.
+
+    listed: whether the struct is an element of a list, where fields cannot be looked up by name; raises SourceError
+    then.
+    """
     same: dict[str, list[T.StructField]] = defaultdict(list)
     for field in schema.fields:
         same[field.name.lower()].append(field)
@@ -74,7 +78,10 @@ def _merged(
     spark: SparkSession, path: str, options: Mapping[str, str], schema: T.StructType, variants: Sequence[_Variants],
     where: str,
 ) -> DataFrame:  # fmt: skip
-    """Records by the first of the writings, the others looked up in the text: Spark's names cannot tell them apart."""
+    """Parse records by the first spelling and look up the other spellings in the text.
+
+    Spark's column names cannot distinguish the spellings.
+    """
     listing = {k: v for k, v in options.items() if k.lower() in LISTING}
     lines = spark.read.options(**listing).text(path)
     others = {v.path(f.name) for v in variants for f in v.fields[1:]}
@@ -100,7 +107,7 @@ def _without(schema: T.StructType, paths: set[tuple[str, ...]], inside: tuple[st
 
 
 def _apart(variants: _Variants) -> list[tuple[str, Column]]:
-    """All but the first under names of their own."""
+    """Return all variants but the first as columns with distinct names."""
     names = distinct_names([f.name for f in variants.fields])
     return [
         (name, _looked_up(variants.path(field.name), field.dataType))
@@ -109,7 +116,10 @@ def _apart(variants: _Variants) -> list[tuple[str, Column]]:
 
 
 def _as_one(variants: _Variants, where: str) -> list[tuple[str, Column]]:
-    """Whichever a record has; text if their types differ. Raises SourceError for lists and structs."""
+    """Return one column with the variant that a record has, as text if types differ.
+
+    Raises SourceError for lists and structs.
+    """
     kinds = {f.dataType.simpleString(): f.dataType for f in variants.fields}
     if not all(isinstance(kind, T.AtomicType) for kind in kinds.values()):
         raise SourceError(f"{where}: fields {variants} differ by letter case only, and are "
@@ -119,7 +129,7 @@ def _as_one(variants: _Variants, where: str) -> list[tuple[str, Column]]:
 
 
 def _looked_up(path: Sequence[str], kind: T.DataType) -> Column:
-    """A field by its exact name in a record's text."""
+    """Return a field by its exact name in a record's text."""
     text = _text(path)
     return try_cast(text, kind) if isinstance(kind, T.AtomicType) else F.from_json(text, kind)  # type: ignore[arg-type]
 
@@ -129,7 +139,7 @@ def _text(path: Sequence[str]) -> Column:
 
 
 def _stand_together(lines: DataFrame, variants: Sequence[_Variants]) -> list[bool]:
-    """Whether a record has two of the writings: then they are two fields, and not one."""
+    """Return, per variants, whether any record has two of the spellings; they are separate fields then."""
 
     def together(of: _Variants) -> Column:
         found = [_text(of.path(f.name)).isNotNull().cast("int") for f in of.fields]

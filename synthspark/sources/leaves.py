@@ -1,4 +1,4 @@
-"""Single values within nested columns, each by the path that a configuration names it with."""
+"""List the single values inside nested columns, each with the path that names it in a configuration."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from synthspark.schemas import INTERNAL, json_path, quoted
 
 MAX_DEPTH = 6
 MAX_KEYS = 200
-"""Keys of a map or of JSON objects that become columns of their own."""
+"""Maximum number of keys of a map or of JSON objects that become separate columns."""
 LOOKED = 1_000
-"""Values of a text column that are looked at for JSON."""
+"""Number of values of a text column that are checked for JSON."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value of each row."""
+    """A column or nested value with one value (or list) per row."""
 
     path: str
-    """As under `columns:`."""
+    """Path as written under `columns:`."""
     sql: str
-    """As in an expression."""
+    """Spark SQL expression of the value."""
     kind: T.DataType
-    """Of JSON in a text always text; a list there is ArrayType."""
+    """Type of the value; values inside JSON are text, lists of objects inside JSON are ArrayType."""
     computed: bool = False
-    """Whether only the expression gives it, and no path: keys of JSON that differ by letter case are one value."""
+    """Whether only `sql` gives the value, no path does: JSON keys that differ by letter case are one value."""
 
     @property
     def is_list(self) -> bool:
-        """Whether its elements may be rows of their own."""
+        """Whether the value is a list that can be exploded into rows."""
         return isinstance(self.kind, T.ArrayType)
 
 
 def leaves(df: DataFrame) -> list[Leaf]:
-    """Every value that `columns:` can name: plain columns, fields of structs, keys of maps and of JSON in texts.
+    """Return every value that `columns:` can name: plain columns, fields of structs, keys of maps and of JSON texts.
 
-    Lists (also lists within JSON) are one leaf each, and so are the fields of their structs, which are lists too.
+    A list (also inside JSON) is one leaf; each field of a list of structs is a further leaf, again a list.
     """
     found: list[Leaf] = []
     samples = _samples(df)
@@ -74,7 +74,7 @@ def _of(path: str, sql: str, kind: T.DataType, sample: list[Any], depth: int) ->
 
 
 def _in_json(path: str, sql: str, keys: tuple[str, ...], sample: list[Any]) -> Iterator[Leaf]:
-    """sample: parsed values, of which each is an object, a list or a single value."""
+    """Yield the leaves of a JSON text. sample: parsed values, each an object, a list or a single value."""
     where = ".".join((path, *keys))
     text = _text(sql, keys) if keys else sql
     there = [v for v in sample if v is not None]
@@ -100,7 +100,7 @@ def _text(sql: str, keys: tuple[str, ...]) -> str:
 
 
 def _by_letters(keys: Iterable[str]) -> list[list[str]]:
-    """Those that differ by letter case only, together."""
+    """Group keys that differ by letter case only."""
     found: dict[str, list[str]] = {}
     for key in keys:
         found.setdefault(key.lower(), []).append(key)
@@ -117,7 +117,7 @@ def _keys(sample: list[Any]) -> list[str]:
 
 
 def _samples(df: DataFrame) -> dict[str, list[Any]]:
-    """Of maps their values, and of texts that are all JSON objects or lists these, parsed."""
+    """Return the parsed values of each map column and of each text column that holds only JSON objects or lists."""
     texts = [f.name for f in df.schema.fields if isinstance(f.dataType, T.StringType | T.MapType)]
     texts = [name for name in texts if not name.startswith(INTERNAL)]
     if not texts:

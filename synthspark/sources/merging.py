@@ -1,4 +1,4 @@
-"""Parts of one table whose files differ in their columns or types, as one table."""
+"""Merge files whose columns or types differ into one table."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from synthspark.schemas import INTERNAL, quoted
 log = logging.getLogger(__name__)
 
 WHOLE = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
-"""From narrow to wide."""
+"""Integer types from narrow to wide."""
 IN_DOUBLE = (T.ByteType, T.ShortType, T.IntegerType, T.FloatType, T.DoubleType)
-"""Types whose every value a double holds."""
+"""Types all of whose values a double represents exactly."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,15 @@ class Part:
 
     frame: DataFrame
     example: str
-    """One of its files."""
+    """Path of one of its files, for messages."""
 
 
 def union(parts: Sequence[Part], needed: Sequence[str], where: str) -> DataFrame:
-    """All rows, columns by their names. A column that some files lack is null there, and that is logged.
+    """Union all rows by column name. A column missing in some files is null there, with a warning in the log.
 
-    Types that differ become the wider one where it holds every value, else text that loses nothing. Raises SourceError
-    that names file and column where a file lacks a `needed` column, or where a list or struct meets something else.
+    Columns of different types get the wider type if it represents every value, else text without loss. Raises
+    SourceError that names file and column if a file lacks a `needed` column, or if a column is a list or struct in
+    some files and something else in others.
     """
     if len(parts) == 1:
         return parts[0].frame
@@ -62,7 +63,7 @@ def _require(parts: Sequence[Part], needed: Sequence[str], where: str) -> None:
 
 
 def _has(frame: DataFrame, name: str) -> bool:
-    """Whether there is the column, or the beginning of a path to it."""
+    """Return whether the frame has the column or the beginning of a path to it."""
     keys = {c.strip().lower() for c in frame.columns}
     parts = name.strip().lower().split(".")
     return any(".".join(parts[:size]) in keys for size in range(1, len(parts) + 1))
@@ -78,7 +79,7 @@ def _types(key: str, parts: Sequence[Part]) -> list[tuple[T.DataType, str]]:
 
 
 def _target(key: str, parts: Sequence[Part], where: str) -> T.DataType | None:
-    """The type that holds the values of every part; None of structs, which are united field by field."""
+    """Return the type that represents the values of every part; None for structs, which are merged field by field."""
     found = _types(key, parts)
     kinds = {k.simpleString(): k for k, _ in found if not isinstance(k, T.NullType)}
     if len(kinds) <= 1:
@@ -89,13 +90,13 @@ def _target(key: str, parts: Sequence[Part], where: str) -> T.DataType | None:
         return T.DoubleType()
     if all(isinstance(k, T.StructType) for k in kinds.values()):
         return None
-    valued = [part for part in parts if _has_value(part.frame, key)]  # pandas writes columns of no type as numbers
+    valued = [part for part in parts if _has_value(part.frame, key)]  # pandas writes columns without values as numbers
     if len(valued) < len(parts):
         return _target(key, valued, where)
     if all(isinstance(k, T.AtomicType) for k in kinds.values()):
         return T.StringType()
     files = ", ".join(f"{k.simpleString()[:60]} in {file}" for k, file in found if k.simpleString() in kinds)
-    raise SourceError(f"{where}: column {key!r} has types that cannot be one: {files}; write it anew as one of them")
+    raise SourceError(f"{where}: column {key!r} has types that cannot be one: {files}; rewrite the files with one type")
 
 
 def _has_value(frame: DataFrame, key: str) -> bool:
@@ -115,18 +116,18 @@ def _aligned(part: Part, names: dict[str, str], targets: dict[str, T.DataType | 
     for key, field in own.items():
         column, target = F.col(quoted(field.name)), targets[key]
         if target is None and not isinstance(field.dataType, T.StructType):
-            continue  # without a value, see `_target`: null, as in a file that lacks the column
+            continue  # it has no value (see `_target`), so it is null, as in files without the column
         if isinstance(target, T.StringType) and field.dataType != target:
             column = as_words(column, field.dataType)
         elif target is not None and field.dataType != target:
             numbers = isinstance(field.dataType, T.NumericType) and isinstance(target, T.NumericType)
-            column = (column if numbers else F.lit(None)).cast(target)  # others have no value: `_target`
+            column = (column if numbers else F.lit(None)).cast(target)  # other types have no values here, see `_target`
         chosen.append(column.alias(names[key]))
     return part.frame.select(chosen)
 
 
 def as_words(column: Column, kind: T.DataType) -> Column:
-    """A value of any simple type as text that is read back the same: instants with their zone, numbers in full."""
+    """Return an atomic value as text without loss: instants with their zone, numbers with all digits."""
     if isinstance(kind, T.TimestampType):
         return F.date_format(F.to_utc_timestamp(column, F.current_timezone()), "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'")
     if isinstance(kind, T.NumericType | T.BinaryType):

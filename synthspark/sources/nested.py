@@ -1,4 +1,4 @@
-"""Lists of lines taken apart: an order becomes its lines."""
+"""Explode lists into rows, for example an order into its lines."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from synthspark.schemas import MALFORMED, quoted
 
 
 def exploded(df: DataFrame, paths: Sequence[str], where: str) -> DataFrame:
-    """One row per element of each list in turn, which stands under the list's own name (or path) then.
+    """Explode each list in turn: one row per element, in a column with the list's name (or path).
 
-    Elements of a text that holds a JSON list are texts. Rows whose list is empty or missing have no element, and so
-    give no row. Raises SourceError where there is no such list.
+    Elements of a JSON list stored as text are texts. Rows with an empty or missing list are dropped; malformed lines
+    are kept. Raises SourceError if a path is missing or is not a list.
     """
     for path in paths:
         column = resolved(df, ColumnSource(name=path), where)
@@ -29,9 +29,9 @@ def exploded(df: DataFrame, paths: Sequence[str], where: str) -> DataFrame:
             elements = F.from_json(column, "array<string>")
         else:
             raise SourceError(
-                f"{where}: explode names {path!r}, which is {kind.simpleString()[:80]} and no list; leave it out"
+                f"{where}: explode names {path!r}, which is {kind.simpleString()[:80]}, not a list; leave it out"
             )
-        if MALFORMED in df.columns:  # a line that could not be taken apart has no list, and must not be lost
+        if MALFORMED in df.columns:  # a malformed line has no list and must not be lost
             none = F.array(F.lit(None).cast(df.select(elements.alias("c")).schema["c"].dataType.elementType))  # type: ignore[attr-defined]
             elements = F.when(F.col(MALFORMED).isNotNull(), none).otherwise(elements)
         others = [F.col(quoted(c)) for c in df.columns if c != path]

@@ -1,4 +1,4 @@
-"""One way into every source, for `init`, `plan` and `clean` alike."""
+"""Read any source table; shared by `init`, `plan` and `clean`."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from synthspark.sources.json_lines import read_json
 from synthspark.sources.nested import exploded
 
 PARTITIONS_AS_TEXT = {"spark.sql.sources.partitionColumnTypeInference.enabled": "false"}
-"""dept=001 is the text 001; Spark would make a number of it."""
+"""Setting that keeps dept=001 as the text 001; by default Spark infers a number."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a table is, and how it is read."""
+    """Location of a table and how to read it."""
 
     path: str | None = None
     table: str | None = None
-    """Catalogue name; instead of a path."""
+    """Name in the catalogue, instead of a path."""
     format: str = "parquet"
     options: Mapping[str, str] = field(default_factory=dict)
     explode: tuple[str, ...] = ()
-    """Lists that are taken apart, in this order."""
+    """Lists to explode into rows, in this order."""
     where: str | None = None
-    """SQL condition on the columns of the table as it is."""
+    """SQL condition on the source's own columns, before lists are exploded."""
 
 
 def read(spark: SparkSession, place: Place, name: str, needed: Sequence[str] = ()) -> DataFrame:
-    """The table as it is, in the source's names and types; a column `schemas.MALFORMED` marks lines that do not fit.
+    """Read the table with the source's names and types; a column `schemas.MALFORMED` marks unparsable lines.
 
-    name: how errors name the table; needed: columns that no file of several may lack. Raises SourceError.
+    name: table name for errors; needed: columns that every file must have if there are several. Raises SourceError.
     """
     where = f"table {name} ({place.path or place.table})"
     hint = f" Check {name}.path and .format." if place.path else f" Check {name}.table and Spark's catalogue."
@@ -50,7 +50,7 @@ def read(spark: SparkSession, place: Place, name: str, needed: Sequence[str] = (
 
 
 def _wanted(frame: DataFrame, condition: str) -> Column:
-    """A line that does not fit the table's columns passes, as it is to be told of."""
+    """Return the condition; malformed lines pass it so that they are reported."""
     wanted = F.expr(condition)
     return wanted | F.col(MALFORMED).isNotNull() if MALFORMED in frame.columns else wanted
 

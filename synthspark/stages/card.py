@@ -1,4 +1,4 @@
-"""Model cards: what a generator was made of and how good it is, beside its weights, as JSON and Markdown."""
+"""Model cards: data, settings and quality of a generator, stored next to its weights as JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ KEPT = {
     "autoregressive": "weights; vocabularies, bin edges and counts of the attributes (tokens.json); the judge's trees",
 }
 NOT_COVERED = (
-    "(epsilon, delta) is of the weights, for one row more or less, and of what is drawn from them. Exact are: "
-    "vocabularies, bin edges, hierarchies and counts (tokens.json; the biases start from those counts), the number of "
-    "rows, the losses, and every other model of this run."
+    "(epsilon, delta) covers the weights, for adding or removing one row, and everything drawn from them. Not covered, "
+    "but exact: vocabularies, bin edges, hierarchies and counts (tokens.json; the biases are initialised by these "
+    "counts), the number of rows, the losses, and every other model of this run."
 )
-NO_ROWS = "No row is kept, and no value that fewer rows have than min_category_count."
+NO_ROWS = "No row is stored, and no value that occurs in fewer rows than min_category_count."
 
 
 def write_card(context: Context, task: TrainingTask, meta: dict[str, Any]) -> None:
-    """Put card.json and card.md beside the model that `task` has trained."""
+    """Write card.json and card.md next to the model trained by `task`."""
     last = {k: v for k, v in meta["history"][-1].items() if isinstance(v, float | int)}
     losses = [r["validation_loss"] for r in meta["history"] if "validation_loss" in r]
     judge = f"{task.output_url}/judge.json"
@@ -65,12 +65,12 @@ def write_card(context: Context, task: TrainingTask, meta: dict[str, Any]) -> No
 
 
 def _bytes(text: str) -> bytes:
-    """UTF-8; half a surrogate pair, which is none, as JSON's escape."""
+    """Encode as UTF-8; lone surrogates are written as escape sequences."""
     return text.encode(errors="backslashreplace")
 
 
 def _fingerprint(context: Context, side: str) -> str:
-    """SHA-256 (16 hex digits) of what the run has read and how: the same for the same rows and configuration."""
+    """Return SHA-256 (16 hex digits) of row counts and configuration: equal for the same data and configuration."""
     counts = context.record("clean")["rows"]
     text = json.dumps([counts, context.record("featurize")["rows"], side, context.config.fingerprint()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

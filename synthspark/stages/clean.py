@@ -1,4 +1,4 @@
-"""Stage clean: sources in, the contract's tables and the rejects out."""
+"""Stage clean: convert the sources to the contract's tables and the rejects."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _searches(
 
 
 def _counted(source: DataFrame, name: str) -> tuple[DataFrame, Observation]:
-    """The source with its rows counted as they are read: no second scan, and not the count of what we made of them."""
+    """Count the rows of the source while they are read, which needs no second scan; returns (source, count)."""
     seen = Observation(f"{name}-{uuid.uuid4().hex[:8]}")
     return source.observe(seen, F.count(F.lit(1)).alias("rows")), seen
 
@@ -110,7 +110,7 @@ def _account(
 ) -> None:  # fmt: skip
     reasons = reason_counts(classified)
     out, rows = staged.rows[table.name], int(seen.get["rows"])
-    if rows != out + sum(reasons.values()):  # Spark adds up twice what a lost executor had read: count for itself
+    if rows != out + sum(reasons.values()):  # Spark counts rows of a lost executor twice: count again
         rows = source.count()
     require_sound(name, rows, reasons)
     if out == 0:
@@ -122,10 +122,10 @@ def _account(
 
 
 def _check(report: StageReport, staged: Publication) -> None:
-    """Rows in = rows kept + rows rejected, counted at the source and on what was written."""
+    """Check that rows in = rows kept + rows rejected, counted in the source and in the written tables."""
     report.rows_rejected = staged.rows[REJECTS.name]
     if report.rows_in != report.rows_out + report.rows_rejected:
         raise ContractError(
-            f"stage clean: {report.rows_in} rows came in, {report.rows_out} were kept and {report.rows_rejected} "
-            "rejected: they do not add up, and nothing was published"
+            f"stage clean: {report.rows_in} rows were read, {report.rows_out} kept and {report.rows_rejected} "
+            "rejected; the numbers do not add up, and nothing was published"
         )

@@ -1,4 +1,4 @@
-"""A first configuration for tables that nobody has described yet."""
+"""Write a first configuration for tables without one."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from synthspark.sources.files import first_bytes, input_files
 from synthspark.sources.leaves import Leaf, leaves
 
 SAMPLE = 200_000
-"""Rows looked at per table."""
+"""Number of rows sampled per table."""
 MAX_TYPES = 30
-"""Types of events that are listed with their rows."""
+"""Maximum number of event types that are listed with their rows."""
 HEAD = 65_536
-"""Bytes in which a JSON file shows whether its records have a line each."""
+"""Number of bytes of a JSON file that are read to see whether each record is on one line."""
 FORMATS = {
     ".parquet": "parquet", ".parq": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".tab": "csv",
     ".json": "json", ".jsonl": "json", ".ndjson": "json", ".orc": "orc",
@@ -44,7 +44,7 @@ PACKED = (".gz", ".bz2", ".zst", ".snappy", ".lz4", ".deflate")
 
 @dataclass(frozen=True)
 class Seen:
-    """One table: where it is, its rows, and what its columns look like."""
+    """One table: its location, its rows and facts about its columns."""
 
     place: Place
     frame: DataFrame
@@ -55,11 +55,11 @@ def first_configuration(
     spark: SparkSession, paths: Mapping[str, str], lake: str, kind: str | None = None,
     given: Mapping[str, str] | None = None, encoding: str | None = None,
 ) -> str:  # fmt: skip
-    """The YAML for `events`, `items` and `users` (paths; all but the first may be missing).
+    """Return the YAML of a configuration for the tables `paths`: `events`, and optionally `items` and `users`.
 
-    kind: the format, where file names do not tell; given: `user_id`, `item_id` or `ts` -> column of the events, where
-    values and names do not tell ("" for ts: there is none); encoding: of CSV files that are not UTF-8. Raises
-    SourceError where a table cannot be read, or no user and no item is to be seen in it.
+    kind: format of the files, if their names do not show it; given: `user_id`, `item_id` or `ts` -> column of the
+    events, if it cannot be guessed ("" for ts: no times); encoding: encoding of CSV files that are not UTF-8. Raises
+    SourceError if a table cannot be read or its user and item ids cannot be found.
     """
     seen = {name: _seen(spark, path, name, kind, encoding) for name, path in paths.items()}
     given = _checked(given or {}, seen["events"])
@@ -71,8 +71,8 @@ def first_configuration(
             if key is None:
                 raise SourceError(
                     f"table {side} ({paths[side]}): no column shares values with one of the events' columns; is it the "
-                    f"right table? If ids are written differently there, leave --{side} out, and add the table to the "
-                    "configuration by hand, with an {expr: ...} that writes them as the events do"
+                    f"right table? If its ids are written differently, leave --{side} out, and add the table to the "
+                    "configuration by hand, with an {expr: ...} that converts them to the ids of the events"
                 )
             own = next(c for c in columns["events"] if c.name == events.columns[role])
             entities[side] = guess_entities(columns[side], key, own)
@@ -101,7 +101,7 @@ def _seen(spark: SparkSession, path: str, name: str, kind: str | None, encoding:
 
 
 def _checked(given: Mapping[str, str], events: Seen) -> dict[str, str]:
-    """Columns that somebody has named. Raises SourceError for one that is not there, or has no single value."""
+    """Validate columns named by the user. Raises SourceError for a missing column or one without single values."""
     known = {c.name: c for c in events.columns}
     for role, name in given.items():
         if name == "" and role == "ts":
@@ -118,9 +118,9 @@ def _checked(given: Mapping[str, str], events: Seen) -> dict[str, str]:
 
 
 def _lines(found: Sequence[Leaf]) -> str | None:
-    """The list that holds an order's lines: its fields, or of plain values its name, tell of items.
+    """Return the path of the list with the lines of an order, to explode; None if the rows themselves name an item.
 
-    None where the rows themselves name an item.
+    It is found by its name or by the names of its fields.
     """
     lists = [leaf for leaf in found if leaf.is_list]
     of_structs = [
@@ -146,9 +146,9 @@ def _place(spark: SparkSession, path: str, name: str, kind: str | None, encoding
     suffix = next((s for s in map(_suffix, files) if s), "")
     kind = kind or FORMATS.get(suffix)
     if suffix in SHEETS:
-        raise SourceError(f"{where}: Spark reads no spreadsheets; save it as CSV (UTF-8)")
+        raise SourceError(f"{where}: Spark cannot read spreadsheets; save it as CSV (UTF-8)")
     if kind is None:
-        raise SourceError(f"{where}: its files' names do not say what they are; add --format "
+        raise SourceError(f"{where}: the names of its files do not show their format; add --format "
                           f"{'|'.join(sorted(set(FORMATS.values())))}")  # fmt: skip
     with told(where):
         if kind == "csv":
@@ -160,13 +160,13 @@ def _place(spark: SparkSession, path: str, name: str, kind: str | None, encoding
 
 
 def _suffix(file: str) -> str:
-    """A packed file's is that of what is packed."""
+    """Return the last suffix of a file name, ignoring suffixes of compression."""
     parts = [s.lower() for s in PurePosixPath(file).suffixes if s.lower() not in PACKED]
     return parts[-1] if parts else ""
 
 
 def _has_lines(spark: SparkSession, file: str) -> bool:
-    """Whether a record of a JSON file is one line."""
+    """Return whether each record of a JSON file is on one line."""
     text = decoded(first_bytes(spark, file, HEAD), "UTF-8")
     lines = [line for line in text.split("\n") if line.strip()]
     if len(lines) < 2:
@@ -179,7 +179,7 @@ def _has_lines(spark: SparkSession, file: str) -> bool:
 
 
 def _look(frame: DataFrame, found: Sequence[Leaf]) -> list[ColumnFacts]:
-    """Facts by a sample of the values as ids would be written, so that keys meet whatever type they have."""
+    """Collect facts from a sample; values are converted like ids, so that keys of different types can be compared."""
     asked, types, paths = [], {}, {}
     computed = {leaf.path for leaf in found if leaf.computed}
     for leaf in found:
@@ -200,7 +200,7 @@ def _sound(frame: DataFrame) -> DataFrame:
 
 
 def _types(events: DataFrame, column: str) -> dict[str, int]:
-    """Every type of the events with its rows, the most frequent first."""
+    """Count the rows per event type, the most frequent first, at most MAX_TYPES types."""
     events = _sound(events)
     found = resolved(events, ColumnSource(name=column), "events")
     kind = events.select(found.alias("c")).schema["c"].dataType

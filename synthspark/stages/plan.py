@@ -1,4 +1,4 @@
-"""What a run would do, and whatever can be checked before anything dear begins."""
+"""Describe what a run would do, and check what can be checked before expensive stages start."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from synthspark.stages.checks import Declared, blamed, examples_in_words, requir
 from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source, search_rules
 
 FIXED_SECONDS, SECONDS_PER_MILLION = 200.0, 350.0
-"""The demo's on 2 cores (1.47 million events, one split): what Spark needs however small a shop is, and the rest."""
+"""Durations measured with the demo on 2 cores (1.47 million events, one split): fixed part, and part per million
+events."""
 MOST_TYPES = 20
 LOOKED = 1_000_000
-"""Rows of a table of which it is found out beforehand what would be rejected."""
+"""Maximum number of rows per table that are checked for rejects in advance."""
 MOST_SHOWN = 160
-"""Characters of a rejected row."""
+"""Maximum number of characters of a rejected row that are shown."""
 
 
 def plan(context: Context) -> Iterator[str]:
-    """Lines that describe the run. Raises the errors that the run would raise for an unusable table or lake."""
+    """Yield lines that describe the run. Raises the errors that the run would raise for an unusable table or lake."""
     config = context.config
     context.lake.check_writable()
     read: dict[str, Declared] = {}
@@ -45,15 +46,12 @@ def plan(context: Context) -> Iterator[str]:
 
 
 def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None, int]:
-    """What each table holds and what becomes of it; returns the rows of events.
-
-    `read` is filled with what has been opened so far.
-    """
+    """Yield lines on each table and its rejects; returns the number of events. read: filled with the tables opened."""
     config, classified = context.config, {}
     for side in SIDES:
         source = config.source.of(side)
         if source is None:
-            yield f"{side.name}: no table; done without attributes of {side.name}, and no new {side.name} are made"
+            yield f"{side.name}: no table; {side.name} have no attributes, and no new {side.name} are generated"
             continue
         rules = entity_rules(source, side)
         frame = read_source(context.spark, source, side.name)
@@ -96,7 +94,7 @@ def _searches(context: Context, read: dict[str, Declared], status: DataFrame | N
 
 
 def _known(events: DataFrame, entities: DataFrame, side: Side, config: Config) -> Iterator[str]:
-    """How many of the events' ids the table of that side has. Raises SourceError where they are too few."""
+    """Yield a line on how many ids of the events the side's table has. Raises SourceError if too few."""
     source = config.source.of(side)
     assert source is not None
     found = require_known(events, entities, side, source)
@@ -105,7 +103,10 @@ def _known(events: DataFrame, entities: DataFrame, side: Side, config: Config) -
 
 
 def _rejected(side: str, classified: DataFrame, rows: int) -> Iterator[str]:
-    """Reasons with one row each; SourceError where they are grave. classified: the first LOOKED of all `rows`."""
+    """Yield reasons for rejection with an example row each. Raises SourceError if they are grave.
+
+    classified: the first LOOKED rows; rows: number of all rows.
+    """
     reasons = classified.where("reason is not null").groupBy("reason")
     found = reasons.agg(F.count(F.lit(1)).alias("n"), F.min("raw").alias("raw")).orderBy(F.desc("n"), "reason")
     among = f" of the first {LOOKED:,}" if rows > LOOKED else ""
@@ -125,15 +126,15 @@ def _unreadable(classified: DataFrame, attributes: Mapping[str, str]) -> Iterato
 def _without(config: Config) -> Iterator[str]:
     columns = config.source.events.columns
     if "ts" not in columns:
-        yield "events have no time: nothing decays, protocol time is not judged, synthetic events have none"
+        yield "events have no time: no decay, protocol time is not judged, synthetic events have no time"
     if not config.source.attributes(USERS):
-        yield "nothing is declared of users: those without events get none; protocol cold_user needs an event left"
+        yield "users have no attributes: users without events get no virtual events; cold_user needs an event left"
     if not config.source.attributes(ITEMS):
-        yield "nothing is declared of items: cold items cannot be told apart, and protocol cold_item shows no gain"
+        yield "items have no attributes: cold items cannot be told apart, and protocol cold_item shows no gain"
 
 
 def _types(config: Config, events: DataFrame) -> Iterator[str]:
-    """Types of events, with what becomes of them. Raises SourceError where all would be rejected."""
+    """Yield a line per event type with its weight. Raises SourceError if all events would be rejected."""
     column, weights = config.source.events.columns.get("event_type"), config.events.weights
     if column is None:
         if config.source.events.event_type not in weights:
@@ -146,22 +147,22 @@ def _types(config: Config, events: DataFrame) -> Iterator[str]:
     counts = typed.groupBy(name_of.alias("t")).count().orderBy(F.desc("count"), "t")
     found = [(str(r["t"]), int(r["count"])) for r in counts.limit(MOST_TYPES).collect()]
     for name, count in found:
-        fate = f"weight {weights[name]:g}" if name in weights else "no weight: REJECTED; name it in events.weights"
+        fate = f"weight {weights[name]:g}" if name in weights else "no weight: REJECTED; add it to events.weights"
         hint = "" if name in weights else did_you_mean(name, weights)
         yield f"events of type {name!r}: {count:,}, {fate}{hint}"
     if not any(name in weights for name, _ in found):
         raise SourceError(f"source.events: none of the types {', '.join(repr(n) for n, _ in found)} has a weight: all "
-                          f"events would be rejected; name them in events.weights ({', '.join(weights)})")  # fmt: skip
+                          f"events would be rejected; add them to events.weights ({', '.join(weights)})")  # fmt: skip
 
 
 def _written(config: Config) -> Iterator[str]:
     s = config.synthesize
     items, users = s.items if config.source.attributes(ITEMS) else 0, s.users if config.source.attributes(USERS) else 0
     yield f"written below {config.lake.root}: clean/, features/, models/, synthetic/, recommendations/, reports/<run>/"
-    yield f"synthetic: {items:,} new items, {users:,} new users, events for them and for cold ones"
+    yield f"synthetic: {items:,} new items, {users:,} new users, events for them and for cold items and users"
     e = config.evaluate
     splits = ", ".join(map(str, e.seeds))
-    yield f"judged: {', '.join(e.protocols)}; splits {splits}; {len(e.arms)} arms, {e.als_seeds} starts of ALS"
+    yield f"evaluated: {', '.join(e.protocols)}; split seeds {splits}; {len(e.arms)} arms, {e.als_seeds} ALS seeds"
 
 
 def _duration(context: Context, events: int) -> str:
@@ -170,5 +171,5 @@ def _duration(context: Context, events: int) -> str:
     minutes, cores = seconds * (1 + splits) / 2 / 60, task_slots(context.spark)
     least, most = max(1, round(minutes / 2)), max(2, round(minutes * 2))
     return (
-        f"about {least} to {most} minutes on the {cores} cores here if they have nothing else to do, as the demo took"
+        f"estimated duration: {least} to {most} minutes on {cores} otherwise idle cores (scaled from that of the demo)"
     )

@@ -1,4 +1,4 @@
-"""The stages by name, what each needs, and the whole job in order."""
+"""Run stages: by name, with the stages that each requires, or all in order."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "recommend": ("clean", "featurize", "synthesize"),
     "evaluate": ("clean", "featurize"),
 }
-"""Stages that must have been published in the same run before."""
+"""Stage -> stages that must have been published in the same run before."""
 
 
 def run_stage(
     context: Context, stage: str, resume: bool = False, function: Callable[[Context], StageReport] | None = None
 ) -> StageReport:
-    """Run one stage and publish it. Raises LakeError if an earlier stage is missing, or the lake cannot be written; and
-    what a Python worker raised of SynthSparkError, without Spark's words around it.
+    """Run one stage and publish it.
 
-    With `resume`, training goes on after its last checkpoint; without, it starts over. function: publishes the stage in
-    another way than the usual.
+    resume: resume training from the last checkpoint; else start over. function: runs the stage instead of the usual
+    function. Raises LakeError if an earlier stage is missing or the lake cannot be written. A SynthSparkError raised
+    in a Python worker is raised as such, without Spark's wrapping.
     """
     context.lake.check_writable()
     context.lake.require(context.run_id, NEEDS[stage])
@@ -70,19 +70,19 @@ def run_stage(
 
 
 def _begin(context: Context, resume: bool) -> None:
-    """Note what the run goes on with; checkpoints of another configuration, or of before a fresh start, are removed."""
+    """Record the configuration of the run; remove checkpoints of another configuration or, unless resuming, all."""
     path, now = context.lake.record_path(context.run_id, "configuration"), context.config.fingerprint()
     before = json.loads(context.lake.read_text(path))["fingerprint"] if context.lake.exists(path) else None
     if not resume or before != now:
         context.lake.delete(context.checkpoints())
-    if before != now:  # else not written again: there would be a moment without it
+    if before != now:  # not rewritten if equal: the file would be missing for a moment
         context.lake.write_text(path, json.dumps({"fingerprint": now}))
 
 
 def check_resumable(context: Context) -> None:
-    """Raises ConfigError if a published stage was made otherwise than the next ones would be; LakeError without a run.
+    """Raise ConfigError if a published stage was made with another configuration or version, whose tables do not fit.
 
-    Its tables would not fit theirs.
+    Raises LakeError if the run does not exist.
     """
     lake, known = context.lake, context.lake.runs()
     if context.run_id not in known:
@@ -91,18 +91,18 @@ def check_resumable(context: Context) -> None:
     now = context.made_by()
     for stage, record in lake.records(context.run_id).items():
         for what, value in now.items():
-            if record.get(what, value) != value:  # records of versions before this one do not tell
+            if record.get(what, value) != value:  # records of earlier versions may lack the key
                 raise ConfigError(
                     f"run {context.run_id!r}: stage {stage} was published with another {what} ({record[what]}, now "
-                    f"{value}). Undo the change, or start a new run by leaving out --resume and --run-id. (A stage "
-                    "that is called by its own name, as `synthspark evaluate`, takes the configuration as it is.)"
+                    f"{value}). Undo the change, or start a new run by leaving out --resume and --run-id. (A single "
+                    "stage, such as `synthspark evaluate`, accepts a changed configuration.)"
                 )
 
 
 def run_all(
     context: Context, resume: bool, before: Callable[[str], None], after: Callable[[str, StageReport | None], None]
 ) -> None:
-    """Every stage in order. With `resume`, those that this run has published are skipped (their report is None)."""
+    """Run every stage in order. With `resume`, stages that the run has published are skipped (report None)."""
     if resume:
         check_resumable(context)
         context.lake.sweep(context.run_id)  # even if every stage is skipped
@@ -112,6 +112,6 @@ def run_all(
         before(stage)
         published = resume and context.lake.record(context.run_id, stage) is not None
         after(stage, None if published else run_stage(context, stage, resume))
-    if not context.lake.exists(report_path(context)):  # stopped between the last stage and its report
+    if not context.lake.exists(report_path(context)):  # the job stopped between the last stage and its report
         write_report(context)
-    context.lake.delete(context.checkpoints())  # there still if the last stage was killed as soon as it was published
+    context.lake.delete(context.checkpoints())  # remain if the job was killed after publishing the last stage

@@ -1,4 +1,4 @@
-"""Texts and sets that new rows have: taken apart, fitted, written."""
+"""Texts and sets of new rows: split into pieces, fitted and encoded."""
 
 from synthspark.texts.pieces import TextEncoding, WrittenText
 

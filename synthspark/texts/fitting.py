@@ -1,4 +1,4 @@
-"""The pieces of a table's texts and sets, fitted and applied in Spark."""
+"""Fit and apply the pieces of a table's texts and sets in Spark."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from synthspark.schemas import quoted
 from synthspark.texts.pieces import TextEncoding, WrittenText, comparable, pieces_of
 
 MAX_PIECES = 20_000
-"""Pieces of a vocabulary: the network's last layer is as large."""
+"""Maximum size of a vocabulary, in pieces; the network's last layer has this width."""
 MAX_LENGTH = 48
-"""Pieces of a row; of longer texts the beginning is learned."""
+"""Maximum number of pieces per text; longer texts are truncated."""
 USUAL = 0.99
-"""Share of the rows that are learned whole, unless they are longer than that."""
+"""Share of the rows whose texts are not truncated, unless MAX_LENGTH is reached."""
 
 
 def fit(df: DataFrame, kinds: Mapping[str, str], min_count: int) -> tuple[TextEncoding, dict[str, str]]:
-    """How the texts and sets among `kinds` (attribute -> kind) are written, and why one is not.
+    """Fit the vocabularies of the texts and sets in `kinds` (attribute -> kind).
 
-    Pieces in fewer than `min_count` rows are never written.
+    Returns (encoding, attribute that is left out -> reason). Pieces in fewer than `min_count` rows are not part of a
+    vocabulary and never written.
     """
     texts, left_out = [], {}
     for name, kind in kinds.items():
@@ -45,7 +46,7 @@ def fit(df: DataFrame, kinds: Mapping[str, str], min_count: int) -> tuple[TextEn
 
 
 def encode(df: DataFrame, encoding: TextEncoding) -> DataFrame:
-    """`df` with the int columns of its rows of pieces."""
+    """Add int columns with the pieces of each row to `df`."""
     encoder = encoding.encoder()
 
     def rows(*values: pd.Series) -> pd.Series:
@@ -58,15 +59,15 @@ def encode(df: DataFrame, encoding: TextEncoding) -> DataFrame:
 
 
 def rare(df: DataFrame, name: str, min_count: int) -> DataFrame:
-    """`text`: what fewer than `min_count` rows have in an attribute, as `comparable` sees it."""
+    """Return `text`: values of an attribute, normalised by `comparable`, that fewer than `min_count` rows have."""
     known = df.select(comparably(name).alias("text")).where(F.col("text").isNotNull())
     return known.groupBy("text").count().where(F.col("count") < min_count).select("text")
 
 
 def nobodys(drawn: DataFrame, real: DataFrame, index: str, name: str, order: str, min_count: int) -> DataFrame:
-    """`index` and `name`: of what is drawn for a row the first that is not `rare` among the `real` ones; or no row.
+    """Return `index`, `name`: for each index the first drawn value that is not `rare` in `real`; no row if all are.
 
-    drawn: `index`, `name` and the int column `order`, several rows for each index.
+    drawn: `index`, `name` and the int column `order`, several rows per index.
     """
     own = drawn.select(index, F.col(quoted(name)).alias("value"), F.col(order).alias("order"))
     free = own.withColumn("text", comparably("value")).join(rare(real, name, min_count), on="text", how="left_anti")
@@ -74,5 +75,5 @@ def nobodys(drawn: DataFrame, real: DataFrame, index: str, name: str, order: str
 
 
 def comparably(name: str) -> Column:
-    """The column `name` as `comparable` sees it."""
+    """Return the column `name` normalised by `comparable`."""
     return of_each(comparable, F.col(quoted(name)), "string")

@@ -1,7 +1,7 @@
-"""Texts as rows of pieces, and back: plain functions and data, without Spark.
+"""Convert texts to rows of pieces and back: plain functions and data, without Spark.
 
-A piece is a word, a sign or a character of a script without blanks, with the blank before it; of a set, a member. All
-attributes of a row that are written stand in one row of pieces, each with a STOP after it.
+A piece of a text is a word, a punctuation mark or a character of a script without blanks, including a preceding blank;
+a piece of a set is a member. A row of pieces contains all written attributes of a row, each followed by a STOP.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Pieces = npt.NDArray[np.int64]
 
 
 def pieces(text: str) -> list[str]:
-    """The pieces of a text, which joined give it back with single blanks.
+    """Split a text into pieces; joining them restores the text with single blanks.
 
     >>> pieces("Mug,  350ml")
     ['Mug', ',', ' 350ml']
@@ -34,14 +34,14 @@ def pieces(text: str) -> list[str]:
 
 
 def comparable(value: Any) -> str | None:
-    """What two texts, or sets, have in common that are the same but for letter case, blanks and order."""
+    """Normalise a text (letter case, blanks) or set (letter case, order), so that equal values compare equal."""
     if value is None:
         return None
     return BLANKS.sub(" ", folded(value)) if isinstance(value, str) else "\n".join(sorted(map(folded, value)))
 
 
 def pieces_of(kind: str, value: Any) -> list[str]:
-    """The pieces of a text, or the members of a set in order; none of a missing one."""
+    """Return the pieces of a text or the sorted members of a set; an empty list for a missing value."""
     if value is None:
         return []
     return pieces(value) if kind == "text" else sorted({m for m in value if m is not None and m.strip()})
@@ -49,7 +49,7 @@ def pieces_of(kind: str, value: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class WrittenText:
-    """An attribute that is written."""
+    """A text or set attribute with its vocabulary."""
 
     name: str
     kind: str
@@ -57,27 +57,27 @@ class WrittenText:
     vocabulary: tuple[str, ...]
     """Pieces, the most frequent first."""
     length: int
-    """Pieces of a row, at most."""
+    """Maximum number of pieces per row."""
 
 
 @dataclass(frozen=True)
 class TextEncoding:
-    """The attributes of a table that are written, in order."""
+    """The text and set attributes of a table, in order."""
 
     texts: tuple[WrittenText, ...]
 
     @property
     def columns(self) -> list[str]:
-        """Names of the columns that hold a row of pieces, a STOP for each attribute included."""
+        """Names of the columns of a row of pieces, including one STOP per attribute."""
         return [f"piece_{i:03d}" for i in range(sum(t.length + 1 for t in self.texts))]
 
     @property
     def size(self) -> int:
-        """Number of pieces, those with a meaning of their own included."""
+        """Number of piece ids, including the special ones."""
         return FIRST_PIECE + sum(len(t.vocabulary) for t in self.texts)
 
     def allowed(self) -> npt.NDArray[np.bool_]:
-        """Which pieces each attribute can have, unknown ones among them: (attributes, size)."""
+        """Return a mask of the pieces that each attribute can have, STOP and UNKNOWN included: (attributes, size)."""
         found = np.zeros((len(self.texts), self.size), np.bool_)
         found[:, [STOP, UNKNOWN]] = True
         for row, (first, text) in enumerate(zip(self._firsts(), self.texts, strict=True)):
@@ -85,13 +85,13 @@ class TextEncoding:
         return found
 
     def encoder(self) -> RowEncoder:
-        """Rows of values to rows of pieces."""
+        """Return the encoder from rows of values to rows of pieces."""
         known = [{p: first + i for i, p in enumerate(t.vocabulary)}
                  for first, t in zip(self._firsts(), self.texts, strict=True)]  # fmt: skip
         return RowEncoder(self.texts, known)
 
     def decode(self, rows: Pieces) -> dict[str, list[Any]]:
-        """Rows of pieces (B, L) -> values by attribute, None for one without a piece; unknown pieces are nothing."""
+        """Decode rows of pieces (B, L) to attribute -> values; None for no piece. Unknown pieces are skipped."""
         words = [""] * FIRST_PIECE + [piece for text in self.texts for piece in text.vocabulary]
         decoded: dict[str, list[Any]] = {text.name: [] for text in self.texts}
         for row in rows:
@@ -103,17 +103,17 @@ class TextEncoding:
         return decoded
 
     def unknown(self, rows: Pieces) -> dict[str, list[int]]:
-        """By attribute how many unknown pieces each of the rows (B, L) has: its value is without them."""
+        """Count the unknown pieces of each row (B, L) per attribute; `decode` skips them."""
         place = np.minimum(np.cumsum(rows == STOP, axis=1) - (rows == STOP), len(self.texts))
         return {text.name: ((rows == UNKNOWN) & (place == i)).sum(axis=1).tolist() for i, text in enumerate(self.texts)}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: no piece that only few rows have."""
+        """Return the encoding as plain data; rare pieces are not part of it."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TextEncoding:
-        """The inverse of `to_json`."""
+        """Create the encoding from the result of `to_json`."""
         texts = json.loads(json.dumps(data["texts"]))
         return cls(tuple(WrittenText(**t | {"vocabulary": tuple(t["vocabulary"])}) for t in texts))
 
@@ -124,13 +124,13 @@ class TextEncoding:
 
 @dataclass(frozen=True)
 class RowEncoder:
-    """What turns the values of a row into its pieces."""
+    """Encoder from the values of a row to its pieces."""
 
     texts: Sequence[WrittenText]
     known: Sequence[Mapping[str, int]]
 
     def __call__(self, values: Iterable[Any]) -> list[int]:
-        """The pieces of a row whose attributes have these values, PADDING in the rest; what is too long is cut."""
+        """Return the piece ids of a row with these attribute values, padded with PADDING; long values are truncated."""
         row: list[int] = []
         for text, known, value in zip(self.texts, self.known, values, strict=True):
             row += [known.get(p, UNKNOWN) for p in pieces_of(text.kind, value)[: text.length]]
@@ -139,7 +139,7 @@ class RowEncoder:
 
 
 def _parts(row: Sequence[int]) -> list[list[int]]:
-    """What stands before each STOP, and after the last one."""
+    """Split a row of pieces at each STOP."""
     parts: list[list[int]] = [[]]
     for piece in row:
         if piece == STOP:

@@ -1,4 +1,4 @@
-"""Train: Petastorm streams the feeds, TorchDistributor places the processes, PyTorch learns."""
+"""Train the networks: Petastorm streams the feeds, TorchDistributor places the processes, PyTorch optimises."""
 
 from synthspark.training.artifacts import load_generator
 from synthspark.training.distributor import check_slots, train_all

@@ -1,4 +1,4 @@
-"""The adversarial half of the any-order network: a discriminator of whole rows beside the likelihood."""
+"""Adversarial loss of the any-order network, in addition to the likelihood: a discriminator of whole rows."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from synthspark_models.losses import critic_generator_loss, hinge_discriminator_
 from synthspark_models.relaxed import relaxed_rows
 
 MOST_LOGITS = 1 << 22
-"""Of the rows drawn in a step: of wide vocabularies fewer rows are drawn, so that memory does not grow with them."""
+"""Maximum number of logits of the rows drawn in a step; bounds memory by drawing fewer rows of wide vocabularies."""
 LEAST_ROWS = 16
+"""Minimum number of rows drawn in a step."""
 
 
 class Adversary:
-    """Sees real rows and drawn ones through embeddings of its own; hinge loss, two learning rates.
+    """Discriminator with its own embeddings, hinge loss and learning rate.
 
-    loss of the generator = any-order likelihood + weight x every x -E[D(drawn)], on every `every`-th step: lazily, as
-    Karras et al. 2020 (arXiv:1912.04958) regularise. Raises ConfigError for an `adversarial_every` below 1.
+    loss of the generator = any-order likelihood + weight x every x -E[D(drawn)], on every `every`-th step (lazy
+    regularisation, Karras et al. 2020, arXiv:1912.04958). Raises ConfigError for an `adversarial_every` below 1.
     """
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
@@ -40,17 +41,17 @@ class Adversary:
 
     @property
     def modules(self) -> dict[str, nn.Module]:
-        """What a checkpoint must hold."""
+        """Modules to save in a checkpoint."""
         return {"discriminator": self.discriminator}
 
     def is_due(self, step_number: int) -> bool:
-        """Whether this step has an adversarial half."""
+        """Return whether this step has an adversarial loss."""
         return step_number % self.every == 0
 
     def step(self, network: AutoregressiveGenerator, tokens: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """A step of the discriminator against newly drawn rows, then what these cost the generator.
+        """Train the discriminator for one step on newly drawn rows, then compute the generator's loss on them.
 
-        tokens: real rows, (B, K). Returns the weighed loss, with a gradient to `network`, and what to report.
+        tokens: real rows, (B, K). Returns (weighted loss with a gradient to `network`, losses to report).
         """
         drawn = relaxed_rows(network, min(len(tokens), self.rows), self.temperature)
         real = self.discriminator.real(tokens, drawn.numbers.new_zeros(len(tokens), 0))

@@ -1,4 +1,4 @@
-"""Checkpoints and finished generators: safetensors and JSON, never pickle."""
+"""Save and load checkpoints and trained generators as safetensors and JSON, never as pickle."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ SIZES: dict[str, tuple[str, ...]] = {
     "query_writer": ("embedding", "hidden", "dropout"),
     "behaviour": ("noise_dim", "hidden", "dropout", "attribute_dropout", "max_history", "token_dropout"),
 }
-"""Settings that a generator is built from, by network; they are kept in model.json."""
+"""Network -> settings that its generator is built from; they are stored in model.json."""
 
 
 def build_generator(network: str, table: TableShape, rank: int, settings: Mapping[str, Any]) -> nn.Module:
-    """The generator of a network by its name in the configuration."""
+    """Build the generator of a network. network: its name in the configuration."""
     if network == "autoregressive":
         return AutoregressiveGenerator(
             table.cardinalities,
@@ -74,13 +74,13 @@ def build_generator(network: str, table: TableShape, rank: int, settings: Mappin
 
 
 def settings_of(task: TrainingTask) -> dict[str, Any]:
-    """What a task's generator is built from beside its table."""
+    """Return the settings that a task's generator is built from, in addition to its table."""
     pieces = {"pieces": task.num_pieces} if task.num_pieces else {}
     return {name: task.setting(name) for name in SIZES[task.network]} | pieces
 
 
 def table_of(task: TrainingTask) -> TableShape:
-    """The shape of the rows that a task's generator takes."""
+    """Return the shape of the rows of a task's generator."""
     bags = tuple(BagShape(len(bag.columns), len(bag.weights) - 1) for bag in task.bags)
     return TableShape(tuple(task.cardinalities), len(task.number_columns), bags)
 
@@ -88,7 +88,7 @@ def table_of(task: TrainingTask) -> TableShape:
 def save_checkpoint(
     task: TrainingTask, epoch: int, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
 ) -> None:
-    """Everything needed to go on after `epoch` epochs; the JSON that points to it is written last."""
+    """Save everything needed to resume after `epoch` epochs; the JSON that points to it is written last."""
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
         tensors |= {f"{name}/{k}": v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
@@ -107,7 +107,7 @@ def save_checkpoint(
 def restore_checkpoint(
     task: TrainingTask, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
 ) -> int:
-    """Load the last checkpoint of this very task; returns the epochs done, 0 if there is none."""
+    """Load the last checkpoint with the task's fingerprint; returns the number of epochs done, 0 if there is none."""
     pointer = _checkpoint(task)
     if pointer is None:
         return 0
@@ -129,7 +129,7 @@ def restore_checkpoint(
 def save_generator(
     task: TrainingTask, generator: nn.Module, history: list[dict[str, Any]], privacy: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Write model.safetensors and model.json; returns the latter's content. privacy: what training guarantees."""
+    """Write model.safetensors and model.json; returns the content of model.json. privacy: guarantee of DP training."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
     data = save_tensors(tensors)
     meta = {
@@ -157,27 +157,27 @@ def save_generator(
 
 
 def save_tokens(url: str, encoding: TokenEncoding) -> None:
-    """Put the tokens that a generator is trained on beside it, before it is trained."""
+    """Save the token encoding of a generator in its folder, before training."""
     storage.write(f"{url}/{TOKENS}", json.dumps(encoding.to_json()).encode())
 
 
 def save_texts(url: str, encoding: TextEncoding) -> None:
-    """Put the pieces that a writer is trained on beside it, before it is trained."""
+    """Save the text encoding of a writer in its folder, before training."""
     storage.write(f"{url}/{TEXTS}", json.dumps(encoding.to_json()).encode())
 
 
 def load_texts(url: str) -> TextEncoding:
-    """The inverse of `save_texts`."""
+    """Load the text encoding of a writer."""
     return TextEncoding.from_json(json.loads(storage.read(f"{url}/{TEXTS}")))
 
 
 def load_tokens(url: str) -> TokenEncoding:
-    """The inverse of `save_tokens`."""
+    """Load the token encoding of a generator."""
     return TokenEncoding.from_json(json.loads(storage.read(f"{url}/{TOKENS}")))
 
 
 def read_weights(url: str, sha256: str) -> bytes:
-    """The weights of a model. Raises LakeError if they are not those that were saved."""
+    """Read the weights of a model. Raises LakeError if their SHA-256 is not the recorded one."""
     data = storage.read(f"{url}/{WEIGHTS}")
     if hashlib.sha256(data).hexdigest() != sha256:
         raise LakeError(f"model {url}: {WEIGHTS} is damaged (its sha256 is not the recorded one); train again")
@@ -185,7 +185,7 @@ def read_weights(url: str, sha256: str) -> bytes:
 
 
 def load_generator(url: str) -> tuple[nn.Module, dict[str, Any]]:
-    """The generator in evaluation mode, and its JSON. Raises LakeError if the weights are not those that were saved."""
+    """Load a generator in evaluation mode and its model.json. Raises LakeError if the weights are damaged."""
     meta: dict[str, Any] = json.loads(storage.read(f"{url}/model.json"))
     data = read_weights(url, meta["sha256"])
     shape = meta["table"]

@@ -1,4 +1,4 @@
-"""The default generator of profiles: likelihood under random masks, stopped by rows that it does not learn from."""
+"""Training of the default generator of profiles: likelihood under random masks, early stopping by validation rows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from synthspark_models import TableShape
 from synthspark_models.autoregressive import AutoregressiveGenerator, any_order_loss
 
 VALIDATION_MASKS = 4
-"""Masks per validation row: the same ones in every epoch."""
+"""Number of masks per validation row; they are the same in every epoch."""
 
 
 class AutoregressiveTrainer(BestEpoch[AutoregressiveGenerator]):
-    """Steps of `autoregressive`."""
+    """Trainer of network `autoregressive`."""
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
         table = TableShape(tuple(task.cardinalities), 0)
@@ -41,7 +41,7 @@ class AutoregressiveTrainer(BestEpoch[AutoregressiveGenerator]):
         self.private = PrivateSteps(task, self.network, self.optimizer) if task.dp is not None else None
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One step on the likelihood, with its adversarial half where that is due."""
+        """Train for one step on the likelihood, plus the adversarial loss if it is due."""
         tokens = stacked(batch, self.task.code_columns, torch.long, self.device)
         number = self._next_step()
         if self.private is not None:
@@ -56,7 +56,7 @@ class AutoregressiveTrainer(BestEpoch[AutoregressiveGenerator]):
         return report | {"generator_loss": loss.detach()}
 
     def validate(self, batches: Iterable[dict[str, Tensor]], seed: int) -> float:
-        """The loss on rows that were not learned from, by the same masks every time."""
+        """Return the loss on validation rows, with the same masks for the same seed."""
         self.network.eval()
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

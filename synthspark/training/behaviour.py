@@ -1,4 +1,4 @@
-"""The anchored behaviour generator: reconstruction, ranking and activity hold it, a discriminator refines it."""
+"""Training of the behaviour generator: reconstruction, ranking and activity losses, optionally a discriminator."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from synthspark_models.losses import (
 
 
 class BehaviourTrainer:
-    """loss = reconstruction + ranking + activity + adversarial_weight x adversarial, each with its weight.
+    """Trainer of network `behaviour`.
 
-    Vectors live in units of `factor_scale`; counterparts are scaled by it, so that scores are inner products of the
-    real factors.
+    loss = weighted sum of the reconstruction, ranking, activity and adversarial losses. Vectors are in units of
+    `factor_scale`; factors of the other side are scaled by it, so that scores are inner products of the real factors.
+    Raises ConfigError for an unknown adversarial loss.
     """
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
@@ -56,16 +57,16 @@ class BehaviourTrainer:
         self._steps = self._all_steps = 0
         self.counterpart = Counterpart(task.counterpart_url, rank, device)
         unit = torch.full((rank + 1,), task.factor_scale, device=self.counterpart.table.device)
-        unit[-1] = 1.0  # log popularity is no factor
+        unit[-1] = 1.0  # log popularity is not part of the factor
         self.unit = unit
 
     def start(self, epochs_done: int, steps_per_epoch: int) -> None:
-        """Where training goes on: in the schedule of the learning rate, and so that the same steps are adversarial."""
+        """Set the position at which training resumes; learning rate and adversarial steps depend on it."""
         self._steps = epochs_done * steps_per_epoch
         self._all_steps = self.task.epochs * steps_per_epoch
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The discriminator's steps, then one of the generator."""
+        """Train the discriminator, if it is due, then the generator for one step."""
         task = self.task
         codes = stacked(batch, task.code_columns, torch.long, self.device)
         numbers = stacked(batch, task.number_columns, torch.float32, self.device)
@@ -75,7 +76,7 @@ class BehaviourTrainer:
         clip = float(task.setting("gradient_clip"))
         report = {}
         if self._all_steps:
-            # A rate that falls in the end: at a constant one, the last steps decide which items seem popular.
+            # The rate falls towards the end: if constant, the last steps determine which items seem popular.
             peak = float(task.setting("learning_rate"))
             set_rate(self.optimizers["generator"], settling(self._steps / self._all_steps, peak))
         self._steps += 1
@@ -96,7 +97,7 @@ class BehaviourTrainer:
         total: Tensor = torch.stack([float(task.setting(f"{n}_weight")) * p for n, p in parts.items()]).sum()
         if adversarial:
             fooled = critic_generator_loss(self.discriminator(codes, numbers, made, tokens))
-            # Lazily regularised: every n-th step, n times as strongly (Karras et al. 2020, arXiv:1912.04958).
+            # Lazy regularisation: every n-th step, with n times the weight (Karras et al. 2020, arXiv:1912.04958).
             total = total + self.adversarial_weight * int(task.setting("adversarial_every")) * fooled
             parts["adversarial"] = fooled
         apply(total, self.generator, self.optimizers["generator"], clip)
@@ -118,7 +119,7 @@ class BehaviourTrainer:
         return wasserstein_critic_loss(*judged) + penalty
 
     def _history(self, index: Tensor) -> Tensor | None:
-        """Some of the positives as what is already known: none for a third of the rows, else 1 to `max_history`."""
+        """Summarise random positives as known history: none for a third of the rows, else 1 to `max_history`."""
         if not self.generator.max_history:
             return None
         count = torch.randint(1, self.generator.max_history + 1, (len(index), 1)) * (torch.rand(len(index), 1) > 1 / 3)

@@ -1,4 +1,4 @@
-"""What trainers share whose networks are stopped by rows that they do not learn from."""
+"""Base class of trainers with early stopping by validation rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class BestEpoch(Generic[Network]):
-    """A network under AdamW with one cycle of the learning rate; what is saved is that of the best epoch."""
+    """Trainer with AdamW and a one-cycle learning rate; `generator` is the network of the best epoch."""
 
     def __init__(self, task: TrainingTask, network: Network, device: torch.device) -> None:
         self.task, self.device = task, device
@@ -28,16 +28,16 @@ class BestEpoch(Generic[Network]):
         self.step_number = self.steps = 0
 
     def start(self, epochs_done: int, steps_per_epoch: int) -> None:
-        """Where in the schedule of the learning rate training goes on."""
+        """Set the position in the schedule of the learning rate at which training resumes."""
         self.step_number = epochs_done * steps_per_epoch
         self.steps = self.task.epochs * steps_per_epoch
 
     def keep(self) -> None:
-        """What the network is now is the best so far."""
+        """Keep the current weights as the best so far."""
         self.generator.load_state_dict(self.network.state_dict())
 
     def _next_step(self) -> int:
-        """Set the learning rate of the next step; returns its number."""
+        """Set the learning rate of the next step and return the step's number."""
         number = self.step_number
         set_rate(self.optimizer, one_cycle(number / max(self.steps, 1), float(self.task.setting("learning_rate"))))
         self.step_number += 1

@@ -1,4 +1,4 @@
-"""The classic adversarial networks for profiles by name: what each is built of, and which settings it refuses."""
+"""Build the classic adversarial networks for profiles by name, and validate their settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "infogan": ("noise_dim", "hidden", *CODES),
     "wgan_gp": ("noise_dim", "hidden"),
 }
-"""Settings that a generator is built from, by network; they are kept in model.json."""
+"""Network -> settings that its generator is built from; they are stored in model.json."""
 
 LEAST = {
     "noise_dim": 1,
@@ -43,10 +43,11 @@ LEAST = {
     "categories_per_code": 2,
     "continuous_codes": 0,
 }
+"""Setting -> smallest valid value."""
 
 
 def build_generator(network: str, table: TableShape, settings: Mapping[str, Any]) -> RowGenerator:
-    """The generator of one of `SIZES`, from its settings."""
+    """Build the generator of a network in `SIZES` from its settings."""
     noise_dim, hidden = int(settings["noise_dim"]), int(settings["hidden"])
     if network == "dcgan":
         return DcganGenerator(table, noise_dim, hidden)
@@ -56,7 +57,7 @@ def build_generator(network: str, table: TableShape, settings: Mapping[str, Any]
 
 
 def build_discriminator(task: TrainingTask, table: TableShape) -> RowDiscriminator:
-    """The other side of it."""
+    """Build the discriminator (or critic) of a task's network."""
     hidden = int(task.setting("hidden"))
     if task.network == "wgan_gp":
         return WganCritic(table, hidden)
@@ -71,13 +72,13 @@ def build_discriminator(task: TrainingTask, table: TableShape) -> RowDiscriminat
 
 
 def initialised(task: TrainingTask, *networks: nn.Module) -> None:
-    """Start the weights of both sides as `hyper.initialisation` says."""
+    """Initialise the weights of networks by `hyper.initialisation`."""
     for network in networks:
         initialise(network, str(task.setting("initialisation")))
 
 
 def check(task: TrainingTask) -> None:
-    """Raises ConfigError for a setting that cannot be meant."""
+    """Raise ConfigError for an invalid setting."""
     where = f"train.{task.name}.hyper"
     how = task.setting("initialisation")
     if how not in INITIALISATIONS:
@@ -88,10 +89,10 @@ def check(task: TrainingTask) -> None:
             raise ConfigError(f"{where}.{name}: {task.setting(name)!r} is too small; give {least} or more")
     if task.has("label_smoothing") and not 0 <= float(task.setting("label_smoothing")) < 1:
         raise ConfigError(f"{where}.label_smoothing: {task.setting('label_smoothing')!r} is not in [0, 1); "
-                          "0 leaves it out")  # fmt: skip
+                          "0 disables it")  # fmt: skip
     if task.network == "infogan" and not task.setting("categorical_codes") + task.setting("continuous_codes"):
-        raise ConfigError(f"{where}: categorical_codes and continuous_codes are both 0, so that infogan has nothing to "
-                          "make legible; give one of them, or take network: gan")  # fmt: skip
+        raise ConfigError(f"{where}: categorical_codes and continuous_codes are both 0, so infogan has no codes to "
+                          "learn; set one of them, or use network: gan")  # fmt: skip
 
 
 def _codes(settings: Mapping[str, Any]) -> CodeShape:

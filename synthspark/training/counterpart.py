@@ -1,4 +1,4 @@
-"""The other side's factors: mapped from disk, so that no process holds them in its own memory, or on its GPU."""
+"""Factors of the other side: memory-mapped from disk, or on the GPU if they are small."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from synthspark.training.storage import portable
 CPU = torch.device("cpu")
 
 ON_GPU_BYTES = 1 << 31
-"""Of a table that a GPU holds, some eight million entities: else the rows of each step are copied there."""
+"""Maximum size of a table that is kept on the GPU, about eight million entities; otherwise rows are copied per step."""
 
 
 class Counterpart:
-    """Factors and log popularity by index, and the drawing of negatives among the entities that have a factor."""
+    """Table of factors and log popularity by index, from which negatives are drawn. Raises TrainingError if empty."""
 
     def __init__(self, url: str, rank: int, device: torch.device = CPU) -> None:
         fs, path = fsspec.core.url_to_fs(portable(url))
@@ -35,7 +35,7 @@ class Counterpart:
         if size == 0:
             raise TrainingError(f"factor table {url}: it has no row; featurize again")
         self.present = torch.from_numpy(np.sort(np.concatenate(present)).astype(np.int64))
-        # No file is left when the process is killed: what is mapped stays when its name is gone.
+        # The file is deleted at once, so none is left if the process is killed; the mapping stays valid.
         with tempfile.TemporaryDirectory(prefix="synthspark-factors-") as folder:
             table = np.memmap(Path(folder) / "factors", dtype=np.float32, mode="w+", shape=(size, rank + 1))
         for file in files:
@@ -50,14 +50,14 @@ class Counterpart:
         """[factor, log popularity] by index, shape (size, R + 1)."""
 
     def negatives(self, count: int) -> tuple[Tensor, Tensor]:
-        """`count` rows of the table, drawn half uniformly and half by popularity, and log q of each: (M, R+1), (M,).
+        """Draw `count` rows, half uniformly and half by popularity; returns the rows (M, R+1) and log q of each (M,).
 
-        They are drawn on the CPU, wherever the table lies, and so are the same ones.
+        They are drawn on the CPU, so they do not depend on the table's device.
         """
         drawn = torch.searchsorted(self._upto, torch.rand(count, dtype=torch.float64) * self._upto[-1])
         drawn = drawn.clamp(max=len(self.present) - 1)
         return self.rows(self.present[drawn]), self._q[drawn].log().float()
 
     def rows(self, index: Tensor) -> Tensor:
-        """Rows of the table; what lies below 0 (no positive) gives row 0, to be masked by the caller."""
+        """Return rows of the table; indices below 0 (no positive) give row 0, which the caller must mask."""
         return self.table[index.clamp(min=0).to(self.table.device)]

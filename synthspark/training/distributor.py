@@ -1,4 +1,4 @@
-"""Launches the training processes with Spark's TorchDistributor and watches their progress."""
+"""Launch the training processes with Spark's TorchDistributor and watch their progress."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 EXECUTOR_SECONDS = 300
-"""How long the executors may take to come: a cluster that grows, or replaces one that it lost, takes minutes."""
+"""Maximum time to wait for executors; a cluster needs minutes to grow or to replace a lost one."""
 LAUNCHES = 3
-"""How often the processes are launched at most. Only what is killed, or lost another by that, is launched again."""
+"""Maximum number of launches; processes are relaunched only if one was killed or failed because a peer was."""
 EpochHook = Callable[[str, dict[str, Any]], None]
 
 
 def train_all(
     spark: SparkSession, tasks: Sequence[TrainingTask], processes: int, on_epoch: EpochHook
 ) -> dict[str, dict[str, Any]]:
-    """Train the tasks one after the other in one launch; returns the model.json of each `output_url`.
+    """Train the tasks one after the other in one launch; returns `output_url` -> content of model.json.
 
-    In local mode the processes are children of the driver, on a cluster Spark places them on executors (one GPU each
-    where Spark has GPUs). `on_epoch(name, record)` is called after each epoch. Raises TrainingError with the child's
-    own words if one fails; one that is killed is launched again, and goes on from the last checkpoint.
+    In local mode the processes are children of the driver. On a cluster Spark places them on executors (one GPU each if
+    Spark has GPUs). `on_epoch(name, record)` is called after each epoch. Raises TrainingError with the message of a
+    process that fails; if a process is killed, all are relaunched and resume from the last checkpoint.
     """
     if not tasks:
         return {}
@@ -58,23 +58,23 @@ def train_all(
         if told is not None and (told.own or processes == 1 or launch + 1 == LAUNCHES):
             raise TrainingError(told.message) from failure
         if launch + 1 == LAUNCHES:
-            raise TrainingError(f"training processes were lost {LAUNCHES} times without a word ({failure}); are they "
-                                "killed for their memory?") from failure  # fmt: skip
-        log.warning("a training process was lost; all go on from the last checkpoint (%s)", failure)
+            raise TrainingError(f"training processes were lost {LAUNCHES} times without an error message ({failure}); "
+                                "are they killed for using too much memory?") from failure  # fmt: skip
+        log.warning("a training process was lost; all processes resume from the last checkpoint (%s)", failure)
     return {t.output_url: json.loads(storage.read(f"{t.output_url}/model.json")) for t in tasks}
 
 
 def _launched(
     launcher: Launcher, tasks: Sequence[TrainingTask], threads: int | None, watch: Callable[[], None]
 ) -> BaseException | None:
-    """Run the tasks once, calling `watch` every now and then; returns what ended it, None if they are done."""
+    """Run the tasks once, calling `watch` every POLL_SECONDS; returns the exception that ended it, None if done."""
     failure: list[BaseException] = []
 
     def launch() -> None:
         try:
             with contextlib.redirect_stdout(_ToLog()):
                 launcher.run(run_tasks, [t.to_json() for t in tasks], threads)
-        except BaseException as error:  # the thread must hand over whatever ended it
+        except BaseException as error:  # passed to the caller's thread
             failure.append(error)
 
     thread = threading.Thread(target=launch, name="training", daemon=True)
@@ -84,16 +84,16 @@ def _launched(
         thread.join(POLL_SECONDS)
         try:
             watch()
-        except Exception as error:  # who only watches must not end the training: storage or a tracker may be away
+        except Exception as error:  # failures of storage or a tracker must not stop training
             log.log(level, "progress of training could not be shown: %s", error)
-            level = logging.DEBUG  # once is enough
+            level = logging.DEBUG  # warn only once
     return failure[0] if failure else None
 
 
 def run_tasks(tasks: list[str], threads: int | None) -> None:
-    """What each process runs: all tasks, given as JSON. Its traceback is left where the driver finds it.
+    """Train all tasks, given as JSON; runs in each process. A traceback is written to a file for the driver.
 
-    threads: cores of a process; None for its share of the machine's.
+    threads: cores per process; None for an equal share of the machine's.
     """
     task = TrainingTask.from_json(tasks[0])
     try:
@@ -110,7 +110,7 @@ def run_tasks(tasks: list[str], threads: int | None) -> None:
 
 @contextlib.contextmanager
 def _process_group(threads: int | None) -> Iterator[None]:
-    """PyTorch as every process needs it, and the processes known to each other where there are several."""
+    """Configure PyTorch, and connect the processes if there are several."""
     import torch
     from torch import distributed as dist
 
@@ -130,22 +130,22 @@ def _process_group(threads: int | None) -> Iterator[None]:
 
 
 def backend(gpus: int, processes: int) -> str:
-    """What tensors of each kind of device are reduced by. gpus: that a process sees; processes: started beside it.
+    """Return the backend of collective operations. gpus: visible to a process; processes: launched together on a host.
 
-    NCCL refuses two processes on one GPU, as there may be in local mode. On a cluster each is started alone, and sees
-    the GPU that Spark gives to nobody else.
+    NCCL refuses two processes on one GPU, which can happen in local mode. On a cluster each process is launched alone
+    and sees only its own GPU.
     """
     return "gloo" if gpus < processes else "cpu:gloo,cuda:nccl"
 
 
 def check_slots(spark: SparkSession, processes: int) -> None:
-    """Raises TrainingError if the cluster cannot train: before a job has spent hours on what comes before."""
+    """Raise TrainingError if the cluster cannot train; called before the stages that take hours."""
     if not is_local(spark):
         _await_slots(spark, Launcher(spark, processes, False), processes)
 
 
 def _await_slots(spark: SparkSession, launcher: Launcher, processes: int) -> None:
-    """A barrier stage with more tasks than slots would wait for minutes, and fail in Spark's words."""
+    """Wait for enough slots, else raise TrainingError; Spark itself would wait for minutes and fail less clearly."""
     if spark.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
         raise TrainingError("training needs all its processes at once, which Spark refuses with dynamic allocation; "
                             "set spark.dynamicAllocation.enabled to false")  # fmt: skip
@@ -155,7 +155,7 @@ def _await_slots(spark: SparkSession, launcher: Launcher, processes: int) -> Non
             what = "GPUs" if launcher.use_gpu else "task slots"
             raise TrainingError(
                 f"train.processes: {processes}, but the cluster has {found} {what}; ask for more executors "
-                "(spark.executor.instances), or begin a run with fewer processes"
+                "(spark.executor.instances), or start a new run with fewer processes"
             )
         time.sleep(POLL_SECONDS)
 
@@ -172,7 +172,7 @@ def _report(tasks: Sequence[TrainingTask], seen: dict[str, int], on_epoch: Epoch
 
 
 class Told(NamedTuple):
-    """What a child said before it failed: TorchDistributor loses it, so it is left beside the checkpoints."""
+    """Error of a training process; it is stored next to the checkpoints, because TorchDistributor drops it."""
 
     message: str
     own: bool
@@ -180,7 +180,7 @@ class Told(NamedTuple):
 
 
 def _told(tasks: Sequence[TrainingTask], processes: int) -> Told | None:
-    """The first own error, else the first of all; None if nobody said a word."""
+    """Return the first error with `own`, else the first of all; None if no process stored one."""
     found = []
     for url in _error_urls(tasks, processes):
         if storage.exists(url):
@@ -199,7 +199,7 @@ def _error_url(task: TrainingTask, rank: int) -> str:
 
 
 class _ToLog(io.TextIOBase):
-    """What the children print goes to the log, so that it does not tear the progress bar."""
+    """Stream that sends the output of training processes to the log, so that it does not break the progress bar."""
 
     def write(self, text: str) -> int:
         if text.strip():

@@ -1,4 +1,4 @@
-"""Training that went wrong stops with a word on which side, and what to try."""
+"""Detect failed training and stop it with an error that names the failing network and remedies."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from synthspark.errors import TrainingError
 from synthspark.training.task import DEFAULTS, TrainingTask
 
 PATIENCE = 3
-"""Epochs in a row that a collapse must last."""
+"""Number of consecutive epochs that a failure must last."""
 WON_LOSS, LOST_LOSS = 0.01, 6.0
-"""Above the least possible / above: a discriminator that is never wrong, a generator that never gets through."""
+"""The discriminator has won if its loss is less than the former above its minimum and the generator's exceeds the
+latter."""
 LEAST_DIVERSITY = 0.05
-"""Entropy of what is generated, in that of real rows."""
+"""Minimum entropy of generated rows, as a share of that of real rows."""
 
 RUNAWAY = 1e3
-"""Size of a critic's loss that no bounded slope explains: embedded rows are a few units apart."""
+"""Absolute loss of a critic that is impossible with a bounded slope, since embedded rows are a few units apart."""
 
 REMEDIES = {
     "generator": ("lower hyper.learning_rate", "lower hyper.gradient_clip", "lower hyper.adversarial_weight"),
@@ -27,38 +28,38 @@ REMEDIES = {
     "collapse": ("lower hyper.learning_rate", "set hyper.initialisation to xavier or orthogonal",
                  "set hyper.spectral_norm", "raise hyper.discriminator_steps", "take a larger batch_size"),
 }  # fmt: skip
-"""What to try, by what went wrong; only what the network has is said."""
+"""Failure -> remedies to try; only settings that the network has are suggested."""
 
 
 @dataclass
 class Watch:
-    """Looks at the record of every epoch of one generator."""
+    """Checks the record of every epoch of one generator."""
 
     task: str
     network: str = "gan"
     least_loss: float = 0.0
-    """What the discriminator's loss is when it is never wrong: smoothed labels leave some."""
+    """Loss of a discriminator that is never wrong; positive with label smoothing."""
     _won: int = field(default=0, init=False)
     _narrow: int = field(default=0, init=False)
     _away: int = field(default=0, init=False)
 
     @classmethod
     def of(cls, task: TrainingTask) -> Watch:
-        """The watch that fits a task."""
+        """Create the watch for a task."""
         smoothing = float(task.setting("label_smoothing")) if task.has("label_smoothing") else 0.0
         least = -sum(p * math.log(p) for p in (smoothing, 1 - smoothing) if p > 0)
         return cls(task.name, task.network, least)
 
     def check(self, record: dict[str, float]) -> None:
-        """Raises TrainingError if a loss is not finite, or if one side has given way for PATIENCE epochs."""
+        """Raise TrainingError if a loss is not finite, or if training has failed for PATIENCE epochs."""
         for side in ("discriminator", "generator"):
             loss = record.get(f"{side}_loss", 0.0)
             if not math.isfinite(loss):
                 self._stop(record, f"the {side} diverged: its loss is {loss}", side)
-        if "diversity" not in record:  # only a pure GAN can lose its anchor
+        if "diversity" not in record:  # only GANs without another loss can collapse
             return
         if self.network == "wgan_gp":
-            # Its losses are differences of values: negative, or large, without anybody having won.
+            # Its losses are differences of values, which can be negative or large without a winner.
             self._away = self._away + 1 if abs(record["discriminator_loss"]) > RUNAWAY else 0
         else:
             won = record["discriminator_loss"] - self.least_loss < WON_LOSS and record["generator_loss"] > LOST_LOSS

@@ -1,4 +1,4 @@
-"""The classic adversarial networks on profiles: steps of the discriminator, then one of the generator."""
+"""Training of the classic adversarial networks for profiles: discriminator steps, then one generator step."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from synthspark_models.losses import (
 
 
 class GanTrainer:
-    """Steps of `gan`, `dcgan`, `infogan` and `wgan_gp`, which differ in their modules and in three terms of the losses.
+    """Trainer of `gan`, `dcgan`, `infogan` and `wgan_gp`, which differ in their modules and three terms of the losses.
 
-    Modules and optimisers by name, so that checkpoints need not know them. Raises ConfigError for settings that cannot
-    be meant.
+    Modules and optimisers are stored by name for checkpoints. Raises ConfigError for invalid settings.
     """
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
@@ -44,8 +43,9 @@ class GanTrainer:
         }
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """discriminator_steps steps of the discriminator on the same rows, against ever new generated ones, then one
-        of the generator.
+        """Train the discriminator for discriminator_steps steps, then the generator for one step.
+
+        The discriminator sees the same real rows and newly generated rows in each step.
         """
         codes = stacked(batch, self.task.code_columns, torch.long, self.device)
         numbers = stacked(batch, self.task.number_columns, torch.float32, self.device)
@@ -68,7 +68,7 @@ class GanTrainer:
         return self.task.network == "wgan_gp"
 
     def _discriminator_loss(self, codes: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """The adversarial loss, and what the discriminator gains by reading the codes."""
+        """Return (adversarial loss of the discriminator, weighted bound on the information about the codes)."""
         with torch.no_grad():
             latent, fake = self._generated(len(codes))
         judge, embedding = self.discriminator.judge, self.discriminator.embedding
@@ -82,11 +82,11 @@ class GanTrainer:
         return loss, self._worth(self._information(fake_row, latent))
 
     def _generated(self, rows: int) -> tuple[Tensor, Sample]:
-        latent = self.generator.latent(max(rows, 2))  # batch norm needs two
+        latent = self.generator.latent(max(rows, 2))  # batch norm needs two rows
         return latent, self.generator(latent, float(self.task.setting("temperature")))
 
     def _information(self, row: Tensor, latent: Tensor) -> Tensor | None:
-        """The lower bound of what an embedded row tells of its codes, in nats; None where there are none."""
+        """Return the lower bound of the mutual information of row and codes, in nats; None without codes."""
         if not isinstance(self.generator, InfoGanGenerator):
             return None
         assert isinstance(self.discriminator, InfoGanDiscriminator)
@@ -100,7 +100,7 @@ class GanTrainer:
 
 
 def diversity(codes: Tensor, numbers: Tensor, real_codes: Tensor, real_numbers: Tensor) -> Tensor:
-    """How varied generated rows are, as a share of real ones: entropy of codes, spread of numbers, averaged."""
+    """Return the diversity of generated rows relative to real rows: mean ratio of entropies (codes) and spreads."""
     shares = []
     for j in range(codes.shape[1]):
         real = _entropy(real_codes[:, j])

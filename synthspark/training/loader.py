@@ -1,8 +1,8 @@
-"""The feed: Petastorm reads this process's shard of a Parquet directory by row groups, which are cut into batches here.
+"""Load the feed: Petastorm reads this process's shard of a Parquet directory by row groups; they are batched here.
 
-Petastorm's own loader shuffles row by row and costs four to seven times as much; rows of a feed lie in an order of
-hashes already, so that it is enough to shuffle the row groups and the rows within each. Why these settings and no
-others: docs/decisions/001-petastorm.md.
+Petastorm's own loader shuffles row by row, which takes four to seven times as long. The rows of a feed are already in
+hash order, so shuffling the row groups and the rows inside each is enough. docs/decisions/001-petastorm.md gives the
+reasons for these settings.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from synthspark.training.storage import portable
 SHUFFLED_ROWS = 16_384
 """Minimum shuffle buffer, in rows, for feeds that are not held in memory."""
 HELD_BYTES = 1 << 28
-"""Largest feed that stays in memory between its passes: starting a reader takes longer than a pass over it."""
+"""Maximum size, in bytes, of a feed that stays in memory between passes; starting a reader takes longer than a pass."""
 BYTES_PER_VALUE = 8
 Batch = dict[str, Tensor]
-"""Columns of as many rows each."""
+"""Column name -> values; all columns have the same number of rows."""
 
 
 def check_feed(url: str, num_rows: int, processes: int) -> None:
-    """Raises TrainingError unless the Parquet footers hold `num_rows` rows in at least `processes` row groups.
+    """Raise TrainingError unless the Parquet footers have `num_rows` rows in at least `processes` row groups.
 
-    Petastorm itself returns fewer rows without a word when a file is missing, and hangs ranks that got no row group.
+    Petastorm silently returns fewer rows if a file is missing, and hangs ranks that get no row group.
     """
     fs, path = fsspec.core.url_to_fs(portable(url))
     footers = [pq.read_metadata(fs.open(f)) for f in sorted(fs.glob(f"{path}/*.parquet"))]
@@ -53,32 +53,32 @@ def check_feed(url: str, num_rows: int, processes: int) -> None:
 
 
 def batch_rows(num_rows: int, processes: int, batch_size: int) -> int:
-    """Rows per step and process: the batch size, or the whole shard where that is smaller."""
+    """Return the rows per step and process: the batch size, or the whole shard if that is smaller."""
     return max(1, min(batch_size, num_rows // processes))
 
 
 def steps_per_epoch(num_rows: int, processes: int, batch_size: int) -> int:
-    """Steps of an epoch, the same on every process, whatever rows its shard happens to have."""
+    """Return the steps per epoch, which are the same in every process whatever the size of its shard."""
     return max(1, num_rows // processes // batch_rows(num_rows, processes, batch_size))
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What one process reads of a feed, for as many passes as it is asked for."""
+    """Part of a feed that one process reads."""
 
     url: str
     columns: list[str]
     num_rows: int
-    """Of the whole feed."""
+    """Number of rows of the whole feed."""
     rank: int = 0
     processes: int = 1
 
     @contextmanager
     def batches(self, size: int, seed: int) -> Iterator[Iterator[Batch]]:
-        """Batches in an order that the seed decides, the last of them perhaps smaller: one pass, or endless if shared.
+        """Provide batches in an order determined by the seed: one pass, or endless if the feed is shared.
 
-        Several processes must not run dry before each other: their shards differ in size. So a shared feed starts over,
-        and fills up the last batch of a pass from the next one.
+        The last batch of a single pass may be smaller. Shards differ in size and no process may run out of rows before
+        the others, so a shared feed starts over and fills the last batch of a pass with rows of the next.
         """
         batches = _batches(self._pass(seed) if self.processes == 1 else _endless(self._pass, seed), size)
         try:
@@ -87,7 +87,7 @@ class Shard:
             batches.close()
 
     def _pass(self, seed: int) -> Generator[Batch, None, None]:
-        """The rows once, in parts that are shuffled."""
+        """Yield all rows once, in shuffled parts."""
         if self._held is None:
             yield from _ahead(self._row_groups(seed))
         elif self._held:
@@ -95,14 +95,14 @@ class Shard:
 
     @cached_property
     def _held(self) -> dict[str, npt.NDArray[Any]] | None:
-        """All rows, in an order that is the same in every process that goes on; None if they are too many."""
+        """All rows, in an order that is the same after a restart; None if they are too many."""
         if self.num_rows * len(self.columns) * BYTES_PER_VALUE > HELD_BYTES:
             return None
         parts = list(self._row_groups(0))
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]} if parts else {}
 
     def _row_groups(self, seed: int) -> Generator[Batch, None, None]:
-        """The rows as Petastorm reads them, a row group at a time, or several that are small: shuffled together."""
+        """Yield the rows as Petastorm reads them: one row group, or several small ones shuffled together, at a time."""
         reader = batch_reader(
             portable(self.url), self.columns, rank=self.rank, processes=self.processes, seed=seed % (1 << 31) + 1
         )
@@ -124,7 +124,7 @@ class Shard:
 
 
 def _ahead(parts: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
-    """`parts`, each read and shuffled by a thread while the one before is used, so that large steps do not wait."""
+    """Yield `parts`; a thread reads and shuffles the next part while the current one is used."""
     with closing(parts), ThreadPoolExecutor(1, "feed") as reader:
         coming = reader.submit(next, parts, None)
         while (part := coming.result()) is not None:
@@ -133,20 +133,20 @@ def _ahead(parts: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
 
 
 def _shuffled(groups: list[dict[str, npt.NDArray[Any]]], draws: torch.Generator) -> Batch:
-    """Their rows in one drawn order. Column by column, which stays within the processor's cache."""
+    """Concatenate groups and shuffle their rows, column by column, which fits the processor's cache."""
     order = torch.randperm(sum(len(next(iter(group.values()))) for group in groups), generator=draws)
 
     def column(name: str) -> Tensor:
-        # Joined even where it is one part, and so copied: torch warns of Arrow's memory, which is read-only.
+        # Concatenating copies even a single part: torch warns about Arrow's memory, which is read-only.
         joined = torch.from_numpy(np.concatenate([group[name] for group in groups]))
-        # Indexing by brackets, numpy's or torch's, takes three times as long.
+        # Indexing by brackets, in numpy or torch, takes three times as long.
         return joined.index_select(0, order)
 
     return {name: column(name) for name in groups[0]}
 
 
 def _endless(one_pass: Callable[[int], Generator[Batch, None, None]], seed: int) -> Generator[Batch, None, None]:
-    """Passes without end, each in an order of its own."""
+    """Yield endless passes, each in another order. Raises TrainingError if a pass has no rows."""
     for number in count():
         rows = 0
         with closing(one_pass(seed + number)) as groups:
@@ -154,11 +154,11 @@ def _endless(one_pass: Callable[[int], Generator[Batch, None, None]], seed: int)
                 rows += _rows(group)
                 yield group
         if rows == 0:
-            raise TrainingError("a process of training has no row of its feed; lower train.processes")
+            raise TrainingError("a training process has no rows of its feed; lower train.processes")
 
 
 def _batches(groups: Generator[Batch, None, None], size: int) -> Generator[Batch, None, None]:
-    """The rows in batches of exactly `size`, but for the last. A batch is a view of its row group where it can be."""
+    """Yield batches of exactly `size` rows, except the last. A batch is a view of its row group if possible."""
     held: Batch = {}
     with closing(groups):
         for group in groups:
@@ -186,7 +186,7 @@ def _rows(batch: Batch) -> int:
 
 
 def stacked(batch: Batch, columns: list[str], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The named columns as one tensor, shape (B, columns)."""
+    """Stack the named columns to one tensor, shape (B, columns)."""
     if not columns:
         return torch.zeros(_rows(batch), 0, dtype=dtype, device=device)
     return torch.stack([batch[c] for c in columns], dim=1).to(device=device, dtype=dtype)

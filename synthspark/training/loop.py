@@ -1,4 +1,4 @@
-"""The epochs of one generator in one process: the same code for one process and for many."""
+"""Train one generator in one process, alone or as one of several."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from synthspark.training.tower import TowerTrainer
 from synthspark.training.writing import WriterTrainer
 
 Validated = AutoregressiveTrainer | WriterTrainer
-"""Those that keep the network of the best epoch."""
+"""Trainers that keep the network of the best epoch."""
 Trainer = GanTrainer | BehaviourTrainer | TowerTrainer | QueryWriterTrainer | Validated
 
 
 def pick_device(wanted: str) -> torch.device:
-    """`auto` is this process's GPU where there is one. Raises ConfigError if cuda is asked for and absent."""
+    """Return the device; `auto` is this process's GPU if there is one. Raises ConfigError if cuda is not available."""
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("train.device: 'cuda', but torch sees no GPU here; use 'auto' or 'cpu'")
     if wanted == "cpu" or not torch.cuda.is_available():
@@ -46,15 +46,15 @@ def pick_device(wanted: str) -> torch.device:
 
 
 def reproducibly() -> None:
-    """From here on this process's torch draws and adds up in the same order every time, on a GPU too."""
+    """Make torch deterministic in this process, also on a GPU."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # It would also fill what is allocated before it is written, in hundreds of operations per step; nothing reads that.
+    # By default it also fills uninitialised memory, with hundreds of operations per step; nothing reads that memory.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def train(task: TrainingTask) -> None:
-    """Train one generator to the end, from its last checkpoint if there is one, and save it (rank 0)."""
+    """Train one generator, resuming from its last checkpoint if there is one, and save it (rank 0)."""
     rank = dist.get_rank() if processes() > 1 else 0
     check_feed(task.feed_url, task.num_rows, processes())
     device = pick_device(task.device)
@@ -81,7 +81,7 @@ def train(task: TrainingTask) -> None:
         if isinstance(trainer, Validated):
             _validate(task, trainer, validation, history)
         if rank == 0:
-            # The history first: what decides when to stop must not lack an epoch that the checkpoint has.
+            # The history is written first: early stopping needs every epoch that the checkpoint includes.
             lines = "".join(json.dumps(r) + "\n" for r in history)
             storage.write(f"{task.output_url}/history.jsonl", lines.encode())
             save_checkpoint(task, epoch, trainer.modules, trainer.optimizers)
@@ -103,14 +103,14 @@ def _trainer(task: TrainingTask, device: torch.device) -> Trainer:
 
 
 def _validation(task: TrainingTask) -> Shard | None:
-    """Every process reads all of these few rows: their weights are the same, and so is what they decide."""
+    """Return the validation rows. Every process reads all of them, so that all make the same decisions."""
     if task.validation_url is None:
         return None
     return Shard(task.validation_url, task.columns, task.validation_rows)
 
 
 def _validate(task: TrainingTask, trainer: Validated, shard: Shard | None, history: list[dict[str, Any]]) -> None:
-    """Add the validation loss to the last record; keep the network if none before was better."""
+    """Add the validation loss to the last record; keep the network if the loss is the lowest so far."""
     if shard is None:
         trainer.keep()
         return
@@ -123,7 +123,7 @@ def _validate(task: TrainingTask, trainer: Validated, shard: Shard | None, histo
 
 
 def _has_stopped(task: TrainingTask, history: list[dict[str, Any]]) -> bool:
-    """Whether the validation loss has not fallen for `patience` epochs (0: all epochs are run, and the best kept)."""
+    """Return whether the validation loss has not improved for `patience` epochs (0: never stop early)."""
     losses = [r["validation_loss"] for r in history if "validation_loss" in r]
     patience = int(task.setting("patience")) if task.has("patience") else 0
     return bool(losses and patience) and len(losses) - 1 - losses.index(min(losses)) >= patience
@@ -136,13 +136,13 @@ def _steps(task: TrainingTask) -> int:
 
 
 def _epoch(task: TrainingTask, trainer: Trainer, shard: Shard, epoch: int) -> dict[str, Any]:
-    """One pass: seeds depend on the epoch, so that a restart goes on as an undisturbed run would."""
+    """Train for one epoch. Seeds depend on the epoch, so that a restarted run gives the same result."""
     started = time.monotonic()
     seed = _seed(task, f"epoch {epoch}")
     if task.dp is None:
         torch.manual_seed(seed + shard.rank)
     else:
-        torch.seed()  # whoever knows the seed would know the noise
+        torch.seed()  # not seeded: with a known seed the noise would be known
     rows = batch_rows(task.num_rows, processes(), task.batch_size)
     steps = _steps(task)
     sums: dict[str, Tensor] = {}
@@ -154,7 +154,7 @@ def _epoch(task: TrainingTask, trainer: Trainer, shard: Shard, epoch: int) -> di
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
                 counts[name] = counts.get(name, 0) + 1
     means = averaged(torch.stack([total / counts[name] for name, total in sums.items()]))
-    figures = dict(zip(sums, means.tolist(), strict=True))  # waits for a GPU, which the time must include
+    figures = dict(zip(sums, means.tolist(), strict=True))  # waits for the GPU, so that the time includes its work
     seconds = time.monotonic() - started
     speed = rows * steps * processes() / seconds
     return {
@@ -168,7 +168,7 @@ def _epoch(task: TrainingTask, trainer: Trainer, shard: Shard, epoch: int) -> di
 
 
 class Waited(Iterator[dict[str, Tensor]]):
-    """Batches, and the seconds that they were waited for: what the feed costs on top of the steps."""
+    """Iterator over batches that measures the seconds spent waiting for them."""
 
     def __init__(self, batches: Iterator[dict[str, Tensor]]) -> None:
         self._batches, self.seconds = batches, 0.0

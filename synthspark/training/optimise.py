@@ -1,4 +1,4 @@
-"""What every trainer does after its loss: gradients averaged over the processes, clipped, applied."""
+"""Optimisation steps shared by all trainers: average gradients over processes, clip and apply them."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 WARM_UP = 0.3
-"""Share of the steps in which the rate rises, as in Smith, Topin 2018 (arXiv:1708.07120)."""
+"""Share of the steps during which the learning rate rises, as in Smith, Topin 2018 (arXiv:1708.07120)."""
 STEADY = 0.5
-"""Share of the steps before the rate falls, as in Hu et al. 2024 (arXiv:2404.06395)."""
+"""Share of the steps before the learning rate falls, as in Hu et al. 2024 (arXiv:2404.06395)."""
 
 
 def processes() -> int:
-    """How many processes train together."""
+    """Return the number of processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def adam(module: nn.Module, rate: float, weight_decay: float = 0.0) -> torch.optim.Adam:
-    """Adam as adversaries want it, with little momentum. Fused: of small networks, its many small steps cost most."""
+    """Return Adam with low momentum, as used for adversarial training; fused, which is faster for small networks."""
     return torch.optim.Adam(module.parameters(), rate, betas=(0.5, 0.9), weight_decay=weight_decay, fused=True)
 
 
 def apply(loss: Tensor, module: nn.Module, optimizer: torch.optim.Optimizer, clip: float) -> None:
     """Minimise `loss` by one step over the parameters of `module` only.
 
-    The mean over processes is one all-reduce of the flat gradient. (DistributedDataParallel would need every
-    parameter inside `forward`, and breaks on two networks whose losses share one backward pass.)
+    Gradients are averaged over processes by one all-reduce of the flat gradient. (DistributedDataParallel would need
+    every parameter inside `forward`, and fails for two networks whose losses share one backward pass.)
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -42,7 +42,7 @@ def apply(loss: Tensor, module: nn.Module, optimizer: torch.optim.Optimizer, cli
 
 
 def averaged(values: Tensor) -> Tensor:
-    """The mean of a small tensor over all processes."""
+    """Return the mean of a tensor over all processes."""
     if processes() > 1:
         dist.all_reduce(values)
         values = values / processes()
@@ -50,7 +50,7 @@ def averaged(values: Tensor) -> Tensor:
 
 
 def broadcast(module: nn.Module) -> None:
-    """Make all processes start from rank 0's weights."""
+    """Copy the weights of rank 0 to all processes."""
     if processes() > 1:
         for tensor in [*module.parameters(), *module.buffers()]:
             dist.broadcast(tensor.data, src=0)
@@ -63,20 +63,20 @@ def _averaged(gradients: list[Tensor]) -> list[Tensor]:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """From here on the optimizer steps with this learning rate."""
+    """Set the learning rate of the optimizer."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
 def one_cycle(share: float, peak: float) -> float:
-    """The learning rate after `share` of all steps: from peak / 25 up to it, then down to nearly nothing."""
+    """Return the learning rate after `share` of all steps: from peak / 25 up to peak, then down to peak / 10,000."""
     if share < WARM_UP:
         return _between(peak / 25, peak, share / WARM_UP)
     return _between(peak, peak / 1e4, (share - WARM_UP) / (1 - WARM_UP))
 
 
 def settling(share: float, peak: float) -> float:
-    """The learning rate after `share` of all steps: `peak` for the first half of them, then down to nearly nothing."""
+    """Return the learning rate after `share` of all steps: peak for the first half, then down to peak / 10,000."""
     return _between(peak, peak / 1e4, max(0.0, share - STEADY) / (1 - STEADY))
 
 

@@ -1,9 +1,9 @@
-"""Petastorm's batch reader on every supported pyarrow, numpy and Python, without the race that loses rows.
+"""Petastorm's batch reader for every supported pyarrow, numpy and Python, without the race that loses rows.
 
-The only file that imports Petastorm. Version 0.12.1 was written against data set classes that pyarrow dropped after
-version 14, two numpy names that numpy 2 dropped, and `distutils`, which Python 3.12 dropped. The stand-ins for them are
-in `sys.modules` only while Petastorm is imported, and afterwards only in the namespaces of Petastorm's own modules:
-pyarrow and numpy themselves stay as they are. docs/decisions/001-petastorm.md describes the race and the measurements.
+Only this file imports Petastorm. Its version 0.12.1 uses data set classes that pyarrow dropped after version 14, two
+names that numpy 2 dropped, and `distutils`, which Python 3.12 dropped. Stand-ins for them are in `sys.modules` only
+while Petastorm is imported, and afterwards only in the namespaces of Petastorm's own modules: pyarrow and numpy are not
+modified. docs/decisions/001-petastorm.md describes the race and the measurements.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 IGNORED_PREFIXES = ("_", ".")
-"""Of file names that are no data, as `_SUCCESS` and `.part-0.parquet.crc`."""
+"""Prefixes of names of files without data, such as `_SUCCESS` and `.part-0.parquet.crc`."""
 
 
 def _module(name: str, **content: Any) -> types.ModuleType:
@@ -33,7 +33,7 @@ def _module(name: str, **content: Any) -> types.ModuleType:
 
 
 class _Unavailable:
-    """Stands for a class that Petastorm imports but does not use when it is given a file system."""
+    """Stand-in for a class that Petastorm imports but does not use if it is given a file system."""
 
     def __init__(self, *_: Any) -> None:
         raise NotImplementedError("synthspark gives Petastorm an fsspec file system; this class is not supported")
@@ -41,7 +41,7 @@ class _Unavailable:
 
 @contextmanager
 def _stand_ins() -> Iterator[None]:
-    """Provide the modules and the exception that Petastorm imports, for as long as the block runs."""
+    """Provide the modules and the exception that Petastorm imports, during the block."""
     missing = {
         "distutils": _module("distutils"),
         "distutils.version": _module("distutils.version", LooseVersion=_Unavailable),
@@ -55,7 +55,7 @@ def _stand_ins() -> Iterator[None]:
         pa.lib.ArrowIOError = OSError
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Petastorm warns of its own deprecated imports
+            warnings.simplefilter("ignore")  # Petastorm's own deprecated imports
             yield
     finally:
         for name, module in before.items():
@@ -68,7 +68,7 @@ def _stand_ins() -> Iterator[None]:
 
 
 class RowGroup:
-    """One row group of a Parquet file; the whole file, for its metadata, where `index` is None."""
+    """One row group of a Parquet file; if `index` is None, the whole file, for its metadata."""
 
     partition_keys: tuple[()] = ()
 
@@ -76,22 +76,25 @@ class RowGroup:
         self.fs, self.path, self.footer, self.index = fs, path, footer, index
 
     def get_metadata(self) -> pq.FileMetaData:
-        """Of the file."""
+        """Return the metadata of the file."""
         return self.footer
 
     def read(self, columns: set[str], partitions: None = None) -> pa.Table:
-        """The named columns of this row group. Petastorm passes `partitions` to every piece; feeds have none."""
+        """Read the named columns of this row group. Petastorm passes `partitions`; feeds have none."""
         with pq.ParquetFile(_source(self.fs, self.path), metadata=self.footer) as file:
             return file.read_row_group(self.index, columns=sorted(columns))
 
 
 def _source(fs: Any, path: str) -> Any:
-    """What pyarrow opens. A local path is opened by Arrow itself: a Python file needs the interpreter lock per read."""
+    """Return what pyarrow opens: a local path, or a file object of other file systems.
+
+    Arrow opens local paths itself; reads from Python file objects need the interpreter lock.
+    """
     return path if isinstance(fs, LocalFileSystem) else fs.open(path, "rb")
 
 
 class _NoFiles:
-    """The worker opens the file of every row group and hands it on to `RowGroup.read`, which does not need it."""
+    """File system without files: the worker opens a file per row group, but `RowGroup.read` does not need it."""
 
     @staticmethod
     def open(_: str) -> None:
@@ -99,7 +102,7 @@ class _NoFiles:
 
 
 class ParquetDataset:
-    """The part of pyarrow's former ParquetDataset that Petastorm's batch reader uses: a flat directory of files."""
+    """Part of pyarrow's former ParquetDataset that Petastorm's batch reader uses: a flat directory of files."""
 
     metadata = common_metadata = partitions = None
     fs = _NoFiles
@@ -113,7 +116,7 @@ class ParquetDataset:
         self.pieces = [RowGroup(filesystem, name, _footer(filesystem, name)) for name in data]
 
     def row_groups(self) -> list[RowGroup]:
-        """The row groups of all files, in the order of the file names."""
+        """Return the row groups of all files, in the order of the file names."""
         return [RowGroup(file.fs, file.path, file.footer, index)
                 for file in self.pieces for index in range(file.footer.num_row_groups)]  # fmt: skip
 
@@ -151,16 +154,16 @@ _dataset_metadata.load_row_groups = ParquetDataset.row_groups
 class SequentialPool:
     """A Petastorm pool that reads row groups in the caller's thread, in the order of the ventilator.
 
-    The ventilator has handed out everything before the first row group is read. Petastorm's own pools look twice, at
-    the number of pending items and at whether the ventilator has completed; if it hands out its last items and ends
-    between the two looks, they report the end of the data and the rest is lost.
+    The ventilator passes on all items before the first row group is read. Petastorm's own pools make two separate
+    checks, of the number of pending items and of whether the ventilator has completed. If the ventilator passes on its
+    last items and ends between these checks, the pools report the end of the data and the remaining rows are lost.
     """
 
     workers_count = 1 << 30
-    """Petastorm lets this many items wait, so the ventilator never does."""
+    """Number of items that Petastorm lets wait; so large that the ventilator never blocks."""
 
     def start(self, worker_class: Any, worker_args: Any, ventilator: Any) -> None:
-        """Collect all items; called once by the reader."""
+        """Collect all items. Called once by the reader."""
         self._items: deque[dict[str, Any]] = deque()
         self._tables: deque[pa.Table] = deque()
         self._worker = worker_class(0, self._tables.append, worker_args)
@@ -168,11 +171,11 @@ class SequentialPool:
         ventilator._ventilation_thread.join()
 
     def ventilate(self, **item: Any) -> None:
-        """Called by the ventilator with what the worker needs to find one row group."""
+        """Queue one row group. Called by the ventilator with the arguments of the worker."""
         self._items.append(item)
 
     def get_results(self) -> pa.Table:
-        """The next row group's rows. Raises EmptyResultError after the last."""
+        """Return the rows of the next row group. Raises EmptyResultError after the last."""
         while not self._tables:
             if not self._items:
                 raise EmptyResultError
@@ -180,22 +183,22 @@ class SequentialPool:
         return self._tables.popleft()
 
     def stop(self) -> None:
-        """Forget what has not been read."""
+        """Discard row groups that have not been read."""
         self._items.clear()
 
     def join(self) -> None:
-        """Nothing runs that could be waited for."""
+        """Do nothing; there are no threads to wait for."""
 
 
 def batch_reader(
     url: str, columns: list[str], *, rank: int = 0, processes: int = 1, seed: int, pool: Any = None
 ) -> Any:
-    """Petastorm's Reader of one process's row groups: an iterator of named tuples of numpy arrays.
+    """Return Petastorm's Reader of one process's row groups: an iterator of named tuples of numpy arrays.
 
     url: directory of Parquet files, with a scheme that fsspec knows.
-    seed: decides the order of the row groups and which process gets which; 0 would mean not reproducible.
-    pool: another Petastorm pool, for comparisons; None is a SequentialPool.
-    Raises petastorm.errors.NoDataAvailableError where this process gets no row group.
+    seed: seed of the order of row groups and of their assignment to processes; 0 would not be reproducible.
+    pool: another Petastorm pool, for comparisons; None for a SequentialPool.
+    Raises petastorm.errors.NoDataAvailableError if this process gets no row group.
     """
     fs, path = fsspec.core.url_to_fs(url)
     return _reader.Reader(

@@ -1,6 +1,6 @@
-"""DP-SGD for the any-order network, by Opacus: rows clipped one by one, noise on their sum, and what that guarantees.
+"""DP-SGD for the any-order network, by Opacus: per-row clipping, noise on the sum, and the resulting guarantee.
 
-What holds and what does not stands in docs/decisions/010. Opacus is the extra `privacy`, imported where it is used.
+docs/decisions/010 states what the guarantee covers. Opacus is the extra `privacy`; it is imported where it is used.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from synthspark_models.autoregressive import random_masks
 from synthspark_models.per_row import per_row_gradients
 
 MOST_GRADIENTS = 1 << 24
-"""Numbers of the gradients that are held row by row, 64 MB: the network decides how many rows these are."""
+"""Maximum number of per-row gradient values in memory (64 MB); the rows per chunk depend on the network's size."""
 ACCOUNTANT = "RDP of the Poisson-subsampled Gaussian mechanism (Mironov et al. 2019, arXiv:1908.10530)"
 
 
 def check(task: TrainingTask, num_processes: int) -> None:
-    """Raises ConfigError for what breaks the guarantee, and where Opacus is not installed."""
+    """Raise ConfigError for settings that break the guarantee, or if Opacus is not installed."""
     assert task.dp is not None
     where, delta = f"train.{task.name}", task.dp["delta"]
     if find_spec("opacus") is None:
-        raise ConfigError(f"{where}.dp needs opacus, on the driver and where training runs: "
+        raise ConfigError(f"{where}.dp needs opacus on the driver and on the machines that train: "
                           "pip install 'synthspark[privacy]'")  # fmt: skip
     if num_processes > 1:
         raise ConfigError(f"{where}.dp: each of {num_processes} processes would add its own noise; set "
@@ -38,15 +38,16 @@ def check(task: TrainingTask, num_processes: int) -> None:
     if float(task.setting("adversarial_weight")) > 0:
         raise ConfigError(f"{where}.dp: a discriminator sees real rows without noise; set hyper.adversarial_weight: 0")
     if delta * task.num_rows >= 1:
-        raise ConfigError(f"{where}.dp.delta: {delta:g} of {task.num_rows} rows may give one away whole; take "
-                          f"{0.1 / task.num_rows:.1g} or less")  # fmt: skip
+        raise ConfigError(f"{where}.dp.delta: {delta:g} times {task.num_rows} rows is at least 1, so a whole row may "
+                          f"be revealed; set {0.1 / task.num_rows:.1g} or less")  # fmt: skip
 
 
 class PrivateSteps:
-    """Steps of DP-SGD (Abadi et al. 2016, arXiv:1607.00133) in place of plain ones.
+    """DP-SGD (Abadi et al. 2016, arXiv:1607.00133).
 
-    A row's gradient is cut to the length `max_grad_norm`; Gaussian noise of `noise_multiplier` times that is added to
-    their sum, which is divided by the number of rows expected. Raises ConfigError for what breaks the guarantee.
+    The gradient of each row is clipped to norm `max_grad_norm`; Gaussian noise with standard deviation
+    `noise_multiplier` x `max_grad_norm` is added to the sum, which is divided by the expected number of rows. Raises
+    ConfigError for settings that break the guarantee.
     """
 
     def __init__(self, task: TrainingTask, network: AutoregressiveGenerator, optimizer: torch.optim.Optimizer) -> None:
@@ -65,7 +66,7 @@ class PrivateSteps:
         )
 
     def step(self, tokens: Tensor) -> Tensor:
-        """One step on these rows, which may be none; tokens: (B, K). Returns the mean loss."""
+        """Train for one step on rows and return the mean loss. tokens: (B, K), possibly without rows."""
         total = torch.zeros((), device=tokens.device)
         parts = torch.split(tokens, self.chunk) if len(tokens) else (tokens,)
         for number, rows in enumerate(parts, start=1):
@@ -82,10 +83,10 @@ class PrivateSteps:
 
 
 def poisson_batches(batches: Iterator[Mapping[str, Tensor]], rows: int) -> Iterator[dict[str, Tensor]]:
-    """Endless batches in which each row of one pass over a feed is with the chance rows / all, whatever the others do.
+    """Yield endless batches that include each row of the feed independently with probability `rows` / all rows.
 
-    The accountant supposes just this; shuffled batches of one size would not meet it. The rows are held in memory (8
-    bytes per column).
+    The accountant assumes this Poisson sampling; shuffled batches of fixed size would violate it. All rows are held in
+    memory (8 bytes per column).
     """
     read = list(batches)
     whole = {name: torch.cat([b[name] for b in read]) for name in read[0]}
@@ -96,7 +97,7 @@ def poisson_batches(batches: Iterator[Mapping[str, Tensor]], rows: int) -> Itera
 
 
 def spent(task: TrainingTask, steps: int) -> dict[str, Any]:
-    """What `steps` steps guarantee of the weights: (epsilon, delta) for one row more or less."""
+    """Return the guarantee of the weights after `steps` steps: (epsilon, delta) for adding or removing one row."""
     from opacus.accountants import RDPAccountant
 
     assert task.dp is not None

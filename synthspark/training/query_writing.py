@@ -1,4 +1,4 @@
-"""The writer of queries: likelihood of what was typed before an item was clicked, given its title."""
+"""Training of the query writer: likelihood of a query given the title of the item clicked after it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synthspark_models.query_writer import query_loss
 
 
 class QueryWriterTrainer:
-    """Steps of `query_writer`. The task's pieces are the words of titles and then of queries: `title_`, `query_`."""
+    """Trainer of `query_writer`. The task's pieces are the words of titles (`title_...`) and queries (`query_...`)."""
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
         network = build_generator(task.network, table_of(task), 0, settings_of(task))
@@ -26,12 +26,12 @@ class QueryWriterTrainer:
         self._steps = self._all_steps = 0
 
     def start(self, epochs_done: int, steps_per_epoch: int) -> None:
-        """Where training goes on in the schedule of the learning rate."""
+        """Set the position in the schedule of the learning rate at which training resumes."""
         self._steps = epochs_done * steps_per_epoch
         self._all_steps = self.task.epochs * steps_per_epoch
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One step on the likelihood."""
+        """Train for one step on the likelihood."""
         task = self.task
         share = self._steps / max(self._all_steps, 1)
         set_rate(self.optimizers["generator"], one_cycle(share, float(task.setting("learning_rate"))))

@@ -1,4 +1,4 @@
-"""Files of training on any file system that fsspec knows; Spark is not there in the processes that train."""
+"""Files on any file system that fsspec supports; training processes have no Spark."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SCHEMES = {"s3a": "s3", "s3n": "s3", "wasbs": "abfs", "abfss": "abfs"}
 
 
 def portable(url: str) -> str:
-    """Hadoop's spelling of a URL as fsspec and Petastorm take it: `file:/x` -> `file:///x`, `s3a://` -> `s3://`."""
+    """Convert a Hadoop URL to fsspec's and Petastorm's spelling: `file:/x` -> `file:///x`, `s3a://` -> `s3://`."""
     match = re.match(r"([a-z0-9]+):/*(.*)", url)
     if match is None:
         return "file://" + url
@@ -19,19 +19,19 @@ def portable(url: str) -> str:
 
 
 def exists(url: str) -> bool:
-    """Whether there is a file or directory."""
+    """Return whether a file or directory exists."""
     fs, path = fsspec.core.url_to_fs(portable(url))
     return bool(fs.exists(path))
 
 
 def read(url: str) -> bytes:
-    """A whole file."""
+    """Read a whole file."""
     with fsspec.open(portable(url), "rb") as file:
         return bytes(file.read())
 
 
 def write(url: str, data: bytes) -> None:
-    """A whole file, under another name first: whoever reads sees the old one or the new one."""
+    """Write a whole file under a temporary name and rename it, so that readers see the old or the new file."""
     fs, path = fsspec.core.url_to_fs(portable(url))
     fs.makedirs(path.rpartition("/")[0], exist_ok=True)
     with fs.open(path + ".part", "wb") as file:
@@ -40,7 +40,7 @@ def write(url: str, data: bytes) -> None:
 
 
 def remove(url: str) -> None:
-    """A file or directory with all that is in it; nothing happens if it is not there."""
+    """Remove a file, or a directory with its contents, if it exists."""
     fs, path = fsspec.core.url_to_fs(portable(url))
     if fs.exists(path):
         fs.rm(path, recursive=True)

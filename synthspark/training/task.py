@@ -1,4 +1,4 @@
-"""What a training process must know: plain data, so that it travels as JSON."""
+"""Description of a training task: plain data that is passed to processes as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADVERSARIAL: Hyper = {
     "hidden": 256,
     "noise_dim": 64,
 }
-"""What the networks without an anchor share."""
+"""Settings common to the classic adversarial networks."""
 MINIMAX: Hyper = ADVERSARIAL | {"label_smoothing": 0.1, "spectral_norm": False}
 
 DEFAULTS: dict[str, Hyper] = {
@@ -86,24 +86,25 @@ DEFAULTS: dict[str, Hyper] = {
         "noise_dim": 16,
     },
 }
-"""Settings by network; docs/networks.md says what each does. steps_per_epoch 0 is a whole pass."""
+"""Network -> default settings; docs/networks.md describes them. steps_per_epoch 0 means a whole pass."""
 
 
 ROLE_DEFAULTS: dict[str, Hyper] = {
     "behaviour_users": {"max_history": 8},  # some of their events may be known
 }
-"""Settings in which a generator differs from its network's defaults."""
+"""Generator -> settings that differ from the defaults of its network."""
 
 
 @dataclass(frozen=True)
 class Bag:
-    """A text or a set as the feed has it."""
+    """A text or set in the feed."""
 
     columns: list[str]
     """Token columns."""
     weights: list[float]
-    """Of the ids from 0 on; what is above is hashed."""
+    """Weights of the ids from 0 on; larger ids are hashed."""
     hashed_weight: float
+    """Weight of hashed ids."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class TrainingTask:
     """One generator to train."""
 
     name: str
-    """profile_items, behaviour_items, texts_items, or the same of users."""
+    """Name of the generator, e.g. profile_items, behaviour_users, texts_items."""
     network: str
     """A key of DEFAULTS."""
     feed_url: str
@@ -128,50 +129,51 @@ class TrainingTask:
     device: str = "auto"
     bags: list[Bag] = field(default_factory=list)
     piece_columns: list[str] = field(default_factory=list)
-    """Writer: the columns of a row of pieces."""
+    """Writers: columns of a row of pieces."""
     num_pieces: int = 0
-    """Writer: pieces that there are."""
+    """Writers: number of piece ids."""
     factor_columns: list[str] = field(default_factory=list)
-    """Behaviour: the row's own factor."""
+    """Behaviour: columns of the row's own factor."""
     factor_scale: float = 1.0
     """Behaviour: root mean square of the own factors; vectors are generated in this unit."""
     activity_column: str | None = None
+    """Behaviour: column of the row's log activity."""
     positive_columns: list[str] = field(default_factory=list)
-    """Behaviour: indices into the counterpart table, -1 where there is none."""
+    """Behaviour: columns with indices into the counterpart table, -1 for none."""
     counterpart_url: str | None = None
     """Behaviour: factor table of the other side (`index`, `factor_..`, `log_popularity`)."""
     validation_url: str | None = None
-    """A feed of rows that are not learned from: training stops by them, where the network can."""
+    """Feed of validation rows for early stopping, if the network supports it."""
     validation_rows: int = 0
     init_from: str | None = None
     """Directory of an autoregressive model to start from."""
     dp: dict[str, float] | None = None
-    """Of DP-SGD: noise_multiplier, max_grad_norm and delta; None for plain steps."""
+    """Settings of DP-SGD: noise_multiplier, max_grad_norm and delta; None for training without it."""
     hyper: Hyper = field(default_factory=dict)
 
     def setting(self, name: str) -> Any:
-        """A setting as given, or its default; KeyError for one that the network does not have."""
+        """Return a setting as configured, else its default. Raises KeyError if the network does not have it."""
         defaults = DEFAULTS[self.network] | ROLE_DEFAULTS.get(self.name, {})
         return self.hyper.get(name, defaults[name])
 
     def has(self, name: str) -> bool:
-        """Whether the network has such a setting."""
+        """Return whether the network has this setting."""
         return name in DEFAULTS[self.network]
 
     @property
     def columns(self) -> list[str]:
-        """Everything that is read from the feed."""
+        """All columns to read from the feed."""
         activity = [self.activity_column] if self.activity_column else []
         own = [*self.code_columns, *self.number_columns, *self.token_columns, *self.piece_columns]
         return [*own, *self.factor_columns, *activity, *self.positive_columns]
 
     @property
     def token_columns(self) -> list[str]:
-        """Those of all bags."""
+        """Token columns of all bags."""
         return [column for bag in self.bags for column in bag.columns]
 
     def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of everything that decides the weights; places do not."""
+        """Return SHA-256 (16 hex digits) of everything that affects the weights; locations do not."""
         data = asdict(self)
         for place in ("feed_url", "output_url", "counterpart_url", "validation_url"):
             data.pop(place)
@@ -180,17 +182,17 @@ class TrainingTask:
             "bags",
             "piece_columns",
             "num_pieces",
-        ):  # what was trained before there were such settings is still itself
+        ):  # keeps the fingerprints of models that were trained before these settings existed
             if not data[unused]:
                 data.pop(unused)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """The inverse of `from_json`."""
+        """Return the task as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> TrainingTask:
-        """The inverse of `to_json`."""
+        """Create a task from the result of `to_json`."""
         data = json.loads(text)
         return cls(**data | {"bags": [Bag(**bag) for bag in data["bags"]]})

@@ -1,4 +1,4 @@
-"""The two-tower network of searches: which items a query was followed by, against those of other queries."""
+"""Training of the two-tower network of searches: the clicked items of a query against those of other queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synthspark_models.tower import tower_loss
 
 
 class TowerTrainer:
-    """Steps of `tower`. The task's bags are the terms of queries and of items; its positives are their indices."""
+    """Trainer of `tower`. The task's bags are the terms of queries and of items; its positives are their indices."""
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
         network = build_generator(task.network, table_of(task), 0, settings_of(task))
@@ -26,10 +26,10 @@ class TowerTrainer:
         self.optimizers: dict[str, torch.optim.Optimizer] = {"generator": adam}
 
     def start(self, epochs_done: int, steps_per_epoch: int) -> None:
-        """Nothing depends on the step."""
+        """Do nothing; training does not depend on the step number."""
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One step on the clicks of a batch."""
+        """Train for one step on the clicks of a batch."""
         task = self.task
         queries, items = (stacked(batch, bag.columns, torch.long, self.device) for bag in task.bags)
         query, item = (batch[name].to(self.device) for name in task.positive_columns)

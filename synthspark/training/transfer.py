@@ -1,4 +1,4 @@
-"""Start from a model of another shop: the trunk stays, embeddings are matched by column and value, the rest is new."""
+"""Start from a model of another shop: copy the trunk, and match embeddings by column and value; the rest is new."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from synthspark_models.tabular import FIRST
 
 
 def start_from(network: AutoregressiveGenerator, encoding: TokenEncoding, url: str) -> dict[str, float]:
-    """Copy what `network` shares with the autoregressive model below `url`; returns attribute -> share of its codes.
+    """Copy matching weights of the autoregressive model below `url`; returns attribute -> share of its codes matched.
 
-    Raises LakeError if there is no such model, ConfigError if its trunk has another size. Biases are left: they say how
-    often a value is, and shops differ in that.
+    The biases of codes are not copied: they encode the frequencies of values, which differ between shops. Raises
+    LakeError if there is no such model, ConfigError if its trunk has another size.
     """
     if not storage.exists(f"{url}/{TOKENS}"):
         raise LakeError(f"init_from {url}: there is no autoregressive model (model.json and tokens.json) there")
@@ -53,9 +53,9 @@ def _copy_column(
     network: AutoregressiveGenerator, mine: int, source: AutoregressiveGenerator, theirs: int,
     pairs: list[tuple[int, int]],
 ) -> None:  # fmt: skip
-    """Embeddings of the matched codes, the head, and the column's part of the first layer.
+    """Copy the embeddings of the matched codes, the head, and the column's part of the first layer.
 
-    Embeddings of another width are cut, or keep what is new beyond.
+    If widths differ, the common part is copied.
     """
     table, other = _weight(network.embeddings[mine]), _weight(source.embeddings[theirs])
     width = min(table.shape[1], other.shape[1])
@@ -83,7 +83,7 @@ def _same(tokens: Tokens, other: Tokens) -> bool:
 
 
 def _matches(tokens: Tokens, other: Tokens) -> list[tuple[int, int]]:
-    """(code here, code there): those with a meaning of their own, equal categories, numbers by the nearest interval."""
+    """Return pairs (code here, code there) of special codes, equal categories, and nearest intervals of numbers."""
     special = [(c, c) for c in range(FIRST)]
     if isinstance(tokens, CategoryTokens) and isinstance(other, CategoryTokens):
         place = {v: FIRST + i for i, v in enumerate(other.vocabulary)}

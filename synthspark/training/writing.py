@@ -1,4 +1,4 @@
-"""The writer of texts and sets: likelihood of the next piece, stopped by rows that it does not learn from."""
+"""Training of the writer of texts and sets: likelihood of the next piece, early stopping by validation rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from synthspark_models.writer import writing_loss
 
 
 class WriterTrainer(BestEpoch[Writer]):
-    """Steps of `writer`."""
+    """Trainer of network `writer`."""
 
     def __init__(self, task: TrainingTask, device: torch.device) -> None:
         network = build_generator(task.network, table_of(task), 0, settings_of(task))
@@ -25,14 +25,14 @@ class WriterTrainer(BestEpoch[Writer]):
         super().__init__(task, network, device)
 
     def step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One step on the likelihood."""
+        """Train for one step on the likelihood."""
         self._next_step()
         loss = writing_loss(self.network, *self._rows(batch))
         apply(loss, self.network, self.optimizer, float(self.task.setting("gradient_clip")))
         return {"generator_loss": loss.detach()}
 
     def validate(self, batches: Iterable[dict[str, Tensor]], seed: int) -> float:
-        """The loss on rows that were not learned from; nothing is drawn, whatever the `seed`."""
+        """Return the loss on validation rows; `seed` has no effect."""
         self.network.eval()
         total = rows = 0.0
         with torch.no_grad():

@@ -123,7 +123,7 @@ def test_what_is_no_csv_in_utf8_is_refused_with_the_way_out(
     old.write_bytes(Path(german["events"]).read_text(encoding="utf-8-sig").encode("windows-1252"))
     sheet.write_bytes(b"PK")
     gone = tmp_path / "gone.csv"
-    for path, words in ((old, "not UTF-8.*iconv"), (sheet, "no spreadsheets"), (gone, "nothing to read")):
+    for path, words in ((old, "not UTF-8.*iconv"), (sheet, "cannot read spreadsheets"), (gone, "nothing to read")):
         with pytest.raises(SourceError, match=words):
             first_configuration(spark, {"events": str(path)}, "lake")
 

@@ -347,7 +347,7 @@ def test_the_commands_list_the_runs_and_say_what_they_remove(lake: Lake, monkeyp
             raise result.exception
         return result.output
 
-    assert "no run yet" in called("runs")
+    assert "no runs yet" in called("runs")
     publish(lake, "half", "clean", "featurize")
     publish(lake, "whole")
     with lake.publication("whole", "synthesize") as staged:

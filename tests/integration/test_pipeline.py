@@ -359,7 +359,7 @@ def test_new_items_on_conditions_and_completed_ones(done: Context) -> None:
     assert any("events of new items (kind=north and price<40)" in note for note in report.notes)
     for update, message in (
         ({"items_where": ["kind=nroth"]}, "Did you mean 'north'"),
-        ({"users_where": ["taste=north"]}, "'gan' cannot keep to conditions"),
+        ({"users_where": ["taste=north"]}, "'gan' does not support conditions"),
         ({"impute": ["users"]}, "users cannot be completed"),
     ):
         section = done.config.synthesize.model_copy(update=update)

@@ -165,8 +165,8 @@ def test_epochs_of_every_unit_are_exact(
     [
         ("%Y-%m-%d", "strftime"),
         ("epoch_micro", "Did you mean 'epoch_micros'"),
-        ("YYYY-MM-dd", "no pattern that Spark reads"),
-        ("nonsense", "no pattern that Spark reads"),
+        ("YYYY-MM-dd", "not a pattern that Spark can read"),
+        ("nonsense", "not a pattern that Spark can read"),
     ],
 )
 def test_a_pattern_that_spark_does_not_read_is_refused(spark: SparkSession, pattern: str, words: str) -> None:
@@ -398,7 +398,7 @@ def test_orders_become_their_lines_and_paths_lead_into_every_nesting(spark: Spar
         "order.customer.id", "order.at", "lines", "lines.sku", "lines.n", "payload.shop.code", "payload.n",
         "extra.colour",
     }  # fmt: skip
-    with pytest.raises(SourceError, match=r"explode names 'order.at', which is string|no column|no list"):
+    with pytest.raises(SourceError, match=r"explode names 'order.at', which is string|no column|not a list"):
         exploded(df, ["order"], "source.events")
     with pytest.raises(SourceError, match=r"there is no column 'order.client'"):
         mapped(df, {"u": ColumnSource("order.client")}, "source.events")

@@ -125,8 +125,8 @@ def test_conditions_become_shares(texts: list[str], place: int, shares: list[flo
         ("brand<B", r"'brand' has no order"),
         ("tags=z", r"no set 'tags' has 'z'"),
         ("note=x", r"nothing was learned of 'note' \(text\)"),
-        ("price>5000", r"condition price>5000: no row that was learned from has such a 'price'"),
-        ("brand=never", r"no row that was learned from has such a 'brand'"),
+        ("price>5000", r"condition price>5000: no training row has such a 'price'"),
+        ("brand=never", r"no training row has such a 'brand'"),
         ("price", r"write it as brand=X"),
     ],
 )

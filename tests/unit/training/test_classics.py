@@ -78,7 +78,7 @@ def test_every_setting_of_weights_and_steps_is_used(tmp_path: Any, network: str)
         ("gan", {"label_smoothing": 1.0}, r"label_smoothing: 1.0 is not in \[0, 1\)"),
         ("wgan_gp", {"gradient_penalty": -1.0}, "gradient_penalty: -1.0 is too small"),
         ("infogan", {"categories_per_code": 1}, "categories_per_code: 1 is too small; give 2 or more"),
-        ("infogan", {"categorical_codes": 0, "continuous_codes": 0}, "both 0.*take network: gan"),
+        ("infogan", {"categorical_codes": 0, "continuous_codes": 0}, "both 0.*use network: gan"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(tmp_path: Any, network: str, hyper: Any, message: str) -> None:

@@ -112,7 +112,7 @@ def test_a_trainer_with_dp_takes_private_steps(tmp_path: Any) -> None:
 
 def test_what_breaks_the_guarantee_is_refused(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     save_tokens(task(tmp_path).output_url, ENCODING)
-    with pytest.raises(ConfigError, match=r"dp.delta: 0.1 of 64 rows may give one away whole; take 0.002 or less"):
+    with pytest.raises(ConfigError, match=r"dp.delta: 0.1 times 64 rows is at least 1.*; set 0.002 or less"):
         AutoregressiveTrainer(task(tmp_path, delta=0.1), CPU)
     with pytest.raises(ConfigError, match="a discriminator sees real rows without noise"):
         AutoregressiveTrainer(task(tmp_path, adversarial_weight=0.1), CPU)
