@@ -1,1 +1,1 @@
-"""A run: its lake, its tables, its lease, and what every stage is given."""
+"""A run: the lake, its tables, the lease and the context that each stage receives."""

@@ -1,8 +1,8 @@
-"""The lake's tables in Spark's catalogue: one table each, partitioned by `run_id`, whatever the format.
+"""Tables of the lake in Spark's catalogue: one catalogue table per lake table, partitioned by `run_id`.
 
-The only file that knows how formats differ there. Parquet stays where the lake publishes it, and the catalogue gets a
-partition that points to it: no row is copied. Iceberg and Delta hold the rows themselves: publishing is one commit per
-table that replaces the run's rows, and dropping a run is a delete of whole partitions.
+Only this file knows how formats differ in the catalogue. Parquet files stay where the lake publishes them; the
+catalogue gets a partition that points to them, and no row is copied. Iceberg and Delta tables hold the rows themselves:
+publishing replaces the run's rows in one commit per table, and dropping a run deletes whole partitions.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Catalogue:
 
     @property
     def holds_rows(self) -> bool:
-        """Whether rows are read from the catalogue's tables: Parquet is read from the lake's folders."""
+        """True if rows are read from the catalogue's tables (Parquet is read from the lake's folders)."""
         return self._format != "parquet"
 
     def check(self) -> None:
-        """Raises LakeError if the database is not there, or would be gone with this job."""
+        """Raise LakeError if the database does not exist, or if it ends with this job (in-memory catalogue)."""
         name, _, parent = self.database.rpartition(".")[::-1]
         implementation = self._spark.conf.get("spark.sql.catalogImplementation", "in-memory")
         if parent in ("", SESSION_CATALOG) and implementation == "in-memory" and not self.holds_rows:
@@ -48,14 +48,14 @@ class Catalogue:
                             f"first: CREATE DATABASE {name}") from error  # fmt: skip
 
     def table(self, name: str) -> str:
-        """The catalogue's name of a table of the lake, quoted: `shop`.`synthetic_events`."""
+        """Return the quoted catalogue name of a lake table, for example `shop`.`synthetic_events`."""
         return f"{_path(self.database)}.{quoted(_catalogue_name(name))}"
 
     def prepare(self, name: str, schema: T.StructType, location: str) -> None:
-        """Create a table, or add the columns that it lacks. Nothing can be seen of the run yet.
+        """Create a table, or add its missing columns. The run's rows are not visible yet.
 
-        location: folder of the lake whose `run_id=` folders will be partitions; of Parquet only. Raises LakeError where
-        the catalogue's table is not the lake's, or has a column of another type.
+        location: lake folder whose `run_id=` folders become partitions (Parquet only). Raises LakeError if the
+        catalogue table does not belong to the lake, or has a column of another type.
         """
         table = self.table(name)
         try:
@@ -66,7 +66,7 @@ class Catalogue:
         if missing:
             try:
                 self._spark.sql(f"alter table {table} add columns ({_columns(missing)})")
-            except PySparkException:  # another run may have added them in between
+            except PySparkException:  # another run may have added them in the meantime
                 if self._missing(name, schema):
                     raise
 
@@ -80,7 +80,7 @@ class Catalogue:
         )
 
     def _missing(self, name: str, schema: T.StructType) -> list[T.StructField]:
-        """Fields that the catalogue's table lacks."""
+        """Return the fields that the catalogue table lacks."""
         table = self.table(name)
         if self._lake_name(table) != name:
             raise LakeError(f"catalogue table {table} exists and {_OF_OTHERS.format(name=name)}; rename it, or set "
@@ -99,16 +99,16 @@ class Catalogue:
         return str(found[0]["value"]) if found else None
 
     def point_to(self, name: str, run_id: str, location: str) -> None:
-        """Show the Parquet files of a run, which are in the folder `location`; `prepare` comes first."""
+        """Point the run's partition to its Parquet files in the folder `location`; call `prepare` first."""
         table, run = self.table(name), f"partition ({_run(run_id)})"
         self._spark.sql(f"alter table {table} add if not exists {run} location {literal(location)}")
-        self._spark.sql(f"alter table {table} {run} set location {literal(location)}")  # where a lake has moved
+        self._spark.sql(f"alter table {table} {run} set location {literal(location)}")  # the lake may have moved
         self._spark.sql(f"refresh table {table}")
 
     def replace_rows(self, name: str, run_id: str, rows: DataFrame) -> None:
-        """Write a run's rows in place of those that it has published before, in one commit; `prepare` comes first.
+        """Replace the rows that the run published before, in one commit; call `prepare` first.
 
-        rows: with the table's columns but `run_id`; those that only other runs have are null.
+        rows: rows without the column `run_id`; columns that only other runs have become null.
         """
         table = self.table(name)
         own = {field.name.lower(): field.name for field in rows.schema.fields}
@@ -116,12 +116,12 @@ class Catalogue:
         rows.select(columns).writeTo(table).overwrite(F.col(RUN_ID) == run_id)
 
     def forget(self, run_id: str) -> None:
-        """Withdraw a run from every table."""
+        """Remove a run from every table."""
         for name in self.names():
             self.withdraw(name, run_id)
 
     def withdraw(self, name: str, run_id: str) -> None:
-        """Take a run's rows back; nothing happens where there are none. Files of Parquet stay where they are."""
+        """Remove a run's rows from a table, if there are any. Parquet files stay where they are."""
         table = self.table(name)
         if self.holds_rows:
             self._spark.sql(f"delete from {table} where {_run(run_id)}")
@@ -129,19 +129,19 @@ class Catalogue:
             self._spark.sql(f"alter table {table} drop if exists partition ({_run(run_id)})")
 
     def query(self, name: str, run: str, columns: Sequence[str]) -> str:
-        """SQL that selects the named columns of a run's rows; other runs may have added more columns.
+        """Return SQL that selects the named columns of a run's rows; other runs may have added more columns.
 
-        run: the run's id as an expression of SQL, a literal or a subquery.
+        run: id of the run as an SQL expression, either a literal or a subquery.
         """
         return f"select {', '.join(map(quoted, columns))} from {self.table(name)} where {RUN_ID} = {run}"
 
     def names(self) -> list[str]:
-        """Names in the lake of the tables that are in the database."""
+        """Return the lake names of the tables in the database."""
         shown = self._shown()
         return [n for n in TABLES if _catalogue_name(n) in shown and self._lake_name(self.table(n)) == n]
 
     def has_view(self, name: str) -> bool:
-        """Whether the lake's view `name` is in the database; raises LakeError if another's is there by this name."""
+        """Return whether the database has the view `name`; raise LakeError if it is not synthspark's."""
         table = self.table(name)
         if _catalogue_name(name) not in self._shown():
             return False
@@ -151,16 +151,16 @@ class Catalogue:
         return True
 
     def replace_view(self, name: str, query: str) -> None:
-        """Create a view, or have it show another query, in one step."""
+        """Create a view or replace its query, in one step."""
         property = f"tblproperties ({literal(PROPERTY)} = {literal(name)})"
         self._spark.sql(f"create or replace view {self.table(name)} {property} as {query}")
 
     def drop_view(self, name: str) -> None:
-        """Remove a view."""
+        """Drop a view."""
         self._spark.sql(f"drop view {self.table(name)}")
 
     def _shown(self) -> set[str]:
-        """Tables and views of the database, by their names there."""
+        """Return the catalogue names of the tables and views in the database."""
         return {row["tableName"] for row in self._spark.sql(f"show tables in {_path(self.database)}").collect()}
 
 
@@ -187,12 +187,12 @@ def _run(run_id: str) -> str:
 
 
 def literal(value: str) -> str:
-    """As a literal of Spark's SQL."""
+    """Return `value` as a Spark SQL string literal."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _path(name: str) -> str:
-    """`catalog.database` quoted."""
+    """Return `catalog.database` with each part quoted."""
     return ".".join(quoted(part) for part in name.split("."))
 
 

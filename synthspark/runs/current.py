@@ -1,4 +1,4 @@
-"""The run that others read: chosen, replaced at once, and never removed by accident."""
+"""The current run, which downstream jobs read: promote, replace in one step, protect from removal."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from synthspark.runs.views import show
 
 FILE = "current.json"
 PROMOTING = "_staging/current"
-"""Folder of the lease that a promotion takes: one at a time."""
+"""Folder of the lease that allows one promotion at a time."""
 
 
 def current(lake: Lake) -> dict[str, Any] | None:
-    """`run_id`, `promoted_at`, `ship`, `forced` of the run that was promoted last, and its `release` where it was made
-    by `synthspark apply`; None where none was.
+    """Return the run that was promoted last; None if there is none.
+
+    Keys: `run_id`, `promoted_at`, `ship`, `forced`, and `release` if `synthspark apply` made the run.
     """
     path = f"{lake.root}/{FILE}"
     return dict(json.loads(lake.read_text(path))) if lake.exists(path) else None
 
 
 def promote(lake: Lake, run_id: str, force: bool = False, views: str | None = None) -> dict[str, Any]:
-    """Make a run the current one; returns what `current` does from now on.
+    """Make a run the current one and return what `current` returns from then on.
 
     views: database of the catalogue in which each table of the run gets a view, `synthetic_events` and so on. Raises
-    LakeError for a run that is not whole, or whose verdict is no, unless `force`, and while another promotion runs.
+    LakeError if the run is incomplete, if its verdict is "do not ship" and `force` is not set, or if another promotion
+    is in progress.
     """
     check_run_id(run_id)
     known = lake.runs()
@@ -38,23 +40,23 @@ def promote(lake: Lake, run_id: str, force: bool = False, views: str | None = No
                         "`synthspark runs` lists them.")  # fmt: skip
     records = lake.records(run_id)
     release = records.get("train", {}).get("applied")
-    # An applied run is judged by its release, and recommends only where it was asked to.
+    # An applied run takes its release's verdict, and `recommend` is optional for it.
     needed = [s for s in STAGES if release is None or s not in ("recommend", "evaluate")]
     missing = [stage for stage in needed if stage not in records]
     if missing and not (force and missing == ["evaluate"]):
-        raise LakeError(f"run {run_id!r} has not published stage '{missing[0]}': go on with it first"
+        raise LakeError(f"run {run_id!r} has not published stage '{missing[0]}': continue the run first"
                         + (", or promote it unproven with --force" if missing == ["evaluate"] else ""))  # fmt: skip
     ship, why = verdict_of(lake, release or run_id)
     if not ship and not force:
         of = "its verdict is" if release is None else f"it was made by run {release!r}, whose verdict is"
-        raise LakeError(f"run {run_id!r} must not be promoted, {of}: {why} (--force does it all the same, and says so "
-                        "in the record)")  # fmt: skip
+        raise LakeError(f"run {run_id!r} must not be promoted, {of}: {why} (--force promotes it anyway and records "
+                        "that)")  # fmt: skip
     now = {"run_id": run_id, "promoted_at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "ship": ship,
            "forced": force and not ship, **({"release": release} if release else {})}  # fmt: skip
     with leased(lake, f"{lake.root}/{PROMOTING}", "the current run"):
         if views is not None:
             show(lake, run_id, tables_of(records), views)
-        for path in lake.files(lake.root):  # of a promotion that was killed
+        for path in lake.files(lake.root):  # left by a promotion that was killed
             if path.getName().startswith(FILE) and PART.search(path.getName()):
                 lake.delete(path.toString())
         lake.replace_text(f"{lake.root}/{FILE}", json.dumps(now, indent=1))
@@ -62,7 +64,7 @@ def promote(lake: Lake, run_id: str, force: bool = False, views: str | None = No
 
 
 def verdict_of(lake: Lake, run_id: str) -> tuple[bool, str]:
-    """Whether a run should be used, and why (not), by its own proof."""
+    """Return whether a run should be used by its own proof, and the reason."""
     record = lake.record(run_id, "evaluate")
     if record is None:
         return False, "it was not judged (stage evaluate)"
@@ -71,10 +73,10 @@ def verdict_of(lake: Lake, run_id: str) -> tuple[bool, str]:
 
 
 def prune(lake: Lake, keep: int) -> tuple[list[str], list[str]]:
-    """Remove all runs but the newest `keep`, the current one and the release that it was made with; and what is left of
-    runs whose removal was killed.
+    """Remove all runs except the newest `keep`, the current one and the release that it was made with.
 
-    Returns those removed and those that are in use.
+    Removals that were killed are completed, too. Returns the ids removed and the ids kept because a driver is at work
+    on them.
     """
     now = current(lake) or {}
     removed, busy = [], []
@@ -92,7 +94,7 @@ def prune(lake: Lake, keep: int) -> tuple[list[str], list[str]]:
 
 
 def require_not_current(lake: Lake, run_id: str) -> None:
-    """Raises LakeError for the run that others read, and for the release that it was made with."""
+    """Raise LakeError for the current run and for the release that it was made with."""
     now = current(lake) or {}
     if now.get("run_id") == run_id:
         raise LakeError(f"run {run_id!r} is the current one, which others read; promote another run first")
@@ -102,7 +104,7 @@ def require_not_current(lake: Lake, run_id: str) -> None:
 
 
 def tables_of(records: dict[str, dict[str, Any]]) -> list[str]:
-    """Names of the tables that a run has published for others to read."""
+    """Return the names of the tables that a run has published for other jobs."""
     published = [name for record in records.values() for name in record.get("rows", {})]
     return [name for name in dict.fromkeys(published) if _is_shown(name)]
 

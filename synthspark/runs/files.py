@@ -1,4 +1,4 @@
-"""Files and folders below one root on any file system that Hadoop knows, with errors that say what was being done."""
+"""Files and folders below one root on any Hadoop file system; errors name the operation that failed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from synthspark.errors import LakeError
 
 MISSING_FORMAT = "DATA_SOURCE_NOT_FOUND"
 STORAGE_SIGNS = ("java.io", "java.nio", "hadoop.fs", MISSING_FORMAT)
-"""What the reason of an error has that is the storage's, not ours."""
+"""Substrings that mark an error as one of the storage."""
 PART = re.compile(r"\.[0-9a-f]{8}\.part$")
-"""A text file that has not been renamed yet."""
+"""Name of a text file that was written but not yet renamed to its final name."""
 
 
 class Files:
@@ -38,18 +38,18 @@ class Files:
             raise LakeError(f"lake {root!r}: {_reason(error)}; is the scheme's jar on Spark's path?") from error
 
     def check_writable(self) -> None:
-        """Raises LakeError before any work is done if nothing can be written below the root."""
+        """Raise LakeError if files cannot be written below the root."""
         probe = f"{self.root}/_staging/probe-{uuid.uuid4().hex[:8]}"
         self.write_text(probe, "")
         self.delete(probe)
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or folder."""
+        """Return whether a file or folder exists."""
         with self.guarded("looking up a path"):
             return bool(self._fs.exists(self._path(path)))
 
     def read_text(self, path: str) -> str:
-        """A small text file, as UTF-8."""
+        """Read a small UTF-8 text file."""
         with self.guarded(f"reading {path}"):
             stream = self._fs.open(self._path(path))
             try:
@@ -58,7 +58,7 @@ class Files:
                 stream.close()
 
     def write_text(self, path: str, text: str) -> None:
-        """A small text file, whole: written beside its place, then renamed."""
+        """Write a small text file under a temporary name, then rename it, so that it is never seen half-written."""
         part = f"{path}.{uuid.uuid4().hex[:8]}.part"
         with self.guarded(f"writing {path}"):
             stream = self._fs.create(self._path(part), True)
@@ -70,12 +70,12 @@ class Files:
             self.rename(part, path)
 
     def replace_text(self, path: str, text: str) -> None:
-        """As `write_text`, but whoever reads finds the old file or the new one, as far as the store can do that."""
+        """Replace a text file atomically where the store can: readers find the old file or the new one."""
         part = f"{path}.{uuid.uuid4().hex[:8]}.part"
         if self._fs.getScheme() == "file":  # Hadoop's own local rename deletes the old one first
             here, there = (Path(self._path(p).toUri().getPath()) for p in (part, path))
             here.write_text(text, encoding="utf-8")
-            there.with_name(f".{there.name}.crc").unlink(missing_ok=True)  # of a file that Hadoop wrote before
+            there.with_name(f".{there.name}.crc").unlink(missing_ok=True)  # checksum of an older file
             here.replace(there)
             return
         self.write_text(part, text)
@@ -87,7 +87,7 @@ class Files:
             context.rename(self._path(part), self._path(path), overwrite)
 
     def rename(self, source: str, target: str) -> None:
-        """Move a file or folder; the target's parents are made, the target must not exist."""
+        """Move a file or folder and create the target's parents; the target must not exist."""
         self._fs.mkdirs(self._path(target).getParent())
         if not self._fs.rename(self._path(source), self._path(target)):
             raise LakeError(f"lake {self.root}: could not rename {source} to {target}")
@@ -101,19 +101,19 @@ class Files:
             files.copy(self._fs, self._path(source), self._fs, self._path(target), False, conf)
 
     def delete(self, path: str) -> None:
-        """Remove a file or folder with all that is in it; nothing happens if it is not there."""
+        """Delete a file or folder recursively, if it exists."""
         self._fs.delete(self._path(path), True)
 
     def folders(self, folder: str) -> list[Any]:
-        """The folders in a folder; none if it is not there."""
+        """Return the subfolders of a folder; none if it does not exist."""
         return [s.getPath() for s in self.statuses(folder) if s.isDirectory()]
 
     def files(self, folder: str) -> list[Any]:
-        """The files in a folder; none if it is not there."""
+        """Return the files in a folder; none if it does not exist."""
         return [s.getPath() for s in self.statuses(folder) if s.isFile()]
 
     def statuses(self, folder: str) -> list[Any]:
-        """Hadoop's FileStatus of each file and folder in a folder; none if it is not there."""
+        """Return Hadoop's FileStatus of each entry of a folder; none if it does not exist."""
         path = self._path(folder)
         return list(self._fs.listStatus(path)) if self._fs.exists(path) else []
 
@@ -122,7 +122,7 @@ class Files:
 
     @contextmanager
     def guarded(self, doing: str) -> Iterator[None]:
-        """Turn what Spark and Hadoop raise about storage into a LakeError that says what was being done."""
+        """Turn storage errors of Spark and Hadoop into a LakeError that names the operation `doing`."""
         try:
             yield
         except (Py4JJavaError, PySparkException) as error:
@@ -135,7 +135,7 @@ class Files:
 def _reason(error: BaseException) -> str:
     if isinstance(error, Py4JJavaError):
         cause = error.java_exception
-        # Spark names the format that it lacks; what lies below is a class that nobody knows.
+        # Spark's own error names the missing format; the root cause below it names only an internal class.
         while cause.getCause() is not None and MISSING_FORMAT not in str(cause.toString()):
             cause = cause.getCause()
         return str(cause.toString()).splitlines()[0]

@@ -1,9 +1,9 @@
-"""The only reader and writer of tables. A run's tables are published whole or not at all.
+"""The only reader and writer of tables. A stage's tables are published completely or not at all.
 
-Layout under the root: `<table>/run_id=<run>/` (so that a table reads as one, partitioned by run), and
+Layout under the root: `<table>/run_id=<run>/`, so that each table is partitioned by run, and
 `runs/<run>/<stage>.json`, the record that a stage has been published. Everything is written under `_staging/` first,
-renamed, and only then recorded; readers of the job go by the records, so that a store whose renames are not atomic
-shows nothing half-written either.
+then renamed, then recorded. The job reads only what is recorded, so that nothing half-written is seen even in a store
+whose renames are not atomic.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ log = logging.getLogger(__name__)
 
 STAGES = ("clean", "featurize", "train", "synthesize", "recommend", "evaluate")
 DROP = "drop"
-"""In the name of what a dropped run's folders are moved to before they are deleted."""
+"""Name part of the staging folder to which a dropped run's folders are moved before they are deleted."""
 TABLE_DEPTH = 3
-"""Folders from the root to `run_id=`, that one included, at most: a/b/run_id=R."""
+"""Maximum number of folder levels below the root down to `run_id=`, inclusive: a/b/run_id=R."""
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_run_id(run_id: str) -> None:
-    """Raises LakeError for what cannot name a run: an empty id, or `..`, would be a folder of other runs."""
+    """Raise LakeError for an invalid run id: an empty id or `..` would name a folder of other runs."""
     if not RUN_ID.fullmatch(run_id):
         raise LakeError(
             f"run id {run_id!r}: use letters, digits, '.', '_' and '-', at most 100, and a letter or digit first"
@@ -46,12 +46,12 @@ def check_run_id(run_id: str) -> None:
 
 
 def new_run_id() -> str:
-    """A run id that sorts by time and does not collide: UTC to the second and six random digits."""
+    """Return a unique run id that sorts by time: UTC to the second and six random hex digits."""
     return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 class Lake(Files):
-    """A run's tables and what it recorded, below one root."""
+    """Tables and records of all runs, below one root."""
 
     def __init__(self, spark: SparkSession, root: str, format: str = "parquet", catalog: str | None = None) -> None:
         super().__init__(spark, root)
@@ -59,26 +59,26 @@ class Lake(Files):
         self.catalogue = None if catalog is None else Catalogue(spark, catalog, format)
 
     def check_writable(self) -> None:
-        """Raises LakeError if nothing can be written, or if the catalogue's database is not there."""
+        """Raise LakeError if files cannot be written or if the catalogue's database does not exist."""
         super().check_writable()
         if self.catalogue is not None:
             self.catalogue.check()
 
     def path(self, name: str, run_id: str) -> str:
-        """Where a run's table or folder is published, as a full URL: reports are no table, so theirs is plain."""
+        """Return the full URL of a run's table or folder; reports are not a table and have no `run_id=`."""
         check_run_id(run_id)
         return f"{self.root}/{name}/{run_id}" if name == "reports" else f"{self.root}/{name}/run_id={run_id}"
 
     def record_path(self, run_id: str, stage: str) -> str:
-        """Where the record of a published stage is."""
+        """Return the path of a stage's record."""
         check_run_id(run_id)
         return f"{self.root}/runs/{run_id}/{stage}.json"
 
     @contextmanager
     def publication(self, run_id: str, stage: str) -> Iterator[Publication]:
-        """Everything written in the block is published when it ends, or nothing if it raises.
+        """Publish everything that is written in the block when it ends, or nothing if it raises.
 
-        The record tells the peak memory of the block, too: it is written once, so that there is no moment without it.
+        The record includes the peak memory of the block and is written once, so it is never seen without that figure.
         """
         staged = Publication(self, run_id, stage)
         try:
@@ -91,58 +91,61 @@ class Lake(Files):
             raise
         try:
             staged.discard()
-        except LakeError as error:  # the stage is published; the next sweep of the run removes what is left
+        except LakeError as error:  # the stage is published; the run's next sweep removes the leftovers
             log.warning("%s", error)
 
     def leased(self, run_id: str) -> AbstractContextManager[None]:
-        """The run is this driver's while the block runs; raises LakeError if another one is at work on it."""
+        """Hold the run's lease during the block; raise LakeError if another driver is at work on the run."""
         check_run_id(run_id)
         return leased(self, f"{self.root}/runs/{run_id}")
 
     def format_of(self, table: Table) -> str:
-        """Of the table's files, as Spark calls it. What the catalogue's tables will hold is staged as Parquet."""
+        """Return Spark's name of the format of a table's files; rows for catalogue tables are staged as Parquet."""
         return "parquet" if table.feed or self.catalogue is not None else self.format
 
     def holds_rows(self, table: Table) -> bool:
-        """Whether the table's rows are in a table of the catalogue, and not below the lake's root."""
+        """Return whether the rows are in a catalogue table instead of below the lake's root."""
         return not table.feed and self.catalogue is not None and self.catalogue.holds_rows
 
     def read(self, table: Table, run_id: str) -> DataFrame:
-        """A published table of a run."""
+        """Return a published table of a run."""
         with self.guarded(f"reading table {table.name} of run {run_id}"):
             if self.holds_rows(table):
                 return self.spark.sql(self.query(table, run_id))
             return self.spark.read.format(self.format_of(table)).load(self.path(table.name, run_id))
 
     def query(self, table: Table, run_id: str) -> str:
-        """SQL that selects a run's rows of a published table."""
+        """Return SQL that selects a run's rows of a published table."""
         if self.catalogue is not None and self.holds_rows(table):
             return self.catalogue.query(table.name, literal(run_id), self.columns(table.name, run_id) or [])
         where = self.path(table.name, run_id).replace("`", "``")
         return f"select * from {self.format_of(table)}.`{where}`"
 
     def columns(self, name: str, run_id: str) -> list[str] | None:
-        """Columns of a run's table in the catalogue; None where the catalogue does not show it."""
+        """Return the columns of a run's table in the catalogue; None if the catalogue does not have it."""
         shown = [record.get("columns", {}) for record in self.records(run_id).values()]
         return next((columns[name] for columns in shown if name in columns), None)
 
     def record(self, run_id: str, stage: str) -> dict[str, Any] | None:
-        """What a stage recorded when it was published; None if it was not."""
+        """Return the record of a published stage; None if it is not published."""
         path = self.record_path(run_id, stage)
         return dict(json.loads(self.read_text(path))) if self.exists(path) else None
 
     def unrecord(self, run_id: str, stage: str) -> None:
-        """Undo a stage and those after it: who is killed now leaves no record of tables that do not fit together."""
+        """Delete the records of a stage and of all later ones, last first.
+
+        A job that is killed now leaves no records of tables that do not fit together.
+        """
         for stale in reversed(STAGES[STAGES.index(stage) :]):
             self.delete(self.record_path(run_id, stale))
 
     def records(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """What every published stage of a run recorded, by stage, in order."""
+        """Return the records of a run's published stages, by stage, in order."""
         found = {stage: self.record(run_id, stage) for stage in STAGES}
         return {stage: record for stage, record in found.items() if record is not None}
 
     def require(self, run_id: str, stages: Sequence[str]) -> None:
-        """Raises LakeError that names the stage to run first."""
+        """Raise LakeError if one of `stages` is not published; the message names the stage to run first."""
         for stage in stages:
             if self.record(run_id, stage) is None:
                 known = self.runs()
@@ -153,9 +156,9 @@ class Lake(Files):
                 )
 
     def runs(self) -> list[str]:
-        """Ids of the runs that have begun, the one that something was last recorded of at the end.
+        """Return the ids of all runs that have begun, ordered by their latest record, newest last.
 
-        By the times of files: those of folders are made up by object stores.
+        Modification times of files decide: those of folders are not reliable in object stores.
         """
         found = []
         for folder in self.folders(f"{self.root}/runs"):
@@ -166,14 +169,14 @@ class Lake(Files):
         return [name for _, name in sorted(found)]
 
     def latest_run(self, stage: str) -> str:
-        """The newest run that has published `stage`; raises LakeError if there is none."""
+        """Return the newest run that has published `stage`; raise LakeError if there is none."""
         for run_id in reversed(self.runs()):
             if self.exists(self.record_path(run_id, stage)):
                 return run_id
         raise LakeError(f"lake {self.root}: no run has published stage '{stage}'. Run `synthspark {stage}` first.")
 
     def sweep(self, run_id: str) -> None:
-        """Remove what killed stages of a run have left half-written; none of it was ever visible."""
+        """Delete unfinished output of a run's killed stages; none of it was ever visible."""
         check_run_id(run_id)
         left = re.compile(rf"{re.escape(run_id)}-({'|'.join((*STAGES, DROP))})-[0-9a-f]{{8}}")
         for path in self.folders(f"{self.root}/_staging"):
@@ -185,10 +188,10 @@ class Lake(Files):
                     self.delete(path.toString())
 
     def drop(self, run_id: str) -> list[str]:
-        """Take a run back and return what was removed, below the root; other runs are not touched.
+        """Remove a run and return the removed folders, relative to the root; other runs are not affected.
 
-        Each folder is moved out of sight before it is deleted. Raises LakeError if there is no such run, or if a driver
-        is at work on it.
+        Each folder is moved to the staging folder before it is deleted. Raises LakeError if there is no such run, or if
+        a driver is at work on it.
         """
         check_run_id(run_id)
         require_free(self, f"{self.root}/runs/{run_id}")
@@ -200,7 +203,7 @@ class Lake(Files):
                             f"`synthspark runs` lists the {len(known)} that there are.")  # fmt: skip
         away = f"{self.root}/_staging/{run_id}-{DROP}-{uuid.uuid4().hex[:8]}"
         with self.guarded(f"dropping run {run_id}"):
-            if recorded:  # first: no record, no run
+            if recorded:  # records first: without them the run does not exist for readers
                 self.rename(f"{self.root}/{records}", f"{away}/records")
             if self.catalogue is not None:
                 self.catalogue.forget(run_id)
@@ -211,13 +214,13 @@ class Lake(Files):
         return [records, *found] if recorded else found
 
     def half_dropped(self) -> list[str]:
-        """Ids of runs whose dropping was killed: they have no record any more, and still folders or partitions."""
+        """Return the ids of runs whose removal was killed: records gone, folders or partitions left."""
         names = [path.getName() for path in self.folders(f"{self.root}/_staging")]
         found = [re.fullmatch(rf"(.+)-{DROP}-[0-9a-f]{{8}}", name) for name in names]
         return sorted({match[1] for match in found if match} - set(self.runs()))
 
     def _folders_of(self, run_id: str) -> list[str]:
-        """All of a run but its records: `<table>/run_id=<run>`, published or not, its report, its checkpoints."""
+        """Return the run's folders except its records: tables (published or not), report and checkpoints."""
         folders = [f"{folder}/{run_id}" for folder in ("reports", "_checkpoints")]
         found = [name for name in folders if self.exists(f"{self.root}/{name}")]
         tables = [""]

@@ -1,7 +1,7 @@
-"""One driver at a time works on a run: it says so beside the run's records, again and again, until it is done.
+"""Lease of a run: one driver at a time works on it and renews a file beside the run's records until it is done.
 
-No clocks are compared, which differ between machines: a driver is dead if it says nothing new for SILENT_SECONDS, or if
-it was on this machine and its process is gone.
+Clocks of different machines are not compared. A driver counts as dead if its lease does not change for SILENT_SECONDS,
+or if it ran on this machine and its process is gone.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ SAME_START = 60.0
 
 @contextmanager
 def leased(files: Files, folder: str, what: str = "") -> Iterator[None]:
-    """The run whose records are in `folder` is this driver's while the block runs.
+    """Hold the lease of the run whose records are in `folder` during the block.
 
-    what: what the folder stands for, if it is not a run. Raises LakeError if another driver is at work on it.
+    what: name for messages if the folder is not a run's. Raises LakeError if another driver is at work on it.
     """
     path = f"{folder}/{LEASE}"
     require_free(files, folder, what)
@@ -52,12 +52,12 @@ def leased(files: Files, folder: str, what: str = "") -> Iterator[None]:
         try:
             if _read(files, path).get("driver") == own["driver"]:
                 files.delete(path)
-        except Exception as error:  # what was worked on is done, or has failed, by itself
+        except Exception as error:  # must not hide the result or the error of the block
             log.warning("%s could not be removed: %s", path, error)
 
 
 def require_free(files: Files, folder: str, what: str = "") -> None:
-    """Raises LakeError if a driver is at work on the run whose records are in `folder`; may take SILENT_SECONDS."""
+    """Raise LakeError if a driver is at work on the run whose records are in `folder`; may take SILENT_SECONDS."""
     path = f"{folder}/{LEASE}"
     first = _read(files, path)
     if first and _alive(files, path, first):
@@ -76,7 +76,7 @@ def _alive(files: Files, path: str, lease: dict[str, Any]) -> bool:
     while time.monotonic() < until:
         time.sleep(1)
         now = _read(files, path)
-        if now and now != lease:  # nothing there may be the moment in which it is replaced
+        if now and now != lease:  # an empty result can be the moment in which the file is replaced
             return True
     return False
 
@@ -87,10 +87,10 @@ def _beat(files: Files, path: str, own: dict[str, Any], done: threading.Event) -
         beats += 1
         try:
             if _read(files, path).get("driver", own["driver"]) != own["driver"]:
-                log.warning("%s is another driver's now: both work on this run, and the last to publish wins", path)
+                log.warning("%s now belongs to another driver: both work on this run, the last to publish wins", path)
                 return
             files.write_text(path, json.dumps({**own, "beats": beats}))
-        except Exception as error:  # storage that is away for a while must not end the job
+        except Exception as error:  # storage that is unavailable for a while must not end the job
             log.warning("%s could not be written: %s", path, error)
 
 
@@ -99,7 +99,10 @@ def _here() -> dict[str, Any]:
 
 
 def _started(pid: int) -> float | None:
-    """When a process of this machine began, which tells it from a later one of the same number; None if it is gone."""
+    """Return the start time of a local process; None if it is gone.
+
+    It distinguishes the process from a later one with the same pid.
+    """
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
@@ -108,7 +111,7 @@ def _started(pid: int) -> float | None:
 
 
 def _read(files: Files, path: str) -> dict[str, Any]:
-    """What the lease says; nothing if there is none, or for the moment in which it is being replaced."""
+    """Return the content of the lease; empty if there is none or while it is being replaced."""
     try:
         return dict(json.loads(files.read_text(path))) if files.exists(path) else {}
     except (LakeError, ValueError):

@@ -1,4 +1,4 @@
-"""How much memory the whole job takes: the driver's Python, its JVM, the workers and the training processes."""
+"""Peak memory of the job: the driver's Python, its JVM, local workers and training processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SECONDS = 1.0
 
 
 class PeakMemory:
-    """Watches this process and all below it while the block runs. On a cluster these are the driver's only."""
+    """Peak memory of this process and its children during the block; on a cluster, only the driver's machine."""
 
     def __init__(self) -> None:
         self.peak_bytes = 0
@@ -33,7 +33,10 @@ class PeakMemory:
 
 
 def _held(process: psutil.Process) -> int:
-    """A page that n processes share counts 1/n in each (Linux); elsewhere every one of them counts it."""
+    """Return a process's memory in bytes.
+
+    On Linux a page shared by n processes counts 1/n in each (PSS); elsewhere it counts fully in each.
+    """
     try:
         info = process.memory_full_info()
         return int(getattr(info, "pss", info.rss))

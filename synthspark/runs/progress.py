@@ -1,4 +1,4 @@
-"""How far Spark is with what it is doing now."""
+"""Progress of Spark's active stages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 
 class SparkWatch:
-    """Tells `show` now and then how many tasks of Spark's active stages are done, of how many; nothing while idle."""
+    """Calls `show(done, total)` with the tasks of Spark's active stages every `seconds`, except while idle."""
 
     def __init__(self, spark: SparkSession, seconds: float, show: Callable[[int, int], None]) -> None:
         self._tracker = spark.sparkContext.statusTracker()
@@ -20,7 +20,7 @@ class SparkWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Show nothing from here on."""
+        """Stop watching."""
         self._stop.set()
         self._thread.join()
 
@@ -28,7 +28,7 @@ class SparkWatch:
         while not self._stop.wait(self._seconds):
             try:
                 found = [self._tracker.getStageInfo(stage) for stage in self._tracker.getActiveStageIds()]
-            except (Py4JError, Py4JNetworkError, OSError):  # the session has ended, and with it what was watched
+            except (Py4JError, Py4JNetworkError, OSError):  # the session has ended
                 return
             known = [info for info in found if info is not None]
             if known:

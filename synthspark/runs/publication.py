@@ -1,4 +1,4 @@
-"""What one stage is about to publish: written out of sight, moved into its place at the end, then recorded."""
+"""Publication of one stage: write to staging, move into place at the end, then record."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IMMOVABLE = frozenset({"iceberg"})
-"""Formats whose tables hold their own place: after a rename they could not be read."""
+"""Formats whose tables store absolute paths, so that they cannot be read after a rename."""
 
 
 class Publication:
-    """The tables and files that one stage is about to publish; nothing is visible before the block ends."""
+    """Tables and files that one stage is about to publish; nothing is visible before the block ends."""
 
     def __init__(self, lake: Lake, run_id: str, stage: str) -> None:
         self._lake, self._run_id, self.stage = lake, run_id, stage
@@ -37,15 +37,15 @@ class Publication:
         self._names: list[str] = []
         self._numbers = itertools.count()
         self.scratch_folder = "scratch"
-        """Where `keep` and `scratch` are to write now."""
+        """Folder to which `keep` currently writes."""
         self._places: dict[str, str] = {}
         self._schemas: dict[str, T.StructType] = {}
-        """Of Parquet tables."""
+        """Schemas of staged Parquet tables, by name."""
         self._shown: list[Table] = []
-        """Tables that the catalogue is to show."""
+        """Tables to be published in the catalogue."""
 
     def write(self, table: Table, df: DataFrame, row_group_bytes: int | None = None) -> int:
-        """Stage a table and return its rows, counted on what was written."""
+        """Stage a table and return its number of rows, counted in the written files."""
         if not table.feed and self._lake.catalogue is not None:
             folder = self._lake.path(table.name, self._run_id).rpartition("/")[0]
             self._lake.catalogue.prepare(table.name, df.schema, folder)
@@ -69,29 +69,30 @@ class Publication:
             self._schemas[table.name] = df.schema
 
     def _claim(self, table: Table) -> None:
-        """Have a table that cannot be moved written where it will be: nobody goes by it until it is recorded."""
+        """Have a table that cannot be moved written at its final place; nobody reads it before it is recorded."""
         self._lake.unrecord(self._run_id, self.stage)
         self._places[table.name] = self._lake.path(table.name, self._run_id)
         self._lake.delete(self._places[table.name])
 
     def scratch(self, table: Table, df: DataFrame, row_group_bytes: int | None = None) -> None:
-        """As `write`, but gone when the block ends, and not counted; read it by `read` or `url`."""
+        """Write a temporary table, deleted when the block ends and not counted; read it with `read` or `url`."""
         self._save(table, df, row_group_bytes)
 
     def read(self, table: Table) -> DataFrame:
-        """A table staged by this publication."""
+        """Return a table staged by this publication."""
         reader = self._lake.spark.read.format(self._lake.format_of(table))
-        schema = self._schemas.get(table.name)  # else Spark starts a job to look into the files
+        schema = self._schemas.get(table.name)  # without it Spark starts a job to infer the schema
         return (reader if schema is None else reader.schema(schema)).load(self.url(table))
 
     def url(self, table: Table) -> str:
-        """Where a table is staged, for what reads files itself."""
+        """Return the URL at which a table is staged, for readers that open the files themselves."""
         return self._places.get(table.name, f"{self._staging}/{table.name}")
 
     def keep(self, name: str, df: DataFrame) -> DataFrame:
-        """`df` computed once and read back from scratch: what follows plans from a file, not from its whole history.
+        """Write `df` to a temporary table and read it back, so that later queries plan from a file.
 
-        (Persisting does not shorten a plan, and planning grows with its square: seconds per query after a few joins.)
+        (Persisting does not shorten a plan, and planning time grows with the square of its length: seconds per query
+        after a few joins.)
         """
         table = Table(f"{self.scratch_folder}/{next(self._numbers):03d}/{name}", feed=True)
         self.scratch(table, df)
@@ -99,7 +100,7 @@ class Publication:
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """What is kept in the block is gone when it ends."""
+        """Delete what `keep` wrote in the block when the block ends."""
         outer = self.scratch_folder
         self.scratch_folder = f"{outer}/{next(self._numbers):03d}"
         try:
@@ -116,7 +117,7 @@ class Publication:
             self._names.append(folder)
 
     def write_lines(self, folder: str, df: DataFrame) -> None:
-        """Stage a folder of text files with one JSON object per row, as search engines take them in bulk."""
+        """Stage a folder of text files with one JSON object per row, the bulk format of search engines."""
         with self._lake.guarded(f"writing {folder}"):
             df.write.mode("errorifexists").json(f"{self._staging}/{folder}")
         self._names.append(folder)
@@ -128,10 +129,11 @@ class Publication:
             self._names.append(folder)
 
     def commit(self) -> None:
-        """Move everything into its place, show it in the catalogue, then record the stage.
+        """Move everything into place, update the catalogue, then record the stage.
 
-        This and later stages count as undone until then. What the stage published before and does not now (its source
-        is gone) goes. If a step fails, what was moved is moved back, and the catalogue shows nothing of the stage.
+        Until then this stage and later ones count as not published. Tables that the stage published before but not now
+        (their source is gone) are removed. If a step fails, moved folders are moved back and the catalogue shows
+        nothing of the stage.
         """
         lake = self._lake
         before = (lake.record(self._run_id, self.stage) or {}).get("published", [])
@@ -157,14 +159,14 @@ class Publication:
                 lake.write_text(lake.record_path(self._run_id, self.stage),
                                 json.dumps({**record, "columns": columns, **self.details}, indent=1))  # fmt: skip
             except BaseException:
-                lake.unrecord(self._run_id, self.stage)  # if it was just written: of tables that are about to go
+                lake.unrecord(self._run_id, self.stage)  # may just have been written, for tables that are moved back
                 for source, target in reversed(moved):
                     lake.rename(target, source)
                 self._hide()
                 raise
 
     def _show(self, gone: set[str]) -> dict[str, list[str]]:
-        """Have the catalogue show this stage's tables, and no longer those that are gone; returns the columns."""
+        """Publish this stage's tables in the catalogue, withdraw those in `gone`, and return the columns by table."""
         catalogue, lake = self._lake.catalogue, self._lake
         if catalogue is None:
             return {}
@@ -178,7 +180,7 @@ class Publication:
         return {table.name: self._schemas[table.name].names for table in self._shown}
 
     def _hide(self) -> None:
-        """Take back what `_show` did, as far as the catalogue answers; the rest is replaced when the run goes on."""
+        """Undo `_show` as far as the catalogue responds; the next publication of the stage replaces the rest."""
         catalogue = self._lake.catalogue
         for table in self._shown if catalogue is not None else ():
             try:
@@ -188,11 +190,11 @@ class Publication:
                             table.name, self._run_id, error)  # fmt: skip
 
     def abandon(self) -> None:
-        """Remove everything that was written."""
+        """Delete everything that was written."""
         for place in self._places.values():
             self._lake.delete(place)
         self.discard()
 
     def discard(self) -> None:
-        """Remove what is still staged."""
+        """Delete the staging folder."""
         self._lake.delete(self._staging)

@@ -1,4 +1,4 @@
-"""Every table and folder that a run publishes, by name."""
+"""Names of all tables and folders that a run publishes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Table:
     """A table of a run."""
 
     name: str
-    """Its folder below the lake's root."""
+    """Folder relative to the lake's root."""
     feed: bool = False
-    """Whether it is Parquet in every lake, as Python reads its files too."""
+    """True if the table is Parquet in every lake, because Python reads its files as well."""
 
 
 EVENTS, REJECTS = Table("clean/events"), Table("clean/rejects")
@@ -26,63 +26,63 @@ INTERACTIONS = Table("features/interactions", feed=True)
 SYNTHETIC_EVENTS = Table("synthetic/events")
 RECOMMENDATIONS = Table("recommendations")
 ALS_SPACE, ITEM_SPACE = "factors", "item_factors"
-"""Preference spaces. That of ALS as it recommends: what baskets must make ALS give back. And a longer one, which tells
-more items apart, for the audience of items; without the judge's fold."""
+"""Preference spaces. `factors`: ALS as it recommends, whose vectors baskets must reproduce. `item_factors`: a higher
+rank that distinguishes more items, used for the audience of items; fitted without the judge's fold."""
 GENERATORS = ("profile_items", "profile_users", "behaviour_items", "behaviour_users", "texts_items", "texts_users")
 JUDGE = "judge_items"
-"""Names of models."""
+"""Model names."""
 
 
 def clean(side: Side) -> Table:
-    """What is declared of items or users."""
+    """Return the table of declared attributes of items or users."""
     return Table(f"clean/{side.name}")
 
 
 def features(side: Side) -> Table:
-    """Everybody of a side: id, index, encoded attributes and behaviour."""
+    """Return the table of all entities of a side: id, index, encoded attributes and behaviour."""
     return Table(f"features/{side.name}", feed=True)
 
 
 def synthetic(side: Side) -> Table:
-    """New and completed items or users."""
+    """Return the table of new and completed items or users."""
     return Table(f"synthetic/{side.name}")
 
 
 def factors(space: str, side: Side) -> Table:
-    """The vectors of a side's warm entities in a preference space."""
+    """Return the table of the vectors of a side's warm entities in a preference space."""
     return Table(f"{space}/{side.name}", feed=True)
 
 
 def profile_feed(side: Side) -> Table:
-    """What the profile generator of a side learns from."""
+    """Return the training feed of a side's profile generator."""
     return Table(f"feeds/profile_{side.name}", feed=True)
 
 
 def validation_feed(side: Side) -> Table:
-    """Rows that the profile generator stops by, and does not learn from; of large tables only."""
+    """Return the early-stopping feed of the profile generator; it exists for large tables only."""
     return Table(f"feeds/profile_{side.name}_validation", feed=True)
 
 
 def text_feed(side: Side) -> Table:
-    """What the writer of a side's texts and sets learns from."""
+    """Return the training feed of a side's text generator."""
     return Table(f"feeds/texts_{side.name}", feed=True)
 
 
 def text_validation_feed(side: Side) -> Table:
-    """Rows that the writer stops by, and does not learn from; of large tables only."""
+    """Return the early-stopping feed of the text generator; it exists for large tables only."""
     return Table(f"feeds/texts_{side.name}_validation", feed=True)
 
 
 def behaviour_feed(side: Side) -> Table:
-    """What the behaviour generator of a side learns from."""
+    """Return the training feed of a side's behaviour generator."""
     return Table(f"feeds/behaviour_{side.name}", feed=True)
 
 
 def encoding_folder(side: Side) -> str:
-    """Folder of a side's encoding.json, tokens.json and texts.json."""
+    """Return the folder of a side's encoding.json, tokens.json and texts.json."""
     return f"features/encoding_{side.name}"
 
 
 def model_folder(name: str) -> str:
-    """Folder of a trained model, by its name."""
+    """Return the folder of a trained model."""
     return f"models/{name}"

@@ -1,4 +1,4 @@
-"""Views of the catalogue that show the current run, so that no query of others names a run."""
+"""Catalogue views of the current run, so that downstream queries need no run id."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from synthspark.runs.lake import Lake
 from synthspark.runs.tables import Table
 
 POINTER = "current_run"
-"""View of one row with the current run's id, which the other views ask: replacing it moves all of them at once."""
+"""View of one row with the current run's id. The other views read it, so replacing it switches all of them at once."""
 
 
 def show(lake: Lake, run_id: str, tables: Sequence[str], database: str) -> None:
-    """Make each table of a run a view in `database`, `synthetic_events` and so on.
+    """Create a view in `database` for each table of a run: `synthetic_events` and so on.
 
-    Where the lake is in the catalogue, all views change at once; else each is replaced by itself. Views of tables that
-    the run does not have are dropped. Raises LakeError for a table or view that is not synthspark's.
+    If the lake is in the catalogue, all views change at once; otherwise they are replaced one by one. Views of tables
+    that the run does not have are dropped. Raises LakeError for a table or view that is not synthspark's.
     """
     if lake.catalogue is not None and lake.catalogue.database == database:
         raise LakeError(f"lake.views: {database} is lake.catalog, which holds the tables themselves; name another "
@@ -27,7 +27,7 @@ def show(lake: Lake, run_id: str, tables: Sequence[str], database: str) -> None:
     there = [name for name in (POINTER, *TABLES) if views.has_view(name)]
     with lake.guarded(f"writing views in {database}"):
         now = f"select {literal(run_id)} as run_id"
-        if POINTER not in there:  # the first promotion: until it is done, there are not all views
+        if POINTER not in there:  # the first promotion: some views are missing until it is done
             views.replace_view(POINTER, now)
         for name in tables:
             columns = lake.columns(name, run_id)
