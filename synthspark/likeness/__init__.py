@@ -1,1 +1,1 @@
-"""Synthetic rows against real ones: how alike they are, and whether they tell of anybody."""
+"""Fidelity and privacy of synthetic rows compared with real rows."""

@@ -1,4 +1,4 @@
-"""Can a classifier tell synthetic rows from real ones? An AUC of 0.5 is the best a synthetic table can get."""
+"""Detection AUC: can a classifier distinguish synthetic rows from real ones? The best value is 0.5."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from synthspark.judging import judge
 from synthspark.likeness.tables import Columns, Tables, code, indexed, long_form
 
 DETECTION_ROWS = 50_000
-"""Rows of each table that come to the driver: the classifier learns from a sample of at most so many, drawn by hash."""
+"""Maximum number of rows per table for the classifier, sampled by hash and collected on the driver."""
 FEWEST_ROWS = 10
-"""Below so many rows of either table there is no AUC."""
+"""Minimum number of rows in each table; with fewer there is no AUC."""
 FOLDS = 5
 REPEATS = 4
 SMALL = 3_000
-"""Tables with fewer rows are asked REPEATS times, in other folds each: one AUC would move by several hundredths."""
+"""Below this many rows the AUC is the mean over REPEATS partitions into folds: a single one varies by hundredths."""
 TREES = 80
 PARAMETERS = {
     "objective": "binary",
@@ -34,9 +34,9 @@ Floats = npt.NDArray[np.float64]
 
 
 def detection_auc(tables: Tables, counts: dict[str, int], seed: int) -> float | None:
-    """Out-of-fold ROC AUC of boosted trees (LightGBM) on as many train rows as synthetic rows; None for a few rows.
+    """Return the out-of-fold ROC AUC of LightGBM on equally many train and synthetic rows; None for too few rows.
 
-    Numbers are taken as they are, categories as their rank by frequency in the real tables (-1: in no real row).
+    Numbers are used unchanged, categories by their frequency rank in the real tables (-1: in no real row).
     """
     size = min(counts["train"], counts["synthetic"], DETECTION_ROWS)
     if size < FEWEST_ROWS:
@@ -57,13 +57,13 @@ def detection_auc(tables: Tables, counts: dict[str, int], seed: int) -> float | 
 
 
 def _ranks(tables: Tables, sample: DataFrame) -> list[dict[int, int]]:
-    """Per category column: code -> rank by frequency in train and holdout, of the values that the sample has."""
+    """Return per category column: code -> frequency rank in train and holdout, for values in the sample."""
     columns = tables.columns
     if not columns.c:
         return []
     real = tables.train.unionByName(tables.holdout)
     values = long_form(real, columns.c, [F.col(c) for c in columns.c]).groupBy("column", "value").count()
-    # Ties by name, so that the rank of a rare value does not tell which table it came from.
+    # Ties are broken by value, so that the rank of a rare value does not reveal its table.
     order = Window.partitionBy("column").orderBy(F.col("count").desc(), F.col("value").asc_nulls_first())
     ranked = values.select("column", code("value").alias("value"), F.row_number().over(order).alias("rank"))
     asked = long_form(sample, columns.c, [F.col(c) for c in columns.c]).distinct()
@@ -74,7 +74,7 @@ def _ranks(tables: Tables, sample: DataFrame) -> list[dict[int, int]]:
 
 
 def _features(sample: DataFrame, columns: Columns, ranks: list[dict[int, int]]) -> Floats:
-    """Numbers (NaN where missing) and ranks of the sample's rows in their drawn order, shape (size, n + c)."""
+    """Return numbers (NaN if missing) and ranks of the sample's rows in sampling order, shape (size, n + c)."""
     rows = sample.orderBy("row").toPandas()
     numbers = [rows[n].to_numpy(float) for n in columns.n]
     codes = [rows[c].map(known).fillna(-1).to_numpy(float) for c, known in zip(columns.c, ranks, strict=True)]
@@ -90,7 +90,7 @@ def _out_of_fold(features: Floats, labels: npt.NDArray[np.int64], seed: int) -> 
     scores = np.empty(len(labels))
     for held in range(FOLDS):
         train = lightgbm.Dataset(features[fold != held], labels[fold != held])
-        # One thread: on a shared machine those that wait for each other take many times as long.
+        # One thread: on a shared machine, threads that wait for each other are many times slower.
         booster = lightgbm.train({**PARAMETERS, "seed": seed, "num_threads": 1}, train, TREES)
         scores[fold == held] = booster.predict(features[fold == held])
     return judge.roc_auc(labels == 1, scores)

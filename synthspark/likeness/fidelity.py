@@ -1,4 +1,4 @@
-"""Fidelity: how like the real table a synthetic one is, computed on all rows."""
+"""Fidelity: similarity of a synthetic table to the real one, computed on all rows."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from synthspark.likeness.shapes import (
 from synthspark.likeness.tables import Columns, Tables, code, counted, kept, long_form, prepare, row_counts
 
 DIGITS = 9
-"""Figures are rounded to so many decimals: the order of floating-point sums, which partitions decide, is below that."""
+"""Decimals of the figures; differences due to the order of floating-point sums across partitions are smaller."""
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Figures between 0 and 1; None where a table has nothing to measure them by (say, no category column)."""
+    """Figures between 0 and 1; None if a figure cannot be computed (for example without category columns)."""
 
     rows: int
-    """Synthetic rows: all of them count."""
+    """Number of synthetic rows; all are compared."""
     quality: float | None
-    """Mean of the two next: SDMetrics' overall score."""
+    """Mean of column_shapes and column_pair_trends: SDMetrics' overall score."""
     column_shapes: float | None
     """Mean over the columns: 1 - Kolmogorov-Smirnov statistic of numbers, 1 - total variation of categories."""
     column_pair_trends: float | None
     """Mean over pairs of columns: correlation similarity of numbers, contingency similarity of all other pairs."""
     shape_by_column: Mapping[str, float | None]
     trend_by_pair: tuple[tuple[str, str, float | None], ...]
-    """Column, column, similarity of how they go together."""
+    """Column, column, similarity of their relation."""
     detection_auc: float | None
-    """AUC of a classifier that tells synthetic rows from train rows; 0.5 is best. See `detection`."""
+    """AUC of a classifier that separates synthetic rows from train rows; 0.5 is best. See `detection`."""
     category_coverage: float | None
-    """Share of a category column's values in train that the synthetic table has, mean over the columns."""
+    """Share of train's values of a category column that occur in the synthetic table, mean over the columns."""
     coverage_by_column: Mapping[str, float]
     hierarchy_valid: float | None
-    """Share of synthetic rows that break none of the rules. None: train shows no rule."""
+    """Share of synthetic rows that break none of the rules; None if no rule was found."""
     hierarchy_rules: tuple[str, ...]
-    """Dependencies `A->B` between categories that train shows. See `hierarchy`."""
+    """Dependencies `A->B` between categories found in train. See `hierarchy`."""
 
     def to_json(self) -> dict[str, object]:
-        """Plain data."""
+        """Return plain data."""
         return asdict(self)
 
 
 def fidelity(train: DataFrame, holdout: DataFrame, synthetic: DataFrame, seed: int = 0) -> Fidelity:
-    """Compare `synthetic` with `train`; the holdout only says what else is real (hierarchies, ranks of categories).
+    """Compare `synthetic` with `train`; the holdout is used only as further real rows (hierarchies, category ranks).
 
-    Text columns are categories with a missing value as one of their own; numbers, booleans, dates and timestamps are
-    numbers. The columns of train are compared: identifiers should be dropped before. The holdout, passed as
-    `synthetic`, gives the ceiling. seed: of the sample and the folds of `detection_auc`, the only figure that is drawn.
-    Raises SourceError where a column is lacking or of another type than in train, or a table has no rows.
+    Text columns are categories, and a missing value is a category of its own; numbers, booleans, dates and timestamps
+    are numbers. All columns of train are compared, so drop identifiers first. Passing the holdout as `synthetic` gives
+    the ceiling. seed: seed of the sample and folds of `detection_auc`, the only figure that is sampled. Raises
+    SourceError if a column is missing or has another type than in train, or if a table has no rows.
     """
     with kept(prepare(train, holdout, synthetic)) as tables:
         counts = row_counts(tables)
@@ -102,13 +102,13 @@ def fidelity(train: DataFrame, holdout: DataFrame, synthetic: DataFrame, seed: i
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """Rounded mean of those that are not None; None where all are."""
+    """Return the rounded mean of the values that are not None; None if all are."""
     known = [v for v in values if v is not None]
     return round(float(np.mean(known)), DIGITS) if known else None
 
 
 def rounded(value: float | None) -> float | None:
-    """`value` to DIGITS decimals."""
+    """Round `value` to DIGITS decimals."""
     return None if value is None else round(value, DIGITS)
 
 
@@ -124,7 +124,7 @@ def _category_counts(tables: Tables) -> DataFrame:
 
 
 def _coverage(values: DataFrame, columns: Columns) -> tuple[dict[str, float], list[int]]:
-    """Per category column: the share of train's values that the synthetic table has, and how many values train has."""
+    """Return per category column the share of train's values in the synthetic table, and train's number of values."""
     known = (F.col("train") > 0).cast("int")
     met = ((F.col("train") > 0) & (F.col("synthetic") > 0)).cast("int")
     rows = values.groupBy("column").agg(F.sum(known).alias("known"), F.sum(met).alias("met")).collect()

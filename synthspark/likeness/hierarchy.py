@@ -1,4 +1,4 @@
-"""Hierarchies such as product type > department: found in train, counted where synthetic rows break them."""
+"""Hierarchies such as product type > department: find them in train, count synthetic rows that break them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from pyspark.sql import functions as F
 from synthspark.likeness.tables import Tables, coded
 
 PURITY = 0.98
-"""Share of train rows that have their A's most frequent B, from which A -> B counts as a rule."""
+"""Minimum share of train rows whose B is the most frequent one of their A, for A -> B to be a rule."""
 REPEATED = 0.5
-"""Share of train rows whose A occurs more than once, below which nothing can be said of A."""
+"""Minimum share of train rows whose A occurs more than once; below it, rules on A cannot be found."""
 
 
 class Rule(NamedTuple):
-    """Category columns by place: `a` decides `b`. `pair` is their place among the counted pairs."""
+    """A rule "`a` determines `b`", both category column indices; `pair` is the index among the counted pairs."""
 
     a: int
     b: int
     pair: int
     swapped: bool
-    """Whether the pair was counted as (b, a)."""
+    """True if the pair was counted as (b, a)."""
 
 
 def find_rules(joint: DataFrame, distinct: list[int], pairs: list[tuple[int, int]], rows: int) -> list[Rule]:
-    """Dependencies that `rows` train rows show: A has more values than B, B has several, and PURITY and REPEATED hold.
+    """Find dependencies A -> B in train: A has more values than B, B has several, and PURITY and REPEATED hold.
 
-    joint: `pair`, `a`, `b`, `train`; distinct: values of each category column in train, a missing one included.
+    joint: columns `pair`, `a`, `b`, `train`; distinct: number of values of each category column in train, including
+    missing; rows: number of train rows.
     """
     possible = [
         Rule(*((a, b) if distinct[a] > distinct[b] else (b, a)), at, distinct[a] < distinct[b])
@@ -55,7 +56,7 @@ def find_rules(joint: DataFrame, distinct: list[int], pairs: list[tuple[int, int
 
 
 def valid_share(tables: Tables, joint: DataFrame, rules: list[Rule], rows: int) -> float | None:
-    """Share of the `rows` synthetic rows whose (A, B) is real for every rule (in train or holdout); None: no rule."""
+    """Return the share of synthetic rows whose (A, B) occurs in train or holdout for every rule; None without rules."""
     if not rules:
         return None
     columns = tables.columns.c

@@ -1,9 +1,9 @@
 """Exact nearest neighbours between tables, in blocks: every query row against every base row, in bounded memory.
 
-The distance is Gower's (1971, doi:10.2307/2528823), not divided by the number of columns: 1 for each category that
-differs, the difference of ranks for each number, 1 for a number that only one has. Blocks of rows travel as bytes;
-every pair of a query block and a base block is compared in an executor's Python worker, and only each query's two
-smallest distances survive.
+The distance is Gower's (1971, doi:10.2307/2528823), not divided by the number of columns: 1 per category that differs,
+the difference of ranks per number, 1 per number that only one row has. Blocks of rows are sent as bytes. Each pair of a
+query block and a base block is compared in an executor's Python worker, which keeps only each query's two smallest
+distances.
 
 Shapes: Q queries, B base rows, c categories, n numbers.
 """
@@ -27,11 +27,11 @@ from synthspark.synthesis.blocks import map_blocks
 
 QUERY_BLOCK = 512
 BASE_BLOCK = 4096
-"""Rows of a base block: few enough for 16-bit codes."""
+"""Rows per base block; small enough for 16-bit codes."""
 TILE = 64
-"""Queries compared at once: their distances to a base block stay in the processor's cache."""
+"""Queries compared at once, so that their distances to a base block stay in the processor's cache."""
 BROADCAST_BYTES = 64 << 20
-"""A base up to this size is sent to every executor; a larger one is read block by block."""
+"""Maximum size of a base that is broadcast to every executor; a larger one is read block by block."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -41,7 +41,7 @@ _FOUND = "label int, row int, part int, first float, second float"
 
 
 class Queries(NamedTuple):
-    """A block of query rows. `first` is the row of the first; `own`: the base part that holds the same rows, or -1."""
+    """A block of query rows. first: number of its first row; own: base part that holds the same rows, or -1."""
 
     own: int
     first: int
@@ -52,7 +52,7 @@ class Queries(NamedTuple):
 
 
 class Base(NamedTuple):
-    """A block of base rows, its codes replaced by places in `values`, the distinct codes of each column."""
+    """A block of base rows; codes are indices into `values`, the distinct codes of each column."""
 
     part: int
     first: int
@@ -66,27 +66,27 @@ class Base(NamedTuple):
 def query_blocks(
     indexed: DataFrame, columns: Columns, ranks: list[Distribution], label: int, own: int = -1
 ) -> DataFrame:
-    """Rows of `indexed` as query blocks. own: a base part made of these very rows, of which each leaves out itself."""
+    """Pack the rows of `indexed` into query blocks. own: base part with the same rows; each row then skips itself."""
     blocked = indexed.withColumn("block", F.floor(F.col("row") / QUERY_BLOCK))
     return _packed(blocked, partial(_pack_queries, columns=columns, ranks=ranks, label=label, own=own), _QUERIES)
 
 
 def base_blocks(parts: DataFrame, columns: Columns, ranks: list[Distribution]) -> DataFrame:
-    """Rows of `parts` (indexed, with `part`, `start`: the part's first row) as base blocks."""
+    """Pack the rows of `parts` (indexed, with `part` and `start`, the part's first row) into base blocks."""
     per_part = 1 << 32
     block = F.col("part") * per_part + F.floor((F.col("row") - F.col("start")) / BASE_BLOCK)
     return _packed(parts.withColumn("block", block), partial(_pack_base, columns=columns, ranks=ranks), _BASE)
 
 
 def nearest(queries: DataFrame, base: DataFrame, base_rows: int, columns: Columns) -> DataFrame:
-    """`label`, `row`, `part`, `first`, `second`: each query's two smallest distances to the rows of each base part.
+    """Return each query's two smallest distances to each base part: `label`, `row`, `part`, `first`, `second`.
 
-    queries: of `query_blocks`, several united; base: of `base_blocks`, `base_rows` in all. `first` or `second` is
-    infinite where a part has no, or one row (other than the query itself).
+    queries: union of `query_blocks`; base: result of `base_blocks`; base_rows: number of rows in it. `first` and
+    `second` are infinite if a part has no row other than the query itself; `second` also if it has only one.
     """
     slots = task_slots(queries.sparkSession)
     small = base_rows * (10 * len(columns.c) + 4 * len(columns.n)) <= BROADCAST_BYTES
-    # Blocks are few and small: Spark, which judges by bytes, would put them all into one task.
+    # Spark partitions by bytes and would put all of these few, small blocks into one task.
     streamed = queries.repartition(2 * slots)
     pairs = streamed.crossJoin(
         (F.broadcast(base) if small else base.coalesce(slots)).withColumnsRenamed(
@@ -100,7 +100,7 @@ def nearest(queries: DataFrame, base: DataFrame, base_rows: int, columns: Column
 
 
 def two_nearest(queries: Queries, base: Base) -> tuple[Floats, Floats]:
-    """The smallest and second smallest distance of each query, shape (Q,) each; infinite where there is none."""
+    """Return the smallest and second smallest distance of each query, shape (Q,) each; infinite if there is none."""
     codes = _places(queries.codes, base.values)
     width, height = base.codes.shape[1], len(queries.codes)
     clipped = [bool((q == MISSING_RANK).any() or (b == MISSING_RANK).any())
@@ -137,7 +137,7 @@ def _two_smallest(distance: Floats) -> tuple[Floats, Floats]:
 
 
 def _places(codes: npt.NDArray[np.int64], values: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int16]:
-    """Place of each code among the base block's values, -1 where it has none; shape (Q, c)."""
+    """Return the index of each code among the base block's values, -1 if absent; shape (Q, c)."""
     found = np.empty(codes.shape, np.int16)
     for j, known in enumerate(values):
         place = np.minimum(np.searchsorted(known, codes[:, j]), len(known) - 1)
@@ -146,7 +146,7 @@ def _places(codes: npt.NDArray[np.int64], values: list[npt.NDArray[np.int64]]) -
 
 
 def _compare(batches: Iterable[pa.RecordBatch], categories: int) -> Iterator[pa.RecordBatch]:
-    """Pairs of blocks that share queries and part are merged while they follow each other; Spark merges the rest."""
+    """Compare pairs of blocks; merge consecutive results of the same queries and part (Spark merges the rest)."""
     held: dict[int, tuple[Floats, Floats]] = {}
     key: tuple[int, int] | None = None
     for batch in batches:

@@ -1,4 +1,4 @@
-"""Fidelity and privacy of the new rows of a run, against the real ones that their generator learned from or not."""
+"""Fidelity and privacy of a run's new rows, compared with real rows that the generator learned from or did not see."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Figures = list[dict[str, Any]]
 
 
 def likeness(context: Context, staged: Publication, report: StageReport) -> tuple[Figures, Figures]:
-    """One row per figure: `table`, `figure`, `value`; of fidelity and of privacy.
+    """Return fidelity figures and privacy figures, one row per figure: `table`, `figure`, `value`.
 
-    The holdout are the rows that the generator did not learn from (the judge did); a table without them, or without
-    new rows, is left out.
+    The holdout consists of the rows that the generator did not learn from (the judge did). A table without a holdout or
+    without new rows is left out.
     """
     alike: Figures = []
     apart: Figures = []
@@ -48,7 +48,7 @@ def likeness(context: Context, staged: Publication, report: StageReport) -> tupl
         wanted = _segment(context, side)  # new rows of a segment are compared with the real ones of that segment
         train, holdout = train.where(wanted), holdout.where(wanted)
         if train.isEmpty() or holdout.isEmpty():
-            report.notes.append(f"new {side.name}: too few real ones meet {_named(context, side)} to compare them with")
+            report.notes.append(f"new {side.name}: not compared, too few real {side.name} meet {_named(context, side)}")
             continue
         tables = [staged.keep(f"{side.name}_{name}", _attributes(df, names))
                   for name, df in (("train", train), ("holdout", holdout), ("new", new))]  # fmt: skip
@@ -71,7 +71,7 @@ SHOWN = {
 
 
 def _segment(context: Context, side: Side) -> Column:
-    """Real rows that are what new ones were asked to be."""
+    """Return the condition that real rows of the requested segment meet."""
     return met([parse(text) for text in _asked(context, side)], context.config.source.attributes(side))
 
 
@@ -85,7 +85,7 @@ def _named(context: Context, side: Side) -> str:
 
 
 def _of_events(context: Context, staged: Publication, side: Side, report: StageReport) -> Figures:
-    """Figures of what new entities do, beside the real ones of their segment."""
+    """Return figures that compare the events of new entities with those of real entities of their segment."""
     other = side.other
     new = context.read(SYNTHETIC_EVENTS).where(F.col("origin") == f"new_{side.one}")
     kinds = context.config.source.attributes(other)
@@ -96,15 +96,15 @@ def _of_events(context: Context, staged: Publication, side: Side, report: StageR
     if found is None:
         return []
     alike = "" if found.like_segment is None else (
-        f", by their {other.name}' attributes {found.like_segment:.2f} like those of real {side.name} of it "
-        f"(all real events: {found.everybody_like_segment:.2f})")  # fmt: skip
+        f"; similarity to the events of real {side.name} of this segment by the {other.name}' attributes "
+        f"{found.like_segment:.2f} (all real events: {found.everybody_like_segment:.2f})")  # fmt: skip
     report.notes.append(f"events of new {side.name} ({_named(context, side)}): {found.events_each:.1f} each (real "
                         f"{found.real_events_each:.1f}){alike}")  # fmt: skip
     return _rows(f"events of new {side.name}", found.figures())
 
 
 def _of_texts(context: Context, side: Side, new: DataFrame, report: StageReport) -> Figures:
-    """Figures of the texts and sets that new rows have from a writer, each named `figure of attribute`."""
+    """Return figures of the generated texts and sets of new rows, each named `figure of attribute`."""
     url = context.url(model_folder(f"texts_{side.name}"))
     if context.model_meta(f"texts_{side.name}") is None:
         return []
@@ -117,12 +117,12 @@ def _of_texts(context: Context, side: Side, new: DataFrame, report: StageReport)
         figures |= {f"{name} of {text.name}": value for name, value in found.to_json().items()}
         report.notes.append(f"{text.name} of new {side.name}: detection AUC {found.detection_auc:.3f}, distinct pairs "
                             f"of words {found.distinct_pairs:.3f} (real {found.real_distinct_pairs:.3f}), copies of "
-                            f"rare ones {found.copies_of_rare:.3f}")  # fmt: skip
+                            f"rare real values {found.copies_of_rare:.3f}")  # fmt: skip
     return _rows(side.name, figures)
 
 
 def _generated(context: Context, side: Side) -> list[str]:
-    """Attributes that new rows have: an id, a text or a column without values says nothing of the generator."""
+    """Return the attributes to compare: those the profile generator makes, without ids, texts and empty columns."""
     tokens = read_tokens(context, side)
     return [n for n, kind in tokens.kinds.items() if kind in COMPARED and tokens.of(n)]
 

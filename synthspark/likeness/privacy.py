@@ -1,4 +1,4 @@
-"""Privacy: does a synthetic table give away rows of the train table? On all rows: a sample hides what was memorised.
+"""Privacy: does a synthetic table reveal rows of the train table? All rows are used: a sample can hide memorisation.
 
 Every figure has a baseline from the holdout, rows of the same kind that the generator never saw.
 """
@@ -21,48 +21,49 @@ from synthspark.likeness.singling import SinglingOut, matches, multivariate, sin
 from synthspark.likeness.tables import Columns, coded, indexed, kept, prepare, row_counts
 
 MAX_SAMPLES = 16
-"""Train samples, each as large as the holdout, that the holdout is held against. Together they are the whole of train
-up to 16 times the holdout's rows; of a larger train table, as many rows, drawn by hash."""
+"""Maximum number of train samples, each as large as the holdout, that the holdout is compared with. They cover all of
+train up to 16 times the holdout's rows; of a larger train table, that many rows sampled by hash."""
 TIE = 1e-6
-"""Distances that differ by no more than this are equal: the sums are in single precision."""
+"""Maximum difference of distances that count as equal: the sums are in single precision."""
 RESOLUTION = 1e-4
-"""Medians and the attack's AUC are from distances rounded to this, so that what comes to the driver is bounded."""
+"""Distances are rounded to this for medians and the attack's AUC, which bounds the data that the driver collects."""
 DECIMALS = 2
-"""Decimals to which numbers are compared where copies are looked for."""
+"""Decimals to which numbers are compared when copies are counted."""
 
 
 @dataclass(frozen=True)
 class Privacy:
-    """Figures of one synthetic table; None where there are too few rows to tell."""
+    """Figures of one synthetic table; None if there are too few rows."""
 
     rows: int
-    """Synthetic rows: all of them count."""
+    """Number of synthetic rows; all are used."""
     exact_copy_share: float
-    """Share of synthetic rows that equal a train row, numbers to 2 decimals."""
+    """Share of synthetic rows that equal a train row, with numbers rounded to 2 decimals."""
     exact_copy_share_holdout: float
-    """The same of the rows of the holdout: what is due to real rows that resemble each other."""
+    """Share of holdout rows that equal a train row: the baseline, since real rows resemble each other."""
     dcr_train_share: float | None
-    """Share of synthetic rows nearer to train than to the holdout, ties half, sizes equal; 0.5 is best."""
+    """Share of synthetic rows nearer to train than to an equally large holdout; ties count half, 0.5 is best."""
     dcr_median_train: float | None
-    """Median distance to the closest train row. In columns: 1 is one category changed, or a number across its range."""
+    """Median distance to the closest train row. Unit: columns; 1 is one category changed or a number moved across its
+    whole range."""
     dcr_median_holdout: float | None
     nndr_median_train: float | None
-    """Median ratio of the distances to the nearest and second nearest train row, 1 where both are equal; a small ratio
-    points to a single row."""
+    """Median ratio of the distances to the nearest and second nearest train row, 1 if both are equal. A small ratio
+    means that a synthetic row is close to one single row."""
     nndr_median_holdout: float | None
     membership_auc: float
-    """AUC of an attacker who takes a candidate for a train row the more surely the nearer its closest synthetic row is;
-    0.5: the attacker learns nothing."""
+    """AUC of a membership inference attack that scores candidates by the distance to their nearest synthetic row
+    (nearer: more likely a train row); 0.5: the attacker learns nothing."""
     singling_out_univariate: SinglingOut
     singling_out_multivariate: SinglingOut
 
     def to_json(self) -> dict[str, object]:
-        """Plain data."""
+        """Return plain data."""
         return asdict(self)
 
 
 class _Parts(NamedTuple):
-    """Train samples and the holdout, of equal size, numbered: samples from 0, then the holdout."""
+    """Train samples and the holdout, all of equal size; samples are numbered from 0, the holdout comes last."""
 
     rows: DataFrame
     samples: int
@@ -70,11 +71,12 @@ class _Parts(NamedTuple):
 
 
 def privacy(train: DataFrame, holdout: DataFrame, synthetic: DataFrame | None, seed: int = 0) -> Privacy:
-    """Attack `synthetic` to learn of `train`; columns as in `fidelity`.
+    """Measure what attacks on `synthetic` reveal about `train`; columns as in `fidelity`.
 
-    synthetic None: the holdout itself is judged, each row left out of its own neighbours: what real rows would get, the
-    best a synthetic table can hope for. seed: of the order in which rows are drawn into samples and predicates.
-    Raises SourceError where a column is lacking or of another type than in train, or a table has no rows.
+    synthetic: None evaluates the holdout itself, excluding each row from its own neighbours, which gives the figures of
+    real rows, the best that a synthetic table can reach. seed: seed of the order in which rows are sampled for samples
+    and predicates. Raises SourceError if a column is missing or has another type than in train, or if a table has no
+    rows.
     """
     itself = synthetic is None
     with kept(prepare(train, holdout, holdout if synthetic is None else synthetic)) as tables:
@@ -104,7 +106,7 @@ def privacy(train: DataFrame, holdout: DataFrame, synthetic: DataFrame | None, s
 
 
 def _parts(train: DataFrame, holdout: DataFrame, counts: dict[str, int]) -> _Parts:
-    """Samples that together cover train: where it is no multiple of the size, the last one overlaps its neighbour."""
+    """Return samples that together cover train; if its size is no multiple, the last sample overlaps its neighbour."""
     rows, size = counts["train"], min(counts["train"], counts["holdout"])
     samples = min(-(-rows // size), MAX_SAMPLES)
     starts = [min(i * size, rows - size) for i in range(samples)]
@@ -118,7 +120,7 @@ def _parts(train: DataFrame, holdout: DataFrame, counts: dict[str, int]) -> _Par
 def _closest(
     made: DataFrame, parts: _Parts, columns: Columns, ranks: list[Distribution], itself: bool
 ) -> dict[str, float | None]:
-    """Distances to the closest record (DCR), and nearest neighbour distance ratios (NNDR)."""
+    """Compute distances to the closest record (DCR) and nearest-neighbour distance ratios (NNDR)."""
     queries = query_blocks(made, columns, ranks, 0, parts.samples if itself else -1)
     base = base_blocks(parts.rows, columns, ranks)
     of_holdout = F.col("part") == parts.samples
@@ -153,8 +155,10 @@ def _membership(
     ranks: list[Distribution],
     itself: bool,
 ) -> float:
-    """The attack: candidates are all rows of train (members) and of the holdout; the score is minus the distance to the
-    nearest synthetic row.
+    """Return the AUC of the membership attack.
+
+    Candidates are all rows of train (members) and of the holdout; the score is the negative distance to the nearest
+    synthetic row.
     """
     members = query_blocks(train, columns, ranks, 1)
     others = query_blocks(holdout, columns, ranks, 0, 0 if itself else -1)
@@ -178,7 +182,7 @@ def _singling_out(
 
 
 def _copies(table: DataFrame, train: DataFrame, columns: Columns) -> int:
-    """Rows of `table` that equal a row of `train`."""
+    """Count the rows of `table` that equal a row of `train`."""
     content: list[Column | str] = [*columns.c, *[_to_decimals(n) for n in columns.n]]
     mine, theirs = (coded(t, columns).select(F.xxhash64(*content).alias("content")) for t in (table, train))
     counts = mine.groupBy("content").count()
@@ -195,7 +199,7 @@ _Histogram = dict[tuple[bool, float], int]
 
 
 def _histogram(table: DataFrame, side: Column, value: Column) -> _Histogram:
-    """Rows by side and rounded value (in units of RESOLUTION)."""
+    """Count rows by side and rounded value (in units of RESOLUTION)."""
     rows = table.groupBy(side.alias("side"), F.rint(value / RESOLUTION).alias("bin")).count().collect()
     return {(r["side"], r["bin"]): r["count"] for r in rows}
 

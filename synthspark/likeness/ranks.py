@@ -1,4 +1,4 @@
-"""Distributions of number columns: what makes numbers of any scale comparable, as ranks between 0 and 1."""
+"""Distributions of number columns; they map numbers of any scale to comparable ranks between 0 and 1."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from pyspark.sql import functions as F
 from synthspark.likeness.tables import Columns, long_form
 
 GRID = 1 << 16
-"""Distinct values of a column up to which its distribution is exact; beyond, it is known at so many quantiles."""
+"""Maximum number of distinct values for an exact distribution; beyond, it is kept at this many quantiles."""
 MISSING_RANK = 2.0
-"""Rank of a missing number: at least 1 from every other, which distances cut to 1."""
+"""Rank of a missing number: at least 1 away from every other rank; distances are clipped to 1."""
 
 Floats = npt.NDArray[np.float64]
 
 
 class Distribution(NamedTuple):
-    """The present values of a number column, ascending, with the shares of rows below and up to each: shape (g,)."""
+    """Present values of a number column, ascending, with the shares of rows below and up to each; shape (g,)."""
 
     values: Floats
     below: Floats
     through: Floats
 
     def ranks(self, x: Floats) -> npt.NDArray[np.float32]:
-        """Mid-ranks of `x`: the share of rows below plus half the share of equal ones; MISSING_RANK for NaN."""
+        """Return mid-ranks of `x`: share of smaller rows plus half the share of equal ones; MISSING_RANK for NaN."""
         if not len(self.values):
             return np.where(np.isnan(x), MISSING_RANK, 0.0).astype(np.float32)
-        at = np.searchsorted(self.values, x)  # NaN: behind the last
+        at = np.searchsorted(self.values, x)  # NaN sorts after the last value
         met = np.minimum(at, len(self.values) - 1)
         between = np.where(at > 0, self.through[at - 1], 0.0)
         found = np.where(self.values[met] == x, (self.below[met] + self.through[met]) / 2, between)
         return np.where(np.isnan(x), MISSING_RANK, found).astype(np.float32)
 
     def median(self) -> float:
-        """The smallest value with half of the rows up to it; NaN where all are missing."""
+        """Return the smallest value that at least half of the rows do not exceed; NaN if all are missing."""
         return float(self.values[np.searchsorted(self.through, 0.5)]) if len(self.values) else float("nan")
 
 
 def distributions(table: DataFrame, columns: Columns) -> list[Distribution]:
-    """Distribution of every number column; at most GRID + 1 values of each come to the driver."""
+    """Return the distribution of every number column; at most GRID + 1 values of each reach the driver."""
     if not columns.n:
         return []
     cells = long_form(table, columns.n, [F.col(n) for n in columns.n]).where(F.col("value").isNotNull())

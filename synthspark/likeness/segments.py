@@ -1,7 +1,7 @@
-"""Whether new users and items do what the real ones of their segment do: their events, side by side.
+"""Compare the events of new users and items with those of real ones in the same segment.
 
-The segment are the real rows that meet the conditions of the new ones (`synthesize.users_where`); without conditions it
-is everybody.
+The segment consists of the real rows that meet the conditions of the new ones (`synthesize.users_where`); without
+conditions it is all rows.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from synthspark.profiles.conditions import Condition
 from synthspark.schemas import quoted
 
 VALUES = 50
-"""Values of an attribute that are told apart, those with most events of the segment; the others are one."""
+"""Number of values per attribute that are kept apart, by most events in the segment; all others are merged."""
 REST = "\x00other"
 MADE, SEGMENT, EVERYBODY = "new", "segment", "everybody"
 
 
 @dataclass(frozen=True)
 class SegmentLikeness:
-    """New entities' events against those of the real segment; similarities from 0 to 1, None where there is nothing."""
+    """Comparison of new entities' events with the real segment's; similarities from 0 to 1, None without data."""
 
     entities: int
-    """New ones with events."""
+    """Number of new entities with events."""
     real_entities: int
-    """Real ones of the segment with events."""
+    """Number of real entities of the segment with events."""
     events_each: float
     real_events_each: float
     like_segment: float | None
-    """1 - total variation of the events' shares by value, mean over the attributes of the other side."""
+    """1 - total variation distance of event shares by attribute value, mean over the other side's attributes."""
     everybody_like_segment: float | None
-    """The same of all real events: what would be reached without asking for a segment."""
+    """The same figure for all real events: the baseline without a segment."""
     activity: float
-    """1 - Kolmogorov-Smirnov statistic of the numbers of events each."""
+    """1 - Kolmogorov-Smirnov statistic of the number of events per entity."""
     by_attribute: dict[str, float]
 
     def figures(self) -> dict[str, float | None]:
-        """As rows of the report."""
+        """Return the figures by name, as the report lists them."""
         named = {name: value for name, value in vars(self).items() if name != "by_attribute"}
         return {**named, **{f"like_segment by {name}": value for name, value in self.by_attribute.items()}}
 
 
 def met(conditions: Sequence[Condition], kinds: dict[str, str]) -> Column:
-    """Rows of a clean table that meet all conditions, as `profiles.conditions` reads them."""
+    """Return a Boolean column: True for rows of a clean table that meet all conditions (see `profiles.conditions`)."""
     found = F.lit(True)
     for condition in conditions:
         found = found & _met(condition, kinds[condition.name])
@@ -78,10 +78,10 @@ def _met(condition: Condition, kind: str) -> Column:
 def segment_likeness(
     new: DataFrame, real: DataFrame, segment: DataFrame, key: str, other_key: str, attributes: DataFrame
 ) -> SegmentLikeness | None:
-    """Compare events; None where the new entities or the segment have none.
+    """Compare events; return None if the new entities or the segment have none.
 
-    new, real: events of the new entities, and all real ones, with `key` and `other_key`; segment: `key` of the real
-    entities that meet the conditions; attributes: `other_key` and categorical or multi columns of the other side.
+    new, real: events of the new entities and all real events, with `key` and `other_key`; segment: `key` of the real
+    entities that meet the conditions; attributes: `other_key` and the categorical and multi columns of the other side.
     """
     inside = real.join(segment.select(key), on=key, how="left_semi")
     activity = {name: _activity(events, key) for name, events in ((MADE, new), (SEGMENT, inside))}
@@ -106,7 +106,7 @@ Counts = Mapping[Any, int]
 
 
 def _activity(events: DataFrame, key: str) -> dict[int, int]:
-    """Number of events -> how many have so many."""
+    """Return number of events -> number of entities with that many events."""
     rows = events.groupBy(key).count().groupBy("count").agg(F.count(F.lit(1)).alias("entities")).collect()
     return {row["count"]: row["entities"] for row in rows}
 
@@ -116,14 +116,14 @@ def _average(activity: Mapping[int, int]) -> float:
 
 
 def _same_activity(new: Counts, real: Counts) -> float:
-    """1 - the greatest distance of the two cumulative shares."""
+    """Return 1 - the maximum difference of the two cumulative distributions."""
     numbers: list[int] = sorted({*new, *real})
     below = [np.cumsum([counts.get(n, 0) for n in numbers]) / sum(counts.values()) for counts in (new, real)]
     return round(1 - float(np.abs(below[0] - below[1]).max()), DIGITS)
 
 
 def _overlap(some: Counts, others: Counts) -> float:
-    """1 - total variation of two distributions."""
+    """Return 1 - the total variation distance of two distributions."""
     ours, theirs = sum(some.values()), sum(others.values())
     values = sorted({*some, *others})
     apart = sum(abs(some.get(v, 0) / ours - others.get(v, 0) / theirs) for v in values)
@@ -131,7 +131,7 @@ def _overlap(some: Counts, others: Counts) -> float:
 
 
 def _shares(parts: Mapping[str, DataFrame], attributes: DataFrame, other_key: str) -> dict[str, dict[str, Counts]]:
-    """Attribute -> part -> value -> events; the driver gets at most VALUES + 1 values of each."""
+    """Return attribute -> part -> value -> events; at most VALUES + 1 values per attribute reach the driver."""
     names = [name for name in attributes.columns if name != other_key]
     if not names:
         return {}
@@ -151,7 +151,7 @@ def _shares(parts: Mapping[str, DataFrame], attributes: DataFrame, other_key: st
 
 
 def _cells(attributes: DataFrame, name: str) -> Column:
-    """`attribute` and `value` of each of a row's values."""
+    """Return an array of (`attribute`, `value`), one per value of the row."""
     column = F.col(quoted(name))
     is_set = isinstance(attributes.schema[name].dataType, T.ArrayType)
     values = F.coalesce(column, F.array().cast("array<string>")) if is_set else F.array(column)

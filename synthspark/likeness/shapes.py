@@ -1,8 +1,8 @@
-"""Marginals and pair trends as SDMetrics 0.32 defines them (QualityReport), on all rows.
+"""Marginals and pair trends as defined by SDMetrics 0.32 (QualityReport), on all rows.
 
-SDMetrics draws 50,000 rows for joint frequencies; here all rows count. Everything else is its definition, its
-peculiarities included: each table's numbers are cut into 10 bins between that table's own extremes, and missing numbers
-fall into the bin of the maximum. https://docs.sdv.dev/sdmetrics
+SDMetrics samples 50,000 rows for joint frequencies; here all rows are used. Otherwise the definitions are the same,
+including these peculiarities: each table's numbers are cut into 10 bins between that table's own extremes, and missing
+numbers fall into the bin of the maximum. https://docs.sdv.dev/sdmetrics
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from synthspark.likeness.tables import Columns, Tables, coded, counted, long_for
 BINS = 10
 LEAST_CORRELATION = 0.5
 LEAST_ASSOCIATION = 0.3
-"""Pairs of columns that train itself relates no more than this say nothing of trends: SDMetrics leaves them out."""
+"""Pairs of columns with a correlation or association in train of at most this are left out, as in SDMetrics."""
 DECIMALS = 1e14
-"""Numbers are compared to 14 decimals, as SDMetrics does."""
+"""Numbers are compared to 14 decimals, as in SDMetrics."""
 
 Floats = npt.NDArray[np.float64]
 
 
 class Extent(NamedTuple):
-    """A number column of one table: present values, extremes (None where there are none) and the mean."""
+    """Summary of a number column: count of present values, extremes (None if there are none) and mean."""
 
     present: int
     low: float | None
@@ -40,7 +40,7 @@ class Extent(NamedTuple):
 
 
 def extents(table: DataFrame, columns: Columns) -> list[Extent]:
-    """Extent of every number column, in one pass."""
+    """Return the extent of every number column, computed in one pass."""
     if not columns.n:
         return []
     asked = [f(n).alias(f"{n}_{k}") for n in columns.n for k, f in
@@ -50,16 +50,16 @@ def extents(table: DataFrame, columns: Columns) -> list[Extent]:
 
 
 def category_shapes(values: DataFrame, columns: Columns, train: int, synthetic: int) -> dict[str, float]:
-    """1 - total variation distance of each category column.
+    """Return 1 - total variation distance of each category column.
 
-    values: `column`, `value` and the counts `train`, `synthetic`; train, synthetic: rows of the tables.
+    values: `column`, `value` and the counts `train`, `synthetic`; train, synthetic: number of rows of the tables.
     """
     found = _similarity(values, "column", train, synthetic)
     return {name: found[i] for i, name in enumerate(columns.categories)}
 
 
 def number_shapes(tables: Tables, extent: dict[str, list[Extent]]) -> dict[str, float | None]:
-    """1 - Kolmogorov-Smirnov statistic of each number column over its present values; None where there are none."""
+    """Return 1 - Kolmogorov-Smirnov statistic of each number column over present values; None if there are none."""
     columns = tables.columns
     if not columns.n:
         return {}
@@ -79,9 +79,9 @@ def number_shapes(tables: Tables, extent: dict[str, list[Extent]]) -> dict[str, 
 
 
 def joint_counts(tables: Tables, extent: dict[str, list[Extent]]) -> DataFrame:
-    """`pair` (place in `joint_pairs`), the values `a`, `b`, and the counts `train`, `holdout`, `synthetic`.
+    """Return `pair` (index in `joint_pairs`), the values `a`, `b`, and the counts `train`, `holdout`, `synthetic`.
 
-    The holdout is counted for pairs of categories only: the others ask nothing of it.
+    The holdout is counted for pairs of categories only; no other pair uses it.
     """
     columns = tables.columns
     pairs = joint_pairs(columns)
@@ -95,15 +95,15 @@ def joint_counts(tables: Tables, extent: dict[str, list[Extent]]) -> DataFrame:
 
 
 def joint_pairs(columns: Columns) -> list[tuple[int, int]]:
-    """Pairs of columns whose joint frequencies count: all but pairs of numbers. Categories come first, then numbers."""
+    """Return the column pairs with joint frequencies: all but pairs of numbers. Categories precede numbers."""
     width = len(columns.categories)
     return [p for p in combinations(range(width + len(columns.numbers)), 2) if p[0] < width]
 
 
 def joint_trends(joint: DataFrame, columns: Columns, train: int, synthetic: int) -> dict[tuple[str, str], float | None]:
-    """Contingency similarity of every pair of `joint_pairs`: 1 - total variation distance of the joint frequencies.
+    """Return the contingency similarity of `joint_pairs`: 1 - total variation distance of the joint frequencies.
 
-    None where train associates the two too little (Cramer's V), as SDMetrics leaves such pairs out.
+    None if the association of the two columns in train (Cramer's V) is too small; SDMetrics leaves such pairs out.
     """
     names = [*columns.categories, *columns.numbers]
     score, strength = _similarity(joint, "pair", train, synthetic), _associations(joint)
@@ -114,9 +114,9 @@ def joint_trends(joint: DataFrame, columns: Columns, train: int, synthetic: int)
 
 
 def number_trends(tables: Tables, extent: dict[str, list[Extent]]) -> dict[tuple[str, str], float | None]:
-    """Correlation similarity 1 - |r - r'| / 2 of every pair of numbers.
+    """Return the correlation similarity 1 - |r - r'| / 2 of every pair of numbers.
 
-    None where a correlation is undefined, or train's is LEAST_CORRELATION or less.
+    None if a correlation is undefined, or if train's is LEAST_CORRELATION or less.
     """
     columns = tables.columns
     if len(columns.n) < 2:
@@ -130,7 +130,7 @@ def number_trends(tables: Tables, extent: dict[str, list[Extent]]) -> dict[tuple
 
 
 def _associations(joint: DataFrame) -> dict[int, float]:
-    """Cramer's V of every pair in train: sqrt((sum n_ij^2 / (n_i n_j) - 1) / (fewer values - 1)); 0 for one value."""
+    """Return Cramer's V per pair in train: sqrt((sum n_ij^2 / (n_i n_j) - 1) / (min values - 1)); 0 for one value."""
     kept = joint.where(F.col("train") > 0).select("pair", "a", "b", "train")
     totals = [F.sum("train").over(Window.partitionBy("pair", key)) for key in ("a", "b")]
     share = (F.col("train") / totals[0]) * (F.col("train") / totals[1])
@@ -151,7 +151,7 @@ def _edges(extent: Extent) -> Floats:
     if extent.low is None or extent.high is None:
         return np.histogram_bin_edges(np.empty(0), BINS)
     ends = np.array([extent.low, extent.high], float)
-    if not np.isfinite(extent.high - extent.low):  # the range itself outgrows a double
+    if not np.isfinite(extent.high - extent.low):  # the range overflows a double
         scaled: Floats = np.histogram_bin_edges(ends / 4, BINS) * 4.0
         return scaled
     return np.histogram_bin_edges(ends, BINS)
@@ -160,10 +160,10 @@ def _edges(extent: Extent) -> Floats:
 def _joint_values(
     batches: Iterable[pa.RecordBatch], columns: Columns, edges: list[Floats], pairs: list[tuple[int, tuple[int, int]]]
 ) -> Iterator[pa.RecordBatch]:
-    """A row per row and pair. In numpy: as one Spark expression it outgrows what the JVM compiles."""
+    """Yield one row per row and pair. In numpy: a single Spark expression would be too large for the JVM to compile."""
     for batch in batches:
         cells = [batch.column(c).to_numpy(zero_copy_only=False) for c in columns.c]
-        # digitize puts NaN behind the last edge, where the maximum is, too.
+        # digitize puts NaN beyond the last edge, in the same bin as the maximum.
         cells += [np.digitize(x, e) for x, e in zip(_matrix(batch, columns.n[: len(edges)]).T, edges, strict=True)]
         if not pairs:
             continue
@@ -173,7 +173,7 @@ def _joint_values(
 
 
 def _correlations(table: DataFrame, columns: Columns, extent: list[Extent]) -> Floats:
-    """Pearson correlations over the rows where both are present, shape (n, n); NaN where undefined."""
+    """Return Pearson correlations over rows where both are present, shape (n, n); NaN if undefined."""
     means = np.array([e.mean for e in extent])
     width = len(means)
 
@@ -198,7 +198,7 @@ def _correlations(table: DataFrame, columns: Columns, extent: list[Extent]) -> F
 
 
 def _moments(x: Floats) -> Floats:
-    """Per pair of columns, over rows where both are present: rows, sum of each, squares of the first, products."""
+    """Return per column pair, over rows with both present: count, both sums, squares of the first, products."""
     present = ~np.isnan(x)
     mask, value = present.astype(float), np.where(present, x, 0.0)
     sums = value.T @ mask
@@ -206,6 +206,6 @@ def _moments(x: Floats) -> Floats:
 
 
 def _matrix(batch: pa.RecordBatch, names: list[str]) -> Floats:
-    """Columns of doubles, null as NaN, shape (B, n)."""
+    """Return columns as doubles with null as NaN, shape (B, n)."""
     columns: list[Any] = [batch.column(n).to_numpy(zero_copy_only=False).astype(float) for n in names]
     return np.column_stack(columns) if columns else np.empty((batch.num_rows, 0))

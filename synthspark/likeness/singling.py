@@ -1,7 +1,7 @@
-"""Singling out: do statements drawn from the synthetic table describe exactly one real person or item?
+"""Singling out: do predicates derived from the synthetic table hold for exactly one real user or item?
 
-After Anonymeter (Giomi et al. 2023, arXiv:2211.10459). The same statements, asked of rows that the generator never saw,
-give the share that is due to chance.
+After Anonymeter (Giomi et al. 2023, arXiv:2211.10459). The same predicates, evaluated on rows that the generator never
+saw, give the share that is due to chance.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from synthspark.likeness.tables import Columns, long_form
 from synthspark.session import task_slots
 
 PREDICATES = 1000
-"""Predicates of each kind that are asked at most, drawn by hash."""
+"""Maximum number of predicates of each kind, sampled by hash."""
 CONDITIONS = 4
-"""Columns that a multivariate predicate speaks of, at most."""
+"""Maximum number of columns in a multivariate predicate."""
 CHUNK = 4096
 
 
 class Condition(NamedTuple):
-    """One column's part of a predicate. op: `eq`, `le`, `ge`, or `na` (a missing number)."""
+    """Condition of a predicate on one column. op: `eq`, `le`, `ge`, or `na` (number is missing)."""
 
     column: str
     op: str
@@ -41,17 +41,17 @@ Predicate = tuple[Condition, ...]
 
 @dataclass(frozen=True)
 class SinglingOut:
-    """How often predicates that hold for one synthetic row hold for exactly one real row; None without predicates."""
+    """Shares of predicates true for one synthetic row that hold for exactly one real row; None without predicates."""
 
     predicates: int
     train: float | None
     """Share that singles out one row of a train sample as large as the holdout, mean over the samples."""
     holdout: float | None
-    """The same of the holdout: what is due to chance. None where the holdout itself is judged."""
+    """Share that singles out one row of the holdout: the baseline by chance. None if the holdout is evaluated."""
 
 
 def univariate(synthetic: DataFrame, columns: Columns, known: list[Distribution], seed: int) -> list[Predicate]:
-    """Values that one synthetic row has, and the extremes of numbers."""
+    """Return predicates on values that occur in exactly one synthetic row, and on the extremes of numbers."""
     none = F.lit(float("nan"))
     sides = []
     if columns.c:
@@ -73,10 +73,10 @@ def univariate(synthetic: DataFrame, columns: Columns, known: list[Distribution]
 
 
 def multivariate(indexed: DataFrame, columns: Columns, known: list[Distribution], seed: int) -> list[Predicate]:
-    """Conjunctions of CONDITIONS attributes of drawn synthetic rows: equal categories, numbers on the row's side of
-    the median.
+    """Return conjunctions on CONDITIONS attributes of sampled synthetic rows.
 
-    indexed: the synthetic table; known: its distributions.
+    A category must be equal; a number must be on the same side of the median as the row's. indexed: the synthetic
+    table; known: its distributions.
     """
     rows = indexed.where(F.col("row") < PREDICATES).orderBy("row").collect()
     names = [*columns.c, *columns.n]
@@ -90,7 +90,7 @@ def multivariate(indexed: DataFrame, columns: Columns, known: list[Distribution]
 
 
 def matches(parts: DataFrame, columns: Columns, predicates: list[Predicate], width: int) -> npt.NDArray[np.int64]:
-    """Rows of each part (0 to width - 1) for which each predicate holds, shape (predicates, width)."""
+    """Count the rows of each part (0 to width - 1) for which each predicate holds; shape (predicates, width)."""
     if not predicates:
         return np.zeros((0, width), np.int64)
     rows = parts.select("part", *columns.c, *columns.n).coalesce(task_slots(parts.sparkSession))
@@ -101,9 +101,10 @@ def matches(parts: DataFrame, columns: Columns, predicates: list[Predicate], wid
 
 
 def singled_out(counts: npt.NDArray[np.int64], itself: bool) -> SinglingOut:
-    """counts: of `matches`, with the train samples first, then the holdout, then the synthetic table.
+    """Return the shares of predicates that single out one real row.
 
-    Only predicates that hold for exactly one synthetic row are asked. itself: the holdout is what is judged.
+    Only predicates that hold for exactly one synthetic row are used. counts: result of `matches`, columns ordered as
+    train samples, holdout, synthetic table; itself: True if the holdout itself is evaluated.
     """
     asked = counts[counts[:, -1] == 1]
     if not len(asked):
@@ -142,7 +143,7 @@ def _count(
 
 
 def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Small batches united: every predicate is asked once per chunk."""
+    """Merge small batches, so that each predicate is evaluated once per chunk."""
     held: list[pa.RecordBatch] = []
     for batch in batches:
         held.append(batch)

@@ -1,4 +1,4 @@
-"""Real and synthetic tables made comparable: columns told apart, missing values made one, rows in a drawn order."""
+"""Preparation of real and synthetic tables for comparison: column kinds, unified missing values, sampling order."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from synthspark.schemas import quoted
 
 
 class Columns(NamedTuple):
-    """Names of the compared columns. In a prepared table, categories are `c0`, `c1`, ... and numbers `n0`, `n1`, ...:
-    names with dots, spaces or other scripts need no quoting from there on.
+    """Names of the compared columns.
+
+    A prepared table names categories `c0`, `c1`, ... and numbers `n0`, `n1`, ..., so that original names with dots,
+    spaces or other scripts need no quoting.
     """
 
     categories: tuple[str, ...]
-    """Text: every value is its own, a missing one as well."""
+    """Text columns: each value is a category, and so is a missing value."""
     numbers: tuple[str, ...]
     """Numbers, booleans (0 and 1), dates and timestamps (seconds). NaN and infinities count as missing."""
 
     @property
     def c(self) -> list[str]:
-        """Prepared names of the categories."""
+        """Return the prepared names of the categories."""
         return [f"c{i}" for i in range(len(self.categories))]
 
     @property
     def n(self) -> list[str]:
-        """Prepared names of the numbers."""
+        """Return the prepared names of the numbers."""
         return [f"n{i}" for i in range(len(self.numbers))]
 
 
 class Tables(NamedTuple):
-    """The three tables, prepared: `c*` strings, `n*` doubles, null where missing."""
+    """The three prepared tables: `c*` strings, `n*` doubles, null if missing."""
 
     columns: Columns
     train: DataFrame
@@ -47,9 +49,9 @@ class Tables(NamedTuple):
 
 
 def prepare(train: DataFrame, holdout: DataFrame, synthetic: DataFrame) -> Tables:
-    """Tell the columns of `train` apart and bring all tables to one form; other columns of the others are ignored.
+    """Classify the columns of `train` and prepare all tables alike; columns that train lacks are ignored.
 
-    Raises SourceError, with the table and the column, if a column is lacking, or of a type that cannot be compared.
+    Raises SourceError, which names the table and the column, if a column is missing or cannot be compared by its type.
     """
     kinds = {f.name: _kind("train", f) for f in train.schema.fields}
     if not kinds:
@@ -71,7 +73,7 @@ def prepare(train: DataFrame, holdout: DataFrame, synthetic: DataFrame) -> Table
 
 
 def row_counts(tables: Tables) -> dict[str, int]:
-    """Rows of each table; raises SourceError where one is empty."""
+    """Count the rows of each table; raise SourceError if one is empty."""
     counts = {name: getattr(tables, name).count() for name in ("train", "holdout", "synthetic")}
     for name, count in counts.items():
         if not count:
@@ -81,7 +83,7 @@ def row_counts(tables: Tables) -> dict[str, int]:
 
 @contextmanager
 def kept(tables: Tables) -> Iterator[Tables]:
-    """The tables kept in memory or on disk while they are read many times."""
+    """Persist the tables during the block, because they are read many times."""
     held = tables.train, tables.holdout, tables.synthetic
     for table in held:
         table.persist()
@@ -93,38 +95,38 @@ def kept(tables: Tables) -> Iterator[Tables]:
 
 
 def code(column: str) -> Column:
-    """A category as a 64-bit number, a missing one as well. Any two of a million values meet once in 1e7."""
+    """Hash a category, null included, to 64 bits; among a million values the chance of a collision is below 1e-7."""
     return F.xxhash64(column)
 
 
 def coded(table: DataFrame, columns: Columns) -> DataFrame:
-    """`table` with each category as its code."""
+    """Return `table` with each category replaced by its code."""
     return table.select(*[code(c).alias(c) for c in columns.c], *columns.n)
 
 
 def indexed(table: DataFrame, columns: Columns, seed: int, salt: str) -> DataFrame:
-    """`coded` with the int column `row`: 0, 1, ... in an order drawn by hash. The first n rows are a sample of n.
+    """Return `coded` with the int column `row`: 0, 1, ... in hash order, so that the first n rows are a sample of n.
 
-    The order is the same whatever the partitions. `salt`: tables of different salts are in unrelated orders even where
-    they share rows.
+    The order does not depend on partitions. salt: tables with different salts have unrelated orders, even if they share
+    rows.
     """
     numbers = [F.coalesce(n, F.lit(float("nan"))) for n in columns.n]
     present: list[Column | str] = [*columns.c, *numbers]
     content = coded(table, columns).withColumn("_content", F.xxhash64(F.lit(seed), F.lit(salt), *present))
-    # Equal rows are told apart by a number, or they would be drawn together: which of them has which does not matter.
+    # Number equal rows, or they would be sampled together; which of them gets which number does not matter.
     copy = F.row_number().over(Window.partitionBy("_content").orderBy("_content"))
     drawn = content.withColumn("_draw", F.xxhash64("_content", copy))
     return with_index(drawn, "_draw", "row").drop("_content", "_draw")
 
 
 def long_form(table: DataFrame, names: Sequence[str], values: Sequence[Column]) -> DataFrame:
-    """`column` (the place in `names`) and `value`: a row per row and column."""
+    """Return one row per row and column: `column` (index in `names`) and `value`."""
     cells = [F.struct(F.lit(i).alias("column"), v.alias("value")) for i, v in enumerate(values[: len(names)])]
     return table.select(F.explode(F.array(*cells)).alias("cell")).select("cell.column", "cell.value")
 
 
 def counted(parts: dict[str, DataFrame], keys: Sequence[str]) -> DataFrame:
-    """`keys` and, for each table of `parts`, how many of its rows have them: a column of the table's name."""
+    """Return `keys` and, for each table of `parts`, its number of rows with these keys, in a column of its name."""
     marked = [
         part.select(*keys, *[F.lit(int(other == name)).cast("long").alias(other) for other in parts])
         for name, part in parts.items()
@@ -146,7 +148,7 @@ def _number(name: str, kind: T.DataType) -> Column:
         column = column.cast("timestamp")
     if isinstance(kind, T.TimestampNTZType):
         column = column.cast("timestamp")
-    value = column.cast("double") + F.lit(0.0)  # -0.0 becomes 0.0, which it equals
+    value = column.cast("double") + F.lit(0.0)  # -0.0 becomes 0.0
     return F.when(F.abs(value) < float("inf"), value)  # NaN is larger than infinity in Spark
 
 

@@ -1,4 +1,4 @@
-"""How like real texts (or sets) those that were written are."""
+"""Similarity of generated texts (or sets) to real ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from synthspark.schemas import quoted
 from synthspark.texts.fitting import comparably, rare
 
 SAMPLE = 5000
-"""Texts of each kind that are compared; they come to the driver."""
+"""Maximum number of real and of generated texts that are compared; they are collected on the driver."""
 FEATURES = 1 << 18
-"""Buckets of hashed words and pairs of words."""
+"""Number of hash buckets for words and word pairs."""
 FOLDS = 5
 PENALTY = 1e-4
-"""Of the squares of the weights, per text: little, so that the classifier finds what there is."""
+"""L2 penalty relative to the mean loss per text; small, so that the classifier finds subtle differences."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,28 +36,28 @@ class TextLikeness:
     """Figures of one attribute."""
 
     detection_auc: float
-    """AUC of a logistic regression on words and pairs of words that tells written from real ones, each judged by a
-    model that has not seen it; 0.5 is best."""
+    """Out-of-fold AUC of a logistic regression on words and word pairs that separates generated from real texts; 0.5
+    is best."""
     distinct_words: float
-    """Different words over all words (distinct-1: Li et al. 2016, arXiv:1510.03055)."""
+    """Distinct words divided by all words (distinct-1: Li et al. 2016, arXiv:1510.03055)."""
     distinct_pairs: float
-    """The same of pairs of neighbouring words (distinct-2)."""
+    """Distinct pairs of adjacent words divided by all pairs (distinct-2)."""
     real_distinct_words: float
-    """`distinct_words` of as many real ones."""
+    """`distinct_words` of equally many real texts."""
     real_distinct_pairs: float
-    """`distinct_pairs` of as many real ones."""
+    """`distinct_pairs` of equally many real texts."""
     distinct: float
-    """Different ones over all."""
+    """Distinct texts divided by all texts."""
     copies_of_rare: float
-    """Share that is what fewer than features.min_category_count real rows have."""
+    """Share of texts that occur in real rows, but in fewer than features.min_category_count of them."""
 
     def to_json(self) -> dict[str, float]:
-        """Plain data."""
+        """Return plain data."""
         return {name: round(value, 6) for name, value in asdict(self).items()}
 
 
 def text_likeness(real: DataFrame, new: DataFrame, name: str, kind: str, least: int, seed: int) -> TextLikeness | None:
-    """Compare an attribute of new rows with that of real ones; None where too few have it."""
+    """Compare a text attribute of new rows with that of real rows; return None if too few rows have it."""
     texts = [_drawn(df, name, seed) for df in (real, new)]
     size = min(map(len, texts))
     if size < 2 * FOLDS:
@@ -78,7 +78,7 @@ def text_likeness(real: DataFrame, new: DataFrame, name: str, kind: str, least: 
 
 
 def detection_auc(real: Sequence[list[str]], written: Sequence[list[str]], seed: int) -> float:
-    """AUC of a classifier on words and pairs of words, 1 where each written row is told from each real one."""
+    """Return the AUC of a classifier on words and word pairs; 1 if it separates generated from real rows perfectly."""
     rows = _features([*real, *written])
     labels = np.arange(len(real) + len(written)) >= len(real)
     fold = np.random.default_rng(seed).permutation(len(labels)) % FOLDS
@@ -92,7 +92,7 @@ def detection_auc(real: Sequence[list[str]], written: Sequence[list[str]], seed:
 def _drawn(df: DataFrame, name: str, seed: int) -> list[Any]:
     value = F.col(quoted(name))
     if dict(df.dtypes)[name] == "string":
-        value = F.substring(value, 1, MAX_CHARACTERS)  # no more is read of it
+        value = F.substring(value, 1, MAX_CHARACTERS)  # the encoder reads no more
     known = df.select(value.alias("value")).where(F.col("value").isNotNull())
     drawn = known.orderBy(F.xxhash64(F.lit(seed), "value"), "value").limit(SAMPLE).collect()
     values = [row["value"] for row in drawn]
@@ -111,7 +111,7 @@ def _distinct(rows: Sequence[list[str]], count: int) -> float:
 
 
 def _features(rows: Sequence[list[str]]) -> Any:
-    """Which hashed words and pairs a row has, scaled to length 1, and a constant."""
+    """Return indicator features of a row's hashed words and pairs, scaled to length 1, and a constant."""
     place = [np.unique([zlib.crc32(g.encode()) % FEATURES for n in (1, 2) for g in _grams(r, n)]) for r in rows]
     starts = np.cumsum([0, *(len(p) + 1 for p in place)])
     columns = np.concatenate([np.append(p, FEATURES) for p in place]).astype(np.int64)
@@ -120,7 +120,7 @@ def _features(rows: Sequence[list[str]]) -> Any:
 
 
 def _logistic(rows: Any, labels: npt.NDArray[np.bool_]) -> Floats:
-    """Weights of a logistic regression, by L-BFGS, over the columns that occur."""
+    """Fit a logistic regression by L-BFGS on the columns that occur, and return its weights."""
     used = np.unique(rows.indices)
     narrow, sign = rows[:, used], np.where(labels, 1.0, -1.0)
 
