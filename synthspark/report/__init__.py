@@ -1,4 +1,4 @@
-"""report.html: what a run did and whether to believe it, in one file that opens anywhere."""
+"""report.html: results of a run and how certain they are, in one self-contained file."""
 
 from synthspark.report.facts import Curve, Distribution, Example, Facts, Heat, Panel, Traversal
 

@@ -1,4 +1,4 @@
-"""What each latent code of an infogan moves: rows at every value of it, over the same noise and other codes."""
+"""Traversals of an infogan's latent codes: rows at every value of one code, with noise and other codes fixed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from synthspark.report.facts import Panel, Traversal
 from synthspark_models import Codes, InfoGanGenerator
 
 ROWS = 512
-"""Generated under each value of a code."""
+"""Number of rows generated at each value of a code."""
 MOST_CODES = 4
-"""Of each kind: more pictures are not looked at."""
+"""Maximum number of codes of each kind, to keep the report short."""
 MOST_PANELS = 3
-"""Attributes shown of a code: those that it moves most."""
+"""Maximum number of attributes per code: those that it changes most."""
 CLASSES = 6
 STEPS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 """Values of a continuous code."""
@@ -26,7 +26,7 @@ OTHERS, MISSING, UNKNOWN = "(others)", "(missing)", "(missing or rare)"
 
 
 def traversals(network: InfoGanGenerator, encoding: TableEncoding, side: str, seed: int) -> list[Traversal]:
-    """One per code, categorical ones first. side: `items` or `users`, for the titles; the same seed, the same rows."""
+    """Return one traversal per code, categorical ones first. side: `items` or `users`, used in titles."""
     shape = network.code_shape
     random = torch.Generator().manual_seed(seed)
     noise = torch.randn(ROWS, network.noise_dim, generator=random)
@@ -55,9 +55,9 @@ def _with(codes: torch.Tensor, place: int, value: float) -> torch.Tensor:
 def _generated(
     network: InfoGanGenerator, encoding: TableEncoding, noise: torch.Tensor, codes: Codes, seed: int
 ) -> dict[str, npt.NDArray[np.object_]]:
-    """Attribute -> its values (ROWS,), as encoded ones are decoded for the lake."""
+    """Return attribute -> its decoded values, shape (ROWS,)."""
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # categories are drawn, too: by the same noise
+        torch.manual_seed(seed)  # sampling of categories needs the same noise, too
         sample = network(network.assemble(noise, codes))
     decoded = encodings.decode(encoding, sample.codes().numpy(), sample.numbers.numpy())
     return {name: np.asarray(decoded[name], dtype=object) for name, kind in encoding.kinds.items()
@@ -65,7 +65,7 @@ def _generated(
 
 
 def _moved(encoding: TableEncoding, made: list[dict[str, npt.NDArray[np.object_]]]) -> list[Panel]:
-    """The attributes whose shares the code moves most, by the mean total variation from their mean."""
+    """Return the attributes whose shares the code changes most: mean total variation distance from their mean."""
     panels = []
     for name in made[0]:
         columns = [rows[name] for rows in made]
@@ -91,7 +91,7 @@ def _of_values(columns: list[npt.NDArray[np.object_]]) -> Iterator[tuple[str, li
 
 
 def _of_numbers(columns: list[npt.NDArray[np.object_]]) -> Iterator[tuple[str, list[float]]]:
-    """Between the quartiles of all that was generated."""
+    """Yield classes between the quartiles of all generated values, with their shares."""
     numbers = [column.astype(np.float64) for column in columns]
     known = np.concatenate(numbers)
     known = known[~np.isnan(known)]

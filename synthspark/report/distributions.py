@@ -1,4 +1,4 @@
-"""Real against synthetic, a column at a time: counted by Spark, so that only classes reach the driver."""
+"""Distributions of real and synthetic rows per column, counted by Spark so that only classes reach the driver."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from synthspark.report.facts import Distribution
 from synthspark.report.texts import as_text, finite
 
 CLASSES = 12
-"""Most frequent values that get a bar of their own."""
+"""Number of most frequent values with a bar of their own."""
 BINS = 30
 ENDS = (0.01, 0.99)
-"""Quantiles of the real values between which bins lie; what is beyond is counted in the outer ones."""
+"""Quantiles of the real values that bound the bins; values outside are counted in the outer bins."""
 MOST_YEARS = 100
 LONGEST = 200
-"""Characters of a value that tell it from others; a label shows fewer."""
+"""Number of leading characters that distinguish values; labels show fewer."""
 THRESHOLDS = [float(m * 10**e) for e in range(7) for m in (1, 2, 5)]
 MISSING, OTHERS = "(missing)", "(others)"
 Parts = dict[str, DataFrame]
@@ -27,7 +27,7 @@ Parts = dict[str, DataFrame]
 
 
 def by_value(parts: Parts, column: Column, title: str) -> Distribution | None:
-    """Shares of the most frequent values of the first part, of all others together, and of missing ones."""
+    """Return shares of the first part's most frequent values, of all others together, and of missing ones."""
     values = {
         name: df.select(F.coalesce(as_text(column, LONGEST), F.lit(MISSING)).alias("v")) for name, df in parts.items()
     }
@@ -38,13 +38,13 @@ def by_value(parts: Parts, column: Column, title: str) -> Distribution | None:
     kept = F.when(F.col("v").isin(top), F.col("v")).otherwise(OTHERS)
     counts = _counted({name: df.select(kept.alias("v")) for name, df in values.items()})
     if all(len(found) <= 1 for found in counts.values()) and len(top) == 1:
-        return None  # one value for all: nothing to see
+        return None  # a single value: nothing to compare
     classes = [*top, *([OTHERS] if any(OTHERS in found for found in counts.values()) else [])]
     return Distribution(title, classes, {n: _shares([c.get(v, 0) for v in classes]) for n, c in counts.items()}, "bars")
 
 
 def by_class(parts: Parts, column: Column, names: list[str], title: str) -> Distribution | None:
-    """Shares of a small whole number: class 0 is called names[0]. Nulls are left out."""
+    """Return shares of a small integer column; names[i] is the name of class i. Nulls are left out."""
     counts = _counted(
         {name: df.select(column.cast("int").alias("v")).where("v is not null") for name, df in parts.items()}
     )
@@ -55,9 +55,9 @@ def by_class(parts: Parts, column: Column, names: list[str], title: str) -> Dist
 
 
 def by_year(parts: Parts, column: Column, title: str) -> Distribution | None:
-    """Shares of years, from the first to the last of the bulk of the real ones; what is beyond counts to these.
+    """Return shares of years between the ENDS quantiles of the real years; years outside count in the outer ones.
 
-    More than MOST_YEARS of them are put into bins: a few times of the year 9999 stand for "never".
+    A range of MOST_YEARS or more is binned: some shops use the year 9999 for "never".
     """
     years = {name: df.select(F.year(column).alias("v")) for name, df in parts.items()}
     real = next(iter(years.values()))
@@ -68,12 +68,12 @@ def by_year(parts: Parts, column: Column, title: str) -> Distribution | None:
     if high - low >= MOST_YEARS:
         return by_size(parts, F.year(column), title)
     bounded = F.least(F.greatest(F.col("v"), F.lit(low)), F.lit(high))
-    since = F.when(F.col("v").isNotNull(), bounded - low)  # least and greatest would make a year of none
+    since = F.when(F.col("v").isNotNull(), bounded - low)  # least and greatest skip nulls
     return by_class(years, since, [str(year) for year in range(low, high + 1)], title)
 
 
 def by_size(parts: Parts, column: Column, title: str) -> Distribution | None:
-    """A histogram of a number, in bins over the bulk of the real values. Nulls and what is not finite are left out."""
+    """Return a histogram of a number between the ENDS quantiles of the real values; nulls, NaN and inf are left out."""
     number = finite(column)
     values = {name: df.select(number.alias("v")).where("v is not null") for name, df in parts.items()}
     real = next(iter(values.values()))
@@ -94,7 +94,7 @@ def by_size(parts: Parts, column: Column, title: str) -> Distribution | None:
 
 
 def by_reach(parts: Parts, key: str, title: str) -> Distribution | None:
-    """How many of those that occur in column `key` do so at least 1, 2, 5, 10, ... times: the tail of popularity."""
+    """Return the shares of `key` values that occur at least 1, 2, 5, 10, ... times: the tail of popularity."""
     step = reduce(lambda found, t: F.when(F.col("n") >= t, F.lit(t)).otherwise(found), THRESHOLDS, F.lit(None))
     sizes = {
         name: df.groupBy(key).agg(F.count(F.lit(1)).alias("n")).select(step.alias("v")) for name, df in parts.items()
@@ -112,7 +112,7 @@ def by_reach(parts: Parts, key: str, title: str) -> Distribution | None:
 
 
 def _counted(parts: Parts) -> dict[str, dict[Any, int]]:
-    """Series -> value of column `v` -> rows."""
+    """Return series -> value of column `v` -> number of rows."""
     marked = [df.select("v", F.lit(name).alias("series")) for name, df in parts.items()]
     found: dict[str, dict[Any, int]] = {name: {} for name in parts}
     for row in reduce(DataFrame.unionByName, marked).groupBy("series", "v").count().collect():

@@ -1,4 +1,4 @@
-"""What the report shows, as plain values: no Spark, no drawing."""
+"""Contents of the report as plain values, without Spark or drawing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MOST_SAID = 200
-"""Characters of an error that are shown."""
+"""Maximum number of characters of an error message."""
 
 
 @dataclass(frozen=True)
@@ -16,16 +16,16 @@ class Distribution:
 
     title: str
     classes: Sequence[str] | Sequence[float]
-    """Names of bars; or of n bins the n + 1 edges; or the thresholds of `tail`."""
+    """Names of the bars, the n + 1 edges of n bins, or the thresholds of `tail`."""
     series: Mapping[str, Sequence[float]]
-    """Name, such as `real`, -> a share per class."""
+    """Series name, such as `real`, -> share per class."""
     form: Literal["bars", "bins", "tail"]
-    """tail: the share of those that reach each threshold, on logarithmic axes."""
+    """`tail`: share that reaches each threshold, on logarithmic axes."""
 
 
 @dataclass(frozen=True)
 class Heat:
-    """A value between 0 and 1 per pair of columns; pairs without one are left out."""
+    """A value between 0 and 1 per pair of columns; pairs without a value are left out."""
 
     title: str
     columns: Sequence[str]
@@ -42,28 +42,28 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One attribute of the rows that were generated at each value of a code."""
+    """One attribute of the rows generated at each value of a code."""
 
     attribute: str
     shares: Mapping[str, Sequence[float]]
-    """Class -> its share at each value."""
+    """Class -> its share at each value of the code."""
     ordered: bool
-    """The classes are ranges of a number, from the lowest."""
+    """True if the classes are ranges of a number, in ascending order."""
 
 
 @dataclass(frozen=True)
 class Traversal:
-    """What a latent code moves."""
+    """Attributes of generated rows as one latent code varies."""
 
     title: str
     values: Sequence[str]
-    """Of the code."""
+    """Values of the code."""
     panels: Sequence[Panel]
 
 
 @dataclass(frozen=True)
 class Example:
-    """A new row and the real row that is nearest to it: attribute -> (new, real)."""
+    """A new row and its nearest real row: attribute -> (new, real)."""
 
     table: str
     values: Mapping[str, tuple[object, object]]
@@ -71,29 +71,29 @@ class Example:
 
 @dataclass(frozen=True)
 class Facts:
-    """One run. Whatever it has not got is empty."""
+    """Everything that the report shows of one run; missing parts are empty."""
 
     run_id: str
     metrics: Mapping[str, Any]
-    """metrics.json."""
+    """Content of metrics.json."""
     stages: Sequence[Mapping[str, Any]]
-    """The records of the published stages."""
+    """Records of the published stages."""
     distributions: Sequence[Distribution] = ()
     heats: Sequence[Heat] = ()
     curves: Sequence[Curve] = ()
     traversals: Sequence[Traversal] = ()
     examples: Sequence[Example] = ()
     rejects: Sequence[Mapping[str, Any]] = ()
-    """`source`, `reason`, `rows`, and `raw`, one of them."""
+    """`source`, `reason`, `rows`, and `raw`, an example row."""
     configuration: str = ""
-    """YAML, without secrets."""
+    """Configuration as YAML, without secrets."""
     who: Mapping[str, str] = field(default_factory=dict)
-    """Protocol -> whom its cold slice is about."""
+    """Protocol -> description of its cold slice."""
     lacking: Sequence[str] = ()
-    """What could not be made, and why, a line each."""
+    """Parts that could not be made and the reason, one line each."""
 
 
 def in_short(error: Exception) -> str:
-    """An error in a line: its kind, and the first line of what it says."""
+    """Return one line for an error: its class and the first line of its message."""
     said = str(error).strip().partition("\n")[0][:MOST_SAID]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

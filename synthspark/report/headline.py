@@ -1,4 +1,4 @@
-"""The verdict in a sentence or two that need no explanation."""
+"""The verdict in one or two plain sentences."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ ALTERNATIVES = {
     "ridge": "ALS on events placed by a linear regression on the attributes",
     "attribute_users": "ALS with a user for each attribute value",
     "popular": "the most bought items",
-    "popular_in_category": "the most bought items of each one's categories",
+    "popular_in_category": "the most bought items of each user's categories",
     "content_knn": "content neighbours alone, without ALS",
 }
-"""Simple means, as a shop could have them without generator and judge."""
+"""Simple methods that a shop could use without generator and judge."""
 HALF = 0.5
-"""Of the gain over all items, above which it is said to come without the attributes."""
+"""Share of the gain over all items reached with permuted attributes, above which a caution is reported."""
 NEARLY = 0.02
-"""Relative difference that is called none: less than splits and starts differ by."""
+"""Maximum relative difference reported as "as good"; splits and ALS seeds differ by more."""
 WARM_KEPT = 0.005
-"""Relative change of warm accuracy that is called none: less than ALS's own starts differ by."""
+"""Maximum relative change of warm accuracy reported as unchanged; ALS seeds differ by more."""
 
 
 def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
-    """What the verdict means for a shop, by the cold and warm NDCG of the first protocol judged.
+    """Return what the verdict means for a shop, based on the cold and warm NDCG of the first protocol.
 
-    who: protocol -> whom its cold slice is about.
+    who: protocol -> description of its cold slice.
     """
     verdict, rows = metrics["verdict"], metrics["protocols"]
     ask = "Use the synthetic events" if verdict["ship"] else "Do not use the synthetic events"
@@ -41,7 +41,7 @@ def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
     before, after = found["real", "cold"], found["real+synthetic", "cold"]
     if before is None or after is None:
         return f"{ask}."
-    cold = who.get(protocol.partition("+")[0], "the cold ones")
+    cold = who.get(protocol.partition("+")[0], "cold entities")
     sentence = (
         f"{ask}. Recommendations for {cold} become {_times(before, after)}, by ALS, which alone does not know them"
     )
@@ -54,7 +54,7 @@ def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
 
 
 def against_simple(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> str:
-    """A sentence, with a blank before, on the best of ALTERNATIVES for the cold; nothing where none was judged."""
+    """Return a sentence (after a space) on the best of ALTERNATIVES in the cold slice; empty if none was measured."""
     known = {a: mean(rows, protocol, a, "cold", "ndcg", k) for a in ALTERNATIVES}
     judged = {arm: value for arm, value in known.items() if value is not None}
     product = mean(rows, protocol, "real+synthetic", "cold", "ndcg", k)
@@ -67,7 +67,7 @@ def against_simple(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> 
 
 
 def cautions(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> list[str]:
-    """What a shop should know before it believes in the gain over all items."""
+    """Return cautions about the gain over all items."""
     found: list[str] = []
     every = {a: mean(rows, protocol, a, "all", "ndcg", k) for a in ("real", "real+synthetic", "permuted", "popular")}
     real, product = every["real"], every["real+synthetic"]
@@ -76,17 +76,17 @@ def cautions(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> list[s
     permuted, popular = every["permuted"], every["popular"]
     if permuted is not None and product > real and permuted - real > HALF * (product - real):
         found.append(f"{protocol}: over all items most of the gain comes without the attributes: NDCG@{k} {real:.4f} "
-                     f"-> {product:.4f}, with others' attributes {permuted:.4f}; the events smooth ALS")  # fmt: skip
+                     f"-> {product:.4f}, with permuted attributes {permuted:.4f}; the events smooth ALS")  # fmt: skip
     if popular is not None and popular > max(real, product):
-        found.append(f"{protocol}: over all items the most bought rank better than ALS, with the synthetic events or "
-                     f"without: NDCG@{k} {popular:.4f} against {product:.4f} and {real:.4f}; try `recommend: auto`, or "
-                     "serve those")  # fmt: skip
+        found.append(f"{protocol}: over all items the most bought rank better than ALS, with or without synthetic "
+                     f"events: NDCG@{k} {popular:.4f} against {product:.4f} and {real:.4f}; try `recommend: auto`, or "
+                     "serve the most bought items")  # fmt: skip
     return found
 
 
 def mean(rows: Sequence[Mapping[str, Any]], protocol: str, arm: str, part: str, metric: str, k: int,
          field: str = "value") -> float | None:  # fmt: skip
-    """Over the split seeds; None where that was not measured."""
+    """Return the mean of a field over the split seeds; None if it was not measured."""
     wanted = (protocol, arm, part, metric, k)
     found = [r[field] for r in rows if (r["protocol"], r["arm"], r["slice"], r["metric"], r["k"]) == wanted]
     known = [v for v in found if v is not None]

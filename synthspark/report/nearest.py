@@ -1,4 +1,4 @@
-"""The real row nearest to each of a few new ones."""
+"""Nearest real rows of a few new rows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from synthspark.schemas import quoted
 
 
 def nearest_rows(real: DataFrame, new: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> list[dict[str, Any]]:
-    """For each of `new` the row of `real` at the least distance, ties by the order of their values; one pass.
+    """Return for each row of `new` the nearest row of `real`, in one pass; ties are resolved by the order of values.
 
-    Distance is Gower's (1971): 1 for a value that differs, for numbers the difference over the range of real ones that
-    are finite. Both sides should be as `texts.shown` gives them: found rows come to the driver.
+    The distance is Gower's (1971): 1 for a value that differs; for numbers the difference divided by the range of the
+    finite real values. Both inputs should come from `texts.shown`, since the found rows are collected on the driver.
     """
     numbers = [name for name, kind in kinds.items() if kind == "numeric"]
     extents = [F.max(finite(F.col(quoted(n)))) - F.min(finite(F.col(quoted(n)))) for n in numbers]

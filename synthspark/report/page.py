@@ -1,4 +1,4 @@
-"""The page: facts and pictures in one HTML file that loads nothing."""
+"""The report page: facts and pictures in one HTML file without external resources."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ GAUGES = {
     "singling_out_multivariate": "singled out by several",
 }
 CHANCE = 0.5
-"""What is best of the first two."""
+"""Best value of the first two gauges."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with its words, or why there is none."""
+    """A picture with its title, or the reason why it is missing."""
 
     title: str
     source: str | None
-    """A data URL: the page asks nobody for it, and nothing in it can run."""
+    """Data URL: the page loads nothing, and scripts in the picture cannot run."""
     why: str = ""
 
 
 def page(facts: Facts) -> str:
-    """The HTML. Whatever comes from data is escaped."""
+    """Return the HTML; all values from data are escaped."""
     loader = jinja2.PackageLoader("synthspark.report", "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
                                      lstrip_blocks=True)  # fmt: skip
@@ -75,11 +75,11 @@ def page(facts: Facts) -> str:
         fidelity=_plain(metrics["fidelity"]),
         privacy=_plain(metrics["privacy"]),
     )
-    return html.encode(errors="replace").decode()  # half a surrogate pair is no text that a file can hold
+    return html.encode(errors="replace").decode()  # lone surrogates cannot be written to a file
 
 
 def _figure(title: str, draw: Callable[..., str], *facts: Any) -> Figure:
-    """The picture that `draw` makes of `facts`; a line instead if it cannot: the rest of the page counts more."""
+    """Draw `facts`; on an error return a figure with the reason, so that the rest of the page is still made."""
     try:
         svg = draw(*facts).encode()
     except Exception as error:
@@ -93,7 +93,7 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _protocol(rows: Sequence[Mapping[str, Any]], protocol: str) -> dict[str, Any]:
-    """Pictures by slice, and the table behind them."""
+    """Return the pictures by slice, and the table of their figures."""
     mine = [r for r in rows if r["protocol"] == protocol]
     k = depth({int(r["k"]) for r in mine})
     arms = list(dict.fromkeys(str(r["arm"]) for r in mine))
@@ -121,20 +121,20 @@ def _gauges(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
         measured = [(words, *_against(name, known)) for name, words in GAUGES.items()]
         shown = [(words, value, best) for words, value, best in measured if value is not None and best is not None]
         if shown:
-            figures.append(_figure(f"new {table}: the bar is what real rows get", pictures.gauges, shown))
+            figures.append(_figure(f"new {table} (bar: value for real rows)", pictures.gauges, shown))
     return figures
 
 
 def _against(name: str, known: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """A figure, and what it would be of rows that nobody has learned from."""
+    """Return a figure and its baseline, the value for rows that no generator learned from."""
     value = known.get(name)
-    if isinstance(value, Mapping):  # of those in train, and of those who were not
+    if isinstance(value, Mapping):  # singling out: train and holdout
         return value["train"], value["holdout"]
     return value, known.get(f"{name}_holdout", CHANCE)
 
 
 def _plain(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, float]]]:
-    """Table -> its figures that are single numbers."""
+    """Return table -> its figures that are single numbers."""
     found: dict[str, list[tuple[str, float]]] = {}
     for row in rows:
         if isinstance(row["value"], int | float):

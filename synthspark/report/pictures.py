@@ -1,4 +1,4 @@
-"""Pictures of facts, as SVG: no state, no display. Nothing is markup in a label: `$` is a dollar."""
+"""Pictures of facts as SVG, without state or display. Labels are plain text: `$` starts no formula."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from synthspark.report.facts import Curve, Distribution, Heat, Panel, Traversal
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""Okabe and Ito's: told apart by the colour-blind, too."""
+"""Palette of Okabe and Ito, distinguishable with colour blindness."""
 STYLE: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "synthspark", "text.parse_math": False, "font.size": 9,
     "font.family": ["sans-serif"], "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10,
     "axes.titlelocation": "left", "legend.frameon": False,
 }  # fmt: skip
 LONGEST = 24
-"""Characters of a label."""
+"""Maximum number of characters of a label."""
 MOST_TICKS = 13
 MOST_READ = 1000
 UNWRITABLE = ("Cc", "Cs", "Cn")
-"""Unicode's categories of control characters, halves of surrogate pairs, and code points that are no characters."""
+"""Unicode categories that SVG text cannot hold: control characters, surrogates, unassigned code points."""
 
 
 def distribution(facts: Distribution) -> str:
-    """Real and synthetic side by side."""
+    """Draw real and synthetic shares side by side."""
 
     def draw(axes: Axes) -> None:
         if facts.form == "bars":
@@ -46,7 +46,7 @@ def distribution(facts: Distribution) -> str:
             if facts.form == "tail":
                 axes.set_xscale("log")
                 axes.set_yscale("log")
-                for side in (axes.xaxis, axes.yaxis):  # the usual formatter writes powers as markup
+                for side in (axes.xaxis, axes.yaxis):  # the default formatter writes powers as markup
                     side.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
                     side.set_minor_formatter(NullFormatter())
         axes.set_ylabel("share that reaches it" if facts.form == "tail" else "share")
@@ -68,13 +68,13 @@ def _bars(axes: Axes, facts: Distribution) -> None:
 
 
 PRODUCTS = ("real+synthetic", "real+synthetic by hybrid")
-"""Arms that are what a shop would serve, of events and of searches."""
+"""Arms that a shop would serve, for events and for searches."""
 BASES = ("real", "real by words")
-"""What they are compared with."""
+"""Baseline arms for PRODUCTS."""
 
 
 def arms(rows: Sequence[tuple[str, float, float | None, float | None]], metric: str) -> str:
-    """A metric by arm, (name, value, lower end, upper end), with intervals where there are any."""
+    """Draw a metric by arm. rows: (name, value, lower end, upper end); None for ends without an interval."""
 
     def draw(axes: Axes) -> None:
         places = range(len(rows), 0, -1)
@@ -90,7 +90,7 @@ def arms(rows: Sequence[tuple[str, float, float | None, float | None]], metric: 
 
 
 def heat(facts: Heat) -> str:
-    """A matrix of pairs."""
+    """Draw a matrix of column pairs."""
 
     def draw(axes: Axes) -> None:
         size, place = len(facts.columns), {name: i for i, name in enumerate(facts.columns)}
@@ -110,7 +110,7 @@ def heat(facts: Heat) -> str:
 
 
 def curve(facts: Curve) -> str:
-    """Losses by epoch."""
+    """Draw losses by epoch."""
 
     def draw(axes: Axes) -> None:
         for (name, losses), colour in zip(facts.losses.items(), COLOURS, strict=False):
@@ -122,7 +122,7 @@ def curve(facts: Curve) -> str:
 
 
 def traversal(facts: Traversal) -> str:
-    """A panel per attribute: its classes as one bar at each value of the code."""
+    """Draw one panel per attribute: its classes as a stacked bar at each value of the code."""
 
     def draw(figure: Figure) -> None:
         for axes, panel in zip(figure.subplots(1, len(facts.panels), squeeze=False)[0], facts.panels, strict=True):
@@ -146,7 +146,7 @@ def _stacked(axes: Axes, values: Sequence[str], panel: Panel) -> None:
 
 
 def gauges(rows: Sequence[tuple[str, float, float]]) -> str:
-    """Figures between 0 and 1, (name, value, what is best), and how far each is from it."""
+    """Draw figures between 0 and 1 and their distance from the best value. rows: (name, value, best value)."""
 
     def draw(axes: Axes) -> None:
         places = range(len(rows), 0, -1)
@@ -163,12 +163,12 @@ def gauges(rows: Sequence[tuple[str, float, float]]) -> str:
 
 
 def _legend(axes: Axes) -> None:
-    """Above the drawing, where it hides nothing."""
+    """Place the legend above the drawing, where it hides nothing."""
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, handlelength=1.2, columnspacing=1)
 
 
 def shortened(text: str) -> str:
-    """On one line, at most LONGEST characters, all of which an SVG may hold."""
+    """Return `text` on one line of at most LONGEST characters, all valid in SVG."""
     line = " ".join(text[:MOST_READ].split())
     line = "".join("\ufffd" if unicodedata.category(c) in UNWRITABLE else c for c in line)
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
@@ -180,7 +180,7 @@ def _svg(draw: Callable[[Axes], Any], size: tuple[float, float]) -> str:
 
 def _drawn(draw: Callable[[Figure], Any], size: tuple[float, float]) -> str:
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the reader's browser has the fonts that count
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the browser's fonts are used, not these
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         written = io.StringIO()

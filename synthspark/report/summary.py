@@ -1,4 +1,4 @@
-"""The report's first screen: the figures that decide, and four answers that a shop asks for."""
+"""First screen of the report: the decisive figures and answers to a shop's questions."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ CONTROLS = {
     "permuted": "the same with other items' attributes (control)",
     "random": "the same with random pairs (control)",
 }
-"""Arms that must not gain."""
+"""Control arms, which must not gain."""
 SEARCH = "search_"
-"""Prefix of the protocols that judge searches."""
+"""Prefix of search protocols."""
 PARTS = {"cold": "Cold", "warm": "Warm", "all": "All"}
 FEW_USERS = 200
-"""Users asked below which an interval says little."""
+"""Number of users below which the summary warns that intervals are unreliable."""
 MANY_REJECTED = 0.01
-"""Share of rejected rows above which the summary names it."""
+"""Share of rejected rows above which the summary reports it."""
 TELLS_APART = 0.6
-"""Membership AUC above which new rows tell who was trained on."""
+"""Membership AUC above which the summary warns that new rows reveal training rows."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One arm of the table of figures: a value per column, None where it was not measured."""
+    """One arm of a table: a value per column, None if it was not measured."""
 
     words: str
     values: Sequence[float | None]
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """The figures that decide, of one protocol."""
+    """The decisive figures of one protocol."""
 
     title: str
     columns: Sequence[str]
@@ -47,7 +47,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the first screen shows below the headline."""
+    """Content of the first screen below the headline."""
 
     tables: Sequence[Table]
     answers: Mapping[str, Sequence[str]]
@@ -55,7 +55,7 @@ class Summary:
 
 
 def summary(facts: Facts) -> Summary:
-    """Figures and answers of a run; whatever was not measured is left out, or named as not measured."""
+    """Return figures and answers of a run; what was not measured is left out or reported as such."""
     rows = [r for r in facts.metrics["protocols"] if not str(r["protocol"]).startswith(SEARCH)]
     protocols = list(dict.fromkeys(str(r["protocol"]) for r in rows))
     tables = [_table(rows, name, facts.who) for name in protocols]
@@ -87,15 +87,15 @@ def _table(rows: Sequence[Mapping[str, Any]], protocol: str, who: Mapping[str, s
 
 
 def best_simple(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> str | None:
-    """The arm of ALTERNATIVES with the highest cold NDCG; None where none was judged."""
+    """Return the arm of ALTERNATIVES with the highest cold NDCG; None if none was measured."""
     known = {arm: mean(rows, protocol, arm, "cold", "ndcg", k) for arm in ALTERNATIVES}
     judged = {arm: value for arm, value in known.items() if value is not None}
     return max(judged, key=lambda arm: judged[arm]) if judged else None
 
 
 def _certainty(facts: Facts, rows: Sequence[Mapping[str, Any]], protocols: Sequence[str]) -> list[str]:
-    told = [f"The rule: the cold must gain, and the warm may lose at most {WARM_TOLERANCE:.0%}, both with their 95 % "
-            f"intervals. {_sentence(str(facts.metrics['verdict']['why']))}"]  # fmt: skip
+    told = [f"The rule: cold must gain, and warm may lose at most {WARM_TOLERANCE:.0%}, both judged by 95 % intervals. "
+            f"{_sentence(str(facts.metrics['verdict']['why']))}"]  # fmt: skip
     for protocol in protocols:
         mine = [r for r in rows if r["protocol"] == protocol]
         seeds = sorted({r["seed"] for r in mine})
@@ -128,19 +128,20 @@ def _doubts(facts: Facts, rows: Sequence[Mapping[str, Any]], protocols: Sequence
         told += [_sentence(line) for line in cautions(mine, protocol, depth({int(r["k"]) for r in mine}))]
         fewest = min((int(r["num_users"]) for r in mine if r["slice"] == "cold" and r["arm"] == PRODUCT), default=None)
         if fewest is not None and fewest < FEW_USERS:
-            told.append(f"{protocol}: only {fewest} users were asked about the cold.")
+            told.append(f"{protocol}: only {fewest} users were asked in the cold slice.")
     if protocols and len({r["seed"] for r in rows}) == 1:
         told.append("One split was judged: its intervals cover users, not splits (evaluate.seeds).")
     if protocols and not any(p.startswith("time") for p in protocols):
-        told.append("Items were held out at random, not by time; evaluate.protocols: [time] judges by what came later.")
+        told.append("Items were held out at random, not by time; evaluate.protocols: [time] holds out later events.")
     for record in facts.stages:
         rejected, read = record.get("rows_rejected") or 0, record.get("rows_in") or 0
         if record["stage"] == "clean" and read and rejected / read > MANY_REJECTED:
             told.append(f"{rejected:,} of {read:,} rows of the sources were rejected ({rejected / read:.1%}).")
     for row in facts.metrics["privacy"]:
         if row["figure"] == "membership_auc" and (row["value"] or 0) > TELLS_APART:
-            told.append(f"New {row['table']} tell whom the generator learned from: membership AUC {row['value']:.2f}.")
-    return told or (["Nothing that was measured."] if protocols else [])
+            told.append(f"New {row['table']} reveal rows that the generator learned from: membership AUC "
+                        f"{row['value']:.2f}.")  # fmt: skip
+    return told or (["No measured figure gives cause for doubt."] if protocols else [])
 
 
 def _sentence(words: str) -> str:

@@ -1,4 +1,4 @@
-"""Values as the text that the report shows, made in Spark: a value that Python cannot hold must not end a run."""
+"""Conversion of values to text for the report, in Spark: a value that Python cannot represent must not end a run."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pyspark.sql import types as T
 from synthspark.schemas import quoted
 
 LONGEST = 300
-"""Characters of an example value."""
+"""Maximum number of characters of an example value."""
 MOST_VALUES = 20
-"""Values of a set."""
+"""Maximum number of values of a set."""
 
 
 def as_text(value: Column, longest: int) -> Column:
-    """`value` as a string of at most so many characters, the last of them a dot-dot-dot where it is cut."""
+    """Return `value` as a string of at most `longest` characters; a truncated one ends with an ellipsis."""
     text = value.cast("string")
     return F.when(F.length(text) > longest, F.concat(F.left(text, F.lit(longest - 1)), F.lit("…"))).otherwise(text)
 
 
 def finite(value: Column) -> Column:
-    """`value` as a double, null where it is NaN or infinite."""
+    """Return `value` as a double, null if it is NaN or infinite."""
     number = value.cast("double")
     return F.when(~F.isnan(number) & (F.abs(number) < float("inf")), number)
 
 
 def shown(df: DataFrame) -> DataFrame:
-    """`df` with numbers and booleans as they are, and all else as bounded text: strings, sets of them, and times.
+    """Return `df` with strings, sets and times as bounded text; numbers and booleans are unchanged.
 
-    Python's datetime ends with the year 9999, and Spark's timestamps do not.
+    Times are text because Python's datetime ends with the year 9999, unlike Spark's timestamps.
     """
     return df.select(*[_shown(field).alias(field.name) for field in df.schema.fields])
 

@@ -235,6 +235,6 @@ def test_the_first_screen_says_how_sure_what_it_costs_and_what_could_be_wrong() 
     assert "membership" not in doubts
     leaky = metrics()
     leaky["privacy"] = [{"table": "users", "figure": "membership_auc", "value": 0.7}]
-    assert "New users tell whom the generator learned from: membership AUC 0.70." in told(
+    assert "New users reveal rows that the generator learned from: membership AUC 0.70." in told(
         replace(full(), metrics=leaky))["What could be wrong?"]  # fmt: skip
     assert summary(replace(full(), metrics=metrics() | {"protocols": []})).tables == []
