@@ -1,6 +1,6 @@
-"""synthspark: a lake goes in, a same-shaped lake comes out.
+"""synthspark: synthetic users, items and events for recommender cold start, on Spark.
 
-`run`, `apply` and `open` are those of `synthspark.api`, which is imported when one of them is asked for.
+`run`, `apply` and `open` come from `synthspark.api`, which is imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "apply", "open", "run"]
 __version__ = "0.1.0"
 
-sleep_soon()  # here: whatever module is imported first, torch and LightGBM are loaded after this
+sleep_soon()  # must run before torch or LightGBM is loaded, whichever module is imported first
 
 
 def __getattr__(name: str) -> Any:

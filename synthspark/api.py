@@ -1,7 +1,7 @@
-"""The job from Python, for notebooks: `import synthspark as ss`, then `ss.run`, `ss.apply` and `ss.open`.
+"""Python interface of the job, for notebooks: `import synthspark as ss`, then `ss.run`, `ss.apply` and `ss.open`.
 
-The same engine as the command line's. A Spark session that is active is used, and goes on with the settings that it
-had; where there is none, one is started, and stays for the tables that are returned.
+It runs the same engine as the command line. An active Spark session is used and keeps its settings; otherwise a session
+is started and stays open for the returned tables.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from synthspark.stages.apply import apply_all
 from synthspark.stages.run import run_all
 
 Configuration = str | Path | Mapping[str, Any] | Config
-"""The path of a YAML file, what would be in it, or a configuration that was loaded."""
+"""Path of a YAML file, its content as a mapping, or a loaded configuration."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Three tables of a run, of the same columns in `clean` and `synthetic`."""
+    """Events, items and users of a run; `clean` and `synthetic` share the contract's columns."""
 
     events: DataFrame
     items: DataFrame | None
@@ -42,7 +42,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Report:
-    """The proof of a run, as a page; a notebook shows it."""
+    """HTML report of a run; notebooks display it."""
 
     path: str
     page: str
@@ -60,47 +60,47 @@ class Run:
 
     @property
     def stages(self) -> list[str]:
-        """The stages that it has published, in order."""
+        """Return the published stages, in order."""
         return list(self.lake.records(self.id))
 
     @property
     def verdict(self) -> dict[str, Any] | None:
-        """`ship`, `why` and what they rest on; None if it was not judged."""
+        """Return `ship`, `why` and the details of the verdict; None if the run was not judged."""
         record = self.lake.record(self.id, "evaluate")
         return None if record is None else dict(record["details"]["verdict"])
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What metrics.json holds. Raises LakeError if it was not judged."""
+        """Return the content of metrics.json. Raises LakeError if the run was not judged."""
         return dict(json.loads(self._report_file("metrics.json")))
 
     def report(self) -> Report:
-        """report.html. Raises LakeError if it was not judged."""
+        """Return report.html. Raises LakeError if the run was not judged."""
         return Report(f"{self.lake.path('reports', self.id)}/report.html", self._report_file("report.html"))
 
     @property
     def synthetic(self) -> Tables:
-        """The synthetic events, items and users."""
+        """Return the synthetic events, items and users."""
         items, users = (self._optional(synthetic(side)) for side in (ITEMS, USERS))
         return Tables(self.table(SYNTHETIC_EVENTS), items, users)
 
     @property
     def clean(self) -> Tables:
-        """The events, items and users of the shop; None of what it has no table of."""
+        """Return the shop's events, items and users; None for a table that the shop does not have."""
         return Tables(self.table(EVENTS), self._optional(clean(ITEMS)), self._optional(clean(USERS)))
 
     @property
     def rejects(self) -> DataFrame:
-        """Rows of the sources that were rejected, each with its reason."""
+        """Return rejected rows of the sources, each with its reason."""
         return self.table(REJECTS)
 
     @property
     def recommendations(self) -> DataFrame:
-        """Everybody's list."""
+        """Return the recommendations of all users."""
         return self.table(RECOMMENDATIONS)
 
     def table(self, table: Table | str) -> DataFrame:
-        """A published table, by its name in the lake. Raises LakeError if the run has published none of that name."""
+        """Return a published table by its lake name. Raises LakeError if the run has not published it."""
         found = Table(table) if isinstance(table, str) else table
         if not self._has(found):
             raise LakeError(f"run {self.id!r} has no table {found.name!r}; it has published {self._published()}")
@@ -130,17 +130,17 @@ class Runs:
 
     @property
     def ids(self) -> list[str]:
-        """Of all runs, the one that something was last recorded of at the end."""
+        """Return the ids of all runs, ordered by their latest record, newest last."""
         return self.lake.runs()
 
     @property
     def current(self) -> Run | None:
-        """The run that `synthspark promote` chose last."""
+        """Return the run that was promoted last; None if there is none."""
         now = current(self.lake)
         return None if now is None else Run(self.lake, now["run_id"])
 
     def run(self, run_id: str) -> Run:
-        """A run by its id. Raises LakeError if there is none."""
+        """Return a run by its id. Raises LakeError if there is none."""
         if run_id not in self.ids:
             raise LakeError(f"lake {self.lake.root}: there is no run {run_id!r}; there are {self.ids}")
         return Run(self.lake, run_id)
@@ -151,7 +151,8 @@ def run(
 ) -> Run:
     """Run every stage, from the sources to the verdict.
 
-    run_id: a new one if None; overrides: keys to set, as `train.epochs=5`; resume: go on with the run of that id.
+    run_id: id of the run, generated if None; overrides: keys to set, for example `train.epochs=5`; resume: continue the
+    run with that id.
     """
     with _context(config, run_id, overrides) as context:
         run_all(context, resume, lambda _: None, lambda *_: None)
@@ -162,9 +163,10 @@ def apply(
     config: Configuration, models: str, run_id: str | None = None, *, overrides: Sequence[str] = (),
     recommend: bool = False, force: bool = False,
 ) -> Run:  # fmt: skip
-    """Place virtual events for today's cold users and items by the models of the run `models`.
+    """Place virtual events for today's cold users and items with the models of an earlier run.
 
-    recommend: publish everybody's list, too; force: even if the verdict of that run is no, or it was not judged.
+    models: id of that run; recommend: publish recommendations for all users, too; force: apply the run even without a
+    verdict or with "do not ship".
     """
     with _context(config, run_id, overrides) as context:
         apply_all(context, models, force, recommend, lambda _: None, lambda *_: None)
@@ -172,7 +174,7 @@ def apply(
 
 
 def open(config: Configuration, *, overrides: Sequence[str] = ()) -> Runs:
-    """The runs of the lake that a configuration names."""
+    """Return the runs of the lake that a configuration names."""
     loaded = _loaded(config, overrides)
     with session("synthspark", loaded.spark, keep=True) as spark:
         return Runs(open_lake(spark, loaded))

@@ -1,4 +1,4 @@
-"""The Spark session: what the job needs set, on top of what the user or the cluster already set."""
+"""The Spark session: settings that the job needs, on top of those of the user or the cluster."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ from synthspark.threads import SPIN
 
 REQUIRED = {
     "spark.sql.session.timeZone": "UTC",
-    # Spark 4's default, but not Spark 3.5's: an overflow or an unreadable number is an error, not another number.
+    # Default in Spark 4 but not in 3.5: an overflow or an unreadable number raises instead of giving a wrong value.
     "spark.sql.ansi.enabled": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # Blocks of factors travel as single rows of about a megabyte: Spark's 10,000 rows per batch would be gigabytes.
+    # Factor blocks are single rows of about a megabyte, so Spark's default of 10,000 rows per batch would be gigabytes.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
 
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **SPIN}
-"""Environment of the driver and of the executors, where it says nothing else."""
+"""Environment variables of driver and executors, unless already set."""
 
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
-LOCAL = {  # where the executors are the driver's own process
+LOCAL = {  # defaults if executors run in the driver's process
     "spark.driver.memory": "3g",
     "spark.sql.shuffle.partitions": "8",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "localhost",
     "spark.driver.bindAddress": "127.0.0.1",
-    # Planning is what many queries of small tables wait for: a fifth less without these.
+    # Many small queries are dominated by planning, which is a fifth faster without these.
     "spark.sql.lightweightPlanChangeValidation": "false",
     "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
-    "spark.sql.ui.explainMode": "simple",  # of every query and every change of its plan, for a UI that is off
+    "spark.sql.ui.explainMode": "simple",  # plan texts are only for the UI, which is off
     JAVA_OPTIONS: "-XX:+UseParallelGC",
 }
 
 
 def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
-    """The active session where there is one (spark-submit, notebook), else a new one; `session` gives both back.
+    """Return the active session (spark-submit, notebook) or a new one; see `session` for how it is released.
 
-    `settings` are the configuration's `spark:` entries and win over ours, except for the few that the job cannot work
-    without (UTC, ANSI, Arrow). One thread per Python worker: the workers themselves are the parallelism. Threads that
-    wait must soon sleep: spinning ones made a step of training 80 times slower (2 s) where others used the cores.
+    settings: the configuration's `spark:` entries; they override our defaults except for the few that the job needs
+    (UTC, ANSI, Arrow). Each Python worker uses one thread, because the workers are the parallelism. Waiting threads
+    must sleep soon: spinning ones made a training step 80 times slower (2 s) while other processes used the cores.
 
-    Raises ConfigError for a version of Python, Spark or Java that is not supported.
+    Raises ConfigError for an unsupported version of Python, Spark or Java.
     """
     require_python_and_spark(pyspark.__version__)
     borrowed, options = is_running(), ""
-    if not borrowed and "PYSPARK_GATEWAY_PORT" not in os.environ:  # else Java is running already
+    if not borrowed and "PYSPARK_GATEWAY_PORT" not in os.environ:  # otherwise Java is already running
         options = vector_module(pyspark.__version__, require_java(pyspark.__version__))
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
@@ -67,8 +67,8 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
     for key, value in {**executors, **defaults(settings, options), **settings, **REQUIRED}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
-    if is_local(spark) and not borrowed:  # on a cluster its warnings are the only word of executors that do not come
-        # What fails there is raised here, too, and told in one line; --verbose shows Spark's own words.
+    if is_local(spark) and not borrowed:  # on a cluster, only warnings tell that executors are missing
+        # Errors are raised in Python and reported in one line; --verbose adds Spark's own messages.
         verbose = logging.getLogger("synthspark").isEnabledFor(logging.DEBUG)
         spark.sparkContext.setLogLevel("ERROR" if verbose else "FATAL")
     return spark
@@ -77,9 +77,9 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
 def defaults(settings: Mapping[str, str], java_options: str = "") -> dict[str, str]:
     """Our defaults, which the configuration's `settings` override; empty if a session exists or spark-submit chose.
 
-    java_options: of the driver's JVM, beside ours.
+    java_options: further options of the driver's JVM.
     """
-    # Set wherever spark-submit runs a driver, in YARN's application master, too, which gets nothing else of it.
+    # spark-submit sets it wherever it runs a driver, even in YARN's application master, where nothing else tells.
     if "PYSPARK_GATEWAY_PORT" in os.environ or SparkSession.getActiveSession() is not None:
         return {}
     master = settings.get("spark.master", "local[*]")
@@ -90,9 +90,9 @@ def defaults(settings: Mapping[str, str], java_options: str = "") -> dict[str, s
 
 @contextmanager
 def session(app_name: str, settings: Mapping[str, str], keep: bool = False) -> Iterator[SparkSession]:
-    """`build_session`, stopped when the block ends; one that ran before stays, with the settings that it had.
+    """Provide a session for the block; stop a new one afterwards, or restore the settings of an existing one.
 
-    keep: do not stop a new one either.
+    keep: do not stop a new session.
     """
     before = _settings(SparkSession.builder.getOrCreate()) if is_running() else None
     spark = build_session(app_name, settings)
@@ -107,18 +107,18 @@ def session(app_name: str, settings: Mapping[str, str], keep: bool = False) -> I
 
 
 def is_running() -> bool:
-    """Whether this process has a SparkContext: its owner, as a notebook, goes on with it."""
+    """Return whether this process has a SparkContext, whose owner (for example a notebook) continues to use it."""
     return SparkContext._active_spark_context is not None
 
 
 def _settings(spark: SparkSession) -> dict[str, str]:
-    """What is set in a session, by the user or by Spark's files: without Spark's own defaults."""
+    """Return the settings made by the user or Spark's configuration files, without Spark's own defaults."""
     found = _conf(spark).getAllConfs()
     return {str(key): str(found.apply(key)) for key in found.keySet().mkString("\n").split("\n") if key}
 
 
 def _put_back(spark: SparkSession, before: Mapping[str, str]) -> None:
-    """Undo every change of the session's settings, those that `spark.conf` would not let anybody set, too."""
+    """Undo every change of the session's settings, including those that `spark.conf` does not allow to set."""
     now = _settings(spark)
     for key in now.keys() - before.keys():
         _conf(spark).unsetConf(key)
@@ -132,7 +132,7 @@ def _conf(spark: SparkSession) -> Any:
 
 
 def is_local(spark: SparkSession) -> bool:
-    """Whether the executors are threads of the driver's own process."""
+    """Return whether executors are threads of the driver's process."""
     return _in_driver(str(spark.sparkContext.master))
 
 
@@ -141,5 +141,5 @@ def _in_driver(master: str) -> bool:
 
 
 def task_slots(spark: SparkSession) -> int:
-    """How many tasks can run at once, as Spark itself counts it."""
+    """Return the number of tasks that can run at once, as counted by Spark."""
     return max(1, spark.sparkContext.defaultParallelism)

@@ -1,6 +1,6 @@
-"""What differs between Spark 3.5 and Spark 4: the only file that asks for a version of Spark.
+"""Differences between Spark 3.5 and Spark 4; the only file that depends on the Spark version.
 
-`synthspark.supported` knows which versions are supported at all.
+`synthspark.supported` lists the supported versions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ArrowFunction = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 
 
 def to_arrow(frame: DataFrame) -> pa.Table:
-    """All rows, on the driver."""
+    """Collect all rows on the driver as an Arrow table."""
     if IS_SPARK_4:
         return frame.toArrow()
     from pyspark.sql.pandas.types import to_arrow_schema
@@ -31,12 +31,12 @@ def to_arrow(frame: DataFrame) -> pa.Table:
 
 
 def from_arrow(spark: SparkSession, table: pa.Table, schema: T.StructType) -> DataFrame:
-    """The rows of a table, which has the types of `schema`, as a part of the query plan."""
+    """Return the rows of `table`, whose types are those of `schema`, as a DataFrame embedded in the query plan."""
     if IS_SPARK_4:
         return spark.createDataFrame(table, schema)
     from pyspark.sql.pandas.serializers import ArrowStreamSerializer
 
-    # What createDataFrame does with a pandas frame there, without pandas in between.
+    # Does what createDataFrame does there for a pandas frame, without pandas.
     hidden: Any = spark
     converters = hidden._jvm.PythonSQLUtils
     batches = hidden._sc._serialize_to_jvm(
@@ -47,10 +47,10 @@ def from_arrow(spark: SparkSession, table: pa.Table, schema: T.StructType) -> Da
 
 
 def try_cast(column: Column, kind: str | T.DataType) -> Column:
-    """The column as `kind`, null where it cannot be read as such.
+    """Return the column cast to `kind`, null if a value cannot be cast.
 
-    Spark 3.5 has this in SQL but not for columns, so that the expression is built here; its `cast` without ANSI is no
-    substitute, as it reads '1.5' as the integer 1 and wraps around where a number is too large.
+    Spark 3.5 has this in SQL but not for columns, so the expression is built here. Its `cast` without ANSI is no
+    substitute: it reads '1.5' as the integer 1 and wraps around on overflow.
     """
     if IS_SPARK_4:
         return column.try_cast(kind)
@@ -58,7 +58,7 @@ def try_cast(column: Column, kind: str | T.DataType) -> Column:
     mode = _jvm_class("org.apache.spark.sql.catalyst.expressions.EvalMode")
     no_zone = _jvm_class("scala.Option").empty()
     name = kind if isinstance(kind, str) else kind.simpleString()
-    # Cast itself takes any alias away from its child, as Column.cast does.
+    # Cast removes any alias of its child, as Column.cast does.
     plain: Any = column.cast(name)
     java_cast = plain._jc.expr()
     java_type = java_cast.dataType()
@@ -74,33 +74,33 @@ def _jvm_class(name: str) -> Any:
 
 
 def is_valid_utf8(binary: Column) -> Column:
-    """Whether a binary column is UTF-8."""
+    """Return whether a binary column is valid UTF-8."""
     if IS_SPARK_4:
         return F.is_valid_utf8(binary.cast("string"))
-    # Decoding replaces broken bytes by U+FFFD, whose bytes are others.
+    # Decoding replaces invalid bytes by U+FFFD, so encoding again gives other bytes.
     return F.decode(binary, "UTF-8").cast("binary") == binary
 
 
 class BarrierRows:
-    """Rows whose barrier tasks ask for a resource profile: as much of a DataFrame as TorchDistributor uses."""
+    """Rows whose barrier tasks request a resource profile; has the DataFrame methods that TorchDistributor uses."""
 
     def __init__(self, rows: DataFrame, profile: ResourceProfile) -> None:
         self._rows, self._profile = rows, profile
 
     @property
     def schema(self) -> T.StructType:
-        """Of the rows."""
+        """Return the schema of the rows."""
         return self._rows.schema
 
     def mapInArrow(self, func: ArrowFunction, schema: str, barrier: bool) -> Any:  # noqa: N802
-        """Something whose `collect()` runs the function in every task; its name and arguments are the DataFrame's."""
+        """Return an object whose `collect()` runs the function in every task; same arguments as the DataFrame's."""
         if IS_SPARK_4:
             return self._rows.mapInArrow(func, schema, barrier, self._profile)
         return _ResourceTasks(self._rows, func, self._profile)
 
 
 class _ResourceTasks:
-    """Spark 3.5's mapInArrow takes no profile; its RDDs do."""
+    """Barrier tasks with a resource profile through RDDs: Spark 3.5's mapInArrow takes no profile."""
 
     def __init__(self, rows: DataFrame, func: ArrowFunction, profile: ResourceProfile) -> None:
         self._rows, self._func, self._profile = rows, func, profile

@@ -1,8 +1,8 @@
-"""Apply: the models of an earlier run, the release, on today's sources. Nothing is trained, nothing is tried.
+"""Apply the models of an earlier run, the release, to today's sources, without training and without trials.
 
-The run that it makes looks like any other: stages featurize and train are published, too, the first with the release's
-encodings and vectors by id, the second with a copy of its models. So synthesize and recommend are the usual stages, but
-that new users and items are the release's.
+The new run looks like any other: stages featurize and train are published, too. Featurize uses the release's encodings
+and its vectors by id; train copies its models. Synthesize and recommend are the usual stages, except that new users and
+items are the release's.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def apply_all(
     context: Context, release_id: str, force: bool, recommend: bool, before: Callable[[str], None],
     after: Callable[[str, StageReport | None], None],
 ) -> None:  # fmt: skip
-    """Clean today's sources, place virtual events by what `release_id` has learned, and publish them as a new run.
+    """Clean today's sources, place virtual events with the models of `release_id`, and publish them as a new run.
 
-    force: use a release that was not judged, or whose verdict is no; recommend: publish recommendations, too. Raises
-    LakeError for a release that cannot be applied, ConfigError for one of another configuration.
+    force: use the release even without a verdict or with "do not ship"; recommend: publish recommendations, too. Raises
+    LakeError if the release cannot be applied, ConfigError if its configuration does not fit.
     """
     release = replace(context, run_id=release_id)
     check_release(context, release, force)
@@ -51,7 +51,7 @@ def apply_all(
 
 
 def check_release(context: Context, release: Context, force: bool) -> None:
-    """Raises LakeError or ConfigError, in one line, if the release cannot be applied to these sources."""
+    """Raise LakeError or ConfigError if the release cannot be applied to these sources."""
     lake, name = context.lake, release.run_id
     if context.run_id == name:
         raise LakeError(f"run {name!r} cannot be applied to itself; give the new run another --run-id")
@@ -64,7 +64,7 @@ def check_release(context: Context, release: Context, force: bool) -> None:
                         "train again")  # fmt: skip
     ship, why = verdict_of(lake, name)
     if not ship and not force:
-        raise LakeError(f"run {name!r} should not be applied: {why} (--force applies it all the same)")
+        raise LakeError(f"run {name!r} should not be applied: {why} (--force applies it anyway)")
     _check_columns(context, release)
     for space in SPACE_OF.values():
         if release.has(factors(space, USERS)):
@@ -102,13 +102,13 @@ def _check_models(release: Context) -> None:
 
 
 def carry_features(context: Context, release: Context) -> StageReport:
-    """Stage featurize: today's interactions and features by the release's encodings, and vectors in its spaces."""
+    """Run stage featurize: today's interactions, features in the release's encodings, vectors in its spaces."""
     config, report = context.config, StageReport()
     with context.publication("featurize") as staged:
         events, record = context.read(EVENTS), release.record("featurize")
         pairs = staged.keep("pairs", pair_statistics(events, config.events.weights, config.events.half_life_days))
         if not pairs.take(1):
-            raise SourceError("table clean/events: no event is left to place anything by; see clean/rejects for why")
+            raise SourceError("table clean/events: no event is left after cleaning; clean/rejects has the reasons")
         report.rows_in = context.rows("clean", EVENTS)
         staged.write(INTERACTIONS, interactions(pairs))
         encodings: dict[Side, TableEncoding] = {}
@@ -130,7 +130,7 @@ def carry_features(context: Context, release: Context) -> StageReport:
 
 
 def _words(context: Context, found: Drift, release: str) -> list[str]:
-    """What has drifted further than configured."""
+    """Return a note for each drift figure that exceeds its configured limit."""
     limits = context.config.apply
     said = [
         (found.users_without_vector, limits.max_users_without_vector, "of the warm users have no vector"),
@@ -143,7 +143,7 @@ def _words(context: Context, found: Drift, release: str) -> list[str]:
 
 
 def carry_models(context: Context, release: Context) -> StageReport:
-    """Stage train: a copy of the release's models, and of what it chose by its trials."""
+    """Run stage train: copy the release's models and the choices of its trials."""
     report, record = StageReport(), release.record("train")
     with context.publication("train") as staged:
         folders = [name for name in record["published"] if name.startswith(model_folder(""))]
@@ -151,7 +151,7 @@ def carry_models(context: Context, release: Context) -> StageReport:
             staged.copy_in(release.url(folder), folder)
         report.details |= record["details"]
         report.details["basket_form"] = release.record("synthesize")["details"].get("basket_form")
-        report.notes.append(f"{len(folders)} models of run {release.run_id!r}")
+        report.notes.append(f"{len(folders)} models copied from run {release.run_id!r}")
         report.rows_out = len(folders)
         staged.details.update(report.to_json(), applied=release.run_id)
     return report

@@ -1,4 +1,4 @@
-"""report.html of a run, from what it has published."""
+"""report.html of a run, made from its published tables and records."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from synthspark.training.artifacts import load_generator
 from synthspark_models import InfoGanGenerator
 
 ATTRIBUTES = 8
-"""Of a table, the first declared: more pictures are not looked at."""
+"""Number of attributes per table that are drawn, the first declared ones, to keep the report short."""
 EXAMPLES = 3
 LONGEST_ROW = 2000
-"""Characters of a rejected row."""
+"""Maximum number of characters of a rejected row."""
 BY_KIND = {"categorical": by_value, "numeric": by_size, "datetime": by_year}
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 REAL, MADE = "real", "synthetic"
 Part = TypeVar("Part")
 Asked = tuple[str, Callable[[], Distribution | None]]
-"""The title of a distribution, and what counts it."""
+"""Title of a distribution and the function that computes it."""
 log = logging.getLogger(__name__)
 
 
 def report_path(context: Context) -> str:
-    """Where the report of a run is."""
+    """Return the path of a run's report."""
     return f"{context.lake.path('reports', context.run_id)}/report.html"
 
 
 def write_report(context: Context) -> None:
-    """Write the report beside metrics.json, which must be there."""
-    from synthspark.report.page import page  # what draws is no business of the stages before
+    """Write the report beside metrics.json, which must exist."""
+    from synthspark.report.page import page  # imported late: earlier stages need no drawing library
 
     metrics = json.loads(context.lake.read_text(f"{context.lake.path('reports', context.run_id)}/metrics.json"))
     lacking: list[str] = []
@@ -69,7 +69,7 @@ def write_report(context: Context) -> None:
 
 
 def _made(parts: Iterable[Part], lacking: list[str], what: str) -> list[Part]:
-    """`parts` up to an error, which is told in `lacking`: whatever ends one part, the report goes on."""
+    """Collect `parts` up to an error and add the error to `lacking`, so that the rest of the report is still made."""
     found: list[Part] = []
     try:
         for part in parts:
@@ -151,7 +151,7 @@ def _curves(context: Context) -> Iterator[Curve]:
 
 
 def _traversals(context: Context, side: Side) -> list[Traversal]:
-    """Of the profile generator of one side, where it has codes."""
+    """Return the traversals of a side's profile generator; none unless it is an infogan."""
     name = f"profile_{side.name}"
     meta = context.model_meta(name)
     if meta is None or meta["network"] != "infogan":
