@@ -1,11 +1,11 @@
-"""Yesterday's models against training again: `make benchmark-apply` (an hour and a half).
+"""Compare `apply` with training again: `make benchmark-apply` (an hour and a half).
 
 Writes benchmarks/results/apply.json; docs/production.md has its table.
 
-Complete Journey at three dates. A release learns from what was sold until 28 days before; on the date, `apply` uses it,
-and another run is trained anew. Both get ALS on real and virtual events. Warm users are asked for what they buy in the
-four weeks that follow: cold are the products that fewer than features.min_item_users users had bought. CPU seconds are
-those of all processes.
+Complete Journey at three dates. The release is trained on sales until 28 days before the date; on the date, `apply`
+uses it, and another run is trained from scratch. For both, ALS is fitted on real and virtual events and predicts what
+warm users buy in the following four weeks. Products bought by fewer than features.min_item_users users are cold. CPU
+seconds include all processes.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ WEEKS = timedelta(days=28)
 DATES = (date(2017, 9, 1), date(2017, 10, 1), date(2017, 11, 1))
 K = 20
 STAGES = ("clean", "featurize", "train", "synthesize", "recommend")
-"""Of a whole run without its proof."""
+"""Stages of a run, without the proof."""
 SLICES = {"cold": Slice((WARM,), (COLD,)), "warm": Slice((WARM,), (WARM,)), "all": Slice((WARM,), (WARM, COLD))}
 
 
 def main(folder: Path, dates: Sequence[date]) -> None:
-    """Run the dates that are asked for; what is there of others is kept."""
+    """Measure the given dates and keep existing results of others."""
     adopt_orphans()
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     for day in dates:
@@ -63,7 +63,7 @@ def main(folder: Path, dates: Sequence[date]) -> None:
 
 
 def measured(folder: Path, day: date) -> dict[str, Any]:
-    """CPU seconds and NDCG@20 by slice of the release as it was, of applying it, and of training again."""
+    """Return CPU seconds and NDCG@20 by slice, of applying the release and of training again."""
     config = str(write(folder, day - WEEKS))
     command(__file__, "--run", config, "release")
     write(folder, day)
@@ -75,7 +75,7 @@ def measured(folder: Path, day: date) -> dict[str, Any]:
 
 
 def write(folder: Path, day: date) -> Path:
-    """The shop until `day`, what follows in `after.parquet`, and the demo's configuration that reads it."""
+    """Write the shop until `day`, later events as `after.parquet`, and a configuration based on the demo's."""
     folder.mkdir(parents=True, exist_ok=True)
     events = pd.read_parquet(SHOP / "transactions.parquet")
     at = pd.to_datetime(events["transaction_timestamp"])
@@ -93,7 +93,7 @@ def write(folder: Path, day: date) -> Path:
 
 
 def stages(path: Path, run_id: str) -> None:
-    """Run STAGES in this process, in one session, as `synthspark run` would."""
+    """Run STAGES in this process and in one session, as `synthspark run` does."""
     config = load(path)
     with session("benchmark-apply", config.spark) as spark:
         context = Context(spark, Lake(spark, config.lake.root), config, run_id)
@@ -102,7 +102,7 @@ def stages(path: Path, run_id: str) -> None:
 
 
 def command(*words: str) -> float:
-    """CPU seconds of a command, in a process of its own."""
+    """Run a command in a separate process and return its CPU seconds."""
     before = reaped_cpu()
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
@@ -111,7 +111,7 @@ def command(*words: str) -> float:
 
 
 def accuracy(path: Path, run_id: str, after: Path) -> dict[str, float]:
-    """NDCG@20 of ALS on a run's real and virtual events, of what was sold after."""
+    """Return NDCG@20 on later sales, of ALS fitted on a run's real and virtual events."""
     config = load(path)
     with session("benchmark-apply", config.spark) as spark:
         context = Context(spark, Lake(spark, config.lake.root), config, run_id)
@@ -125,7 +125,7 @@ def accuracy(path: Path, run_id: str, after: Path) -> dict[str, float]:
                 side.key, side.index, F.when(F.col("breadth") >= least[side], WARM).otherwise(COLD).alias("role")
             )
             for side in SIDES
-        }  # sparse items count as cold: virtual events are for them, too
+        }  # sparse items count as cold, since they get virtual events, too
         virtual = context.read(SYNTHETIC_EVENTS).where(F.col("origin").isin("cold_item", "cold_user"))
         sold = spark.read.parquet(str(after)).select(
             F.col("household_id").cast("string").alias("user_id"), F.col("product_id").cast("string").alias("item_id")

@@ -1,4 +1,4 @@
-"""The picture of what is generated as a code of `infogan` moves: docs/images/infogan_codes.png."""
+"""Picture of generated rows as a code of `infogan` varies: docs/images/infogan_codes.png."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 MOST_SHOWN = 6
-"""Categories with a colour of their own; the others are one."""
+"""Number of categories with a colour of their own; all others are merged."""
 LEAST_LEGIBLE = 0.005
 DPI = 110
 
 
 class Moved(NamedTuple):
-    """Rows generated with a code at one value, the same noise under each value."""
+    """Rows generated with a code at one value; the noise is the same for every value."""
 
     value: float
     shares: dict[str, dict[str, float]]
     """Column -> category -> its share of the rows."""
     numbers: npt.NDArray[np.float32]
-    """Of one numeric column, as encoded, without the rows in which it is missing."""
+    """Encoded values of one numeric column, without missing ones."""
     missing: float
-    """Their share."""
+    """Share of rows in which this number is missing."""
 
 
 def draw(path: Path, studied: dict[str, list[Moved]], bounds: dict[str, float], number: str) -> None:
-    """A line of panels per code: each column's shares as bars, then the number's median and middle half.
+    """Draw a row of panels per code: each column's shares as bars, then the number's median and interquartile range.
 
-    bounds: of each code, its mutual information with the rows, at least, in nats.
+    bounds: lower bound of each code's mutual information with the rows, in nats.
     """
     columns = list(next(iter(studied.values()))[0].shares)
     figure, axes = plt.subplots(len(studied), len(columns) + 1, figsize=(4 * len(columns) + 4, 3.2 * len(studied)),
@@ -51,7 +51,7 @@ def draw(path: Path, studied: dict[str, list[Moved]], bounds: dict[str, float], 
 
 
 def _frequent(shares: list[dict[str, float]]) -> list[str]:
-    """The most frequent categories over all values of all codes, so that a colour means one thing."""
+    """Return the most frequent categories over all values of all codes, so that colours mean the same everywhere."""
     total: dict[str, float] = {}
     for of_value in shares:
         for name, share in of_value.items():

@@ -1,8 +1,8 @@
-"""The second table of docs/faults.md: kill -9 of `apply`, `promote` and `prune`, and a catalogue that is in the way.
+"""Second table of docs/faults.md: kill -9 of `apply`, `promote` and `prune`, and conflicts in the catalogue.
 
-Part of `make benchmark-faults` (about half an hour of it). The planted shop in a Hive metastore, every command in a
-process of its own; `tests/struck.py` kills Python and its JVM as soon as a chosen call has returned. After each strike
-the run that is current must be what it was, and the command, given again, must end as if nobody had disturbed it.
+Part of `make benchmark-faults` (about half an hour of it). The planted shop is in a Hive metastore, and every command
+runs in a separate process; `tests/struck.py` kills Python and its JVM as soon as a chosen call has returned. After each
+kill the current run must be unchanged, and the repeated command must give the result of an undisturbed one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.integration.test_pipeline import write_shop  # noqa: E402
 from tests.shell import Shell  # noqa: E402
 
 RELEASE, QUIET = "release", "quiet"
-"""The run that is applied and is current, and an application of it that nobody disturbs."""
+"""Ids of the release, which is applied and current, and of an undisturbed run that applies it."""
 CATALOGUE, VIEWS = "shop", "shop_current"
 STRIKES = {
     "in clean, as the second partition has been added": ("synthspark.runs.catalogue:Catalogue.point_to", 2),
@@ -42,7 +42,7 @@ STRIKES = {
     "in synthesize, as its first partition has been added": ("synthspark.runs.catalogue:Catalogue.point_to", 5),
     "as synthesize has been published": ("synthspark.runs.publication:Publication.commit", 4),
 }
-"""Of `apply`: the function at whose call of that number it dies."""
+"""Moment -> (function, n): `apply` is killed after the n-th call of the function."""
 PROMOTIONS = {
     "as a view has been replaced": ("synthspark.runs.catalogue:Catalogue.replace_view", 2),
     "as all views have been replaced": ("synthspark.runs.views:show", 1),
@@ -53,18 +53,18 @@ PRUNING = {"as a run's records have been moved away": ("synthspark.runs.files:Fi
 
 
 class Bench:
-    """The shop, the release, and what commands do to them."""
+    """The shop, the release, and the commands that run on them."""
 
     def __init__(self, folder: Path) -> None:
         if not any(folder.iterdir()):
             write_shop(folder)
         self.shell = Shell(folder)
         self.shell.config["lake"]["views"] = VIEWS
-        self.shell.config["synthesize"]["weight"] = 0.5  # no trials of ALS: they are half of the time
+        self.shell.config["synthesize"]["weight"] = 0.5  # skips the trials of ALS, half of the time
         self.lake = Path(self.shell.config["lake"]["root"])
 
     def prepare(self) -> None:
-        """Train the release, apply it once undisturbed, and promote it; a call before may have done it."""
+        """Train the release, apply it once undisturbed, and promote it, unless an earlier call has done so."""
         if (self.lake / "current.json").exists():
             return
         self.shell.sql(f"create database {CATALOGUE}; create database {VIEWS}")
@@ -74,33 +74,33 @@ class Bench:
         self.good("promote", "--run-id", RELEASE, "--force")
 
     def good(self, *words: str) -> None:
-        """A command that must succeed."""
+        """Run a command that must succeed."""
         code, said = self.shell.synthspark(*words)
         if code != 0:
             raise RuntimeError(f"{words}: {said[-3000:]}")
 
     def struck(self, moment: tuple[str, int], *words: str) -> None:
-        """A command that is killed at that moment."""
+        """Run a command and kill it at the given moment."""
         code, said = self.shell.synthspark(*words, program=("-m", "tests.struck", moment[0], str(moment[1])))
         if code != -9:
             raise RuntimeError(f"{words} was not killed at {moment}, it ended by {code}: {said[-3000:]}")
 
     def current(self) -> tuple[str, str, str]:
-        """The run that current.json names, the one that the views show, and a hash of their events."""
+        """Return the run in current.json, the run that the views show, and a hash of the views' events."""
         named = json.loads((self.lake / "current.json").read_text())["run_id"]
         events = f"select count(*) n, sum(cast(hash(*) as bigint)) h from {VIEWS}.synthetic_events"
         ((shown, *values),) = self.shell.sql(f"select run_id, n, h from {VIEWS}.current_run cross join ({events})")
         return named, shown, " ".join(values)
 
     def partitions(self, run_id: str) -> int:
-        """How many tables of the catalogue have a partition of a run."""
+        """Count the catalogue tables that have a partition of a run."""
         tables = [row[0] for row in self.shell.sql(f"show tables in {CATALOGUE}")]
         found = self.shell.sql("; ".join(f"show partitions {CATALOGUE}.{table}" for table in tables))
         return found.count([f"run_id={run_id}"])
 
 
 def of_apply(bench: Bench) -> Iterator[CommandOutcome]:
-    """Kill `apply`; the current run must stay, and the command given again must end as the undisturbed one."""
+    """Kill `apply`; the current run must stay, and the repeated command must give the undisturbed result."""
     before, expected = bench.current(), contents(bench.lake, QUIET)
     for number, (moment, call) in enumerate(STRIKES.items()):
         run_id = f"struck-{number}"
@@ -115,7 +115,7 @@ def of_apply(bench: Bench) -> Iterator[CommandOutcome]:
 
 
 def differences(bench: Bench, run_id: str, expected: dict[str, str]) -> tuple[int, bool]:
-    """Rows that a run lacks, and whether all that it has published is the undisturbed run's."""
+    """Return the number of rows that a run lacks, and whether everything it published equals the undisturbed run."""
     found = contents(bench.lake, run_id)
     tables = [name for name in expected if not name.endswith(".json")]
     lost = sum(max(0, len(rows(bench.lake, QUIET, t)) - len(rows(bench.lake, run_id, t))) for t in tables)
@@ -123,7 +123,7 @@ def differences(bench: Bench, run_id: str, expected: dict[str, str]) -> tuple[in
 
 
 def of_promote(bench: Bench) -> Iterator[CommandOutcome]:
-    """Kill `promote`; whoever reads finds all of one run, and the command given again makes the other one current."""
+    """Kill `promote`; readers must see one whole run, and the repeated command must make the other one current."""
     values = {}
     for run_id in (QUIET, RELEASE):
         bench.good("promote", "--run-id", run_id, "--force")
@@ -149,7 +149,7 @@ def _parts(bench: Bench) -> list[str]:
 
 
 def of_two_promotions(bench: Bench) -> Iterator[CommandOutcome]:
-    """Two at once, without a catalogue: the metastore of this bench is one process's alone."""
+    """Promote two runs at once, without a catalogue: the embedded metastore admits one process only."""
     lake = bench.shell.config["lake"]
     catalog, views = lake.pop("catalog"), lake.pop("views")
     with ThreadPoolExecutor(2) as pool:
@@ -165,7 +165,7 @@ def of_two_promotions(bench: Bench) -> Iterator[CommandOutcome]:
 
 
 def of_prune(bench: Bench) -> Iterator[CommandOutcome]:
-    """Kill `prune`: the current run stays, and the command given again removes all of the rest but the newest."""
+    """Kill `prune`; the current run must stay, and the repeated command must remove all others but the newest."""
     before = bench.current()
     for number, (moment, call) in enumerate(PRUNING.items()):
         old, new = f"old-{number}", f"new-{number}"
@@ -183,7 +183,7 @@ def of_prune(bench: Bench) -> Iterator[CommandOutcome]:
 
 
 def of_catalogue(bench: Bench) -> Iterator[CommandOutcome]:
-    """A database that is not there, a table with other columns, and two runs that publish at once."""
+    """Test a missing database, a table with other columns, and two runs that publish at once."""
     lake, before = bench.shell.config["lake"], bench.current()
     lake["catalog"] = "spark_catalog.elsewhere"
     yield _refused(bench, "the database is not there", before)
@@ -209,7 +209,7 @@ def _refused(bench: Bench, moment: str, before: tuple[str, str, str]) -> Command
 
 
 def _at_once(bench: Bench, before: tuple[str, str, str]) -> CommandOutcome:
-    """In one session: an embedded metastore has room for one process."""
+    """Publish two runs at once, in one session: the embedded metastore admits one process only."""
     config = parse(bench.shell.config)
     twins = ("twin-1", "twin-2")
     with session("synthspark-faults", config.spark) as spark, ThreadPoolExecutor(2) as pool:
@@ -229,7 +229,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[CommandOutcome]]] = {
 
 
 def main(folder: Path) -> None:
-    """Do all of them; what has been measured is written as it comes."""
+    """Run all parts and write the results."""
     bench = Bench(folder)
     bench.prepare()
     found: list[CommandOutcome] = []
@@ -243,7 +243,7 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, help="kept, unlike a temporary one; what is there is gone on with")
+    parser.add_argument("--folder", type=Path, help="kept after the run; an existing one is continued")
     given = parser.parse_args().folder
     with tempfile.TemporaryDirectory(prefix="synthspark-commands-") as temporary:
         (given or Path(temporary)).mkdir(exist_ok=True)

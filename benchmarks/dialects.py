@@ -1,6 +1,6 @@
-"""Random ways to write one shop, and what the program makes of each: `make benchmark-dialects SEEDS=0:500`.
+"""Read one shop in randomly drawn formats and compare the results: `make benchmark-dialects SEEDS=0:500`.
 
-Writes benchmarks/results/dialects.json after every seed and prints counts. `--only SEED` does one and keeps its files.
+Writes benchmarks/results/dialects.json after every seed and prints counts. `--only SEED` runs one and keeps its files.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ SETTINGS = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
-"""No seed's queries are like another's: compiling them took four times as long as they did (70 s of CPU; now 25)."""
+"""Code generation is off: queries differ between seeds, and compiling them took four times as long as running them
+(70 s of CPU with it, 25 s without)."""
 MOST_KINDS = 40
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="0:500", help="FROM:TO, or numbers with commas")
-    parser.add_argument("--only", type=int, metavar="SEED", help="one seed, whose files are kept")
+    parser.add_argument("--seeds", default="0:500", help="FROM:TO, or comma-separated numbers")
+    parser.add_argument("--only", type=int, metavar="SEED", help="run one seed and keep its files")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--resume", action="store_true", help="keep the seeds that the output already has")
     parser.add_argument("--show", action="store_true", help="only print what the output already has")
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def quiet_session() -> SparkSession:
-    """One session for all seeds; what Spark logs of errors that are caught is not shown."""
+    """Return one session for all seeds, without Spark's log of errors that are caught."""
     logging.getLogger().setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     spark = build_session("synthspark dialects", SETTINGS)
@@ -79,13 +80,13 @@ def quiet_session() -> SparkSession:
 
 
 def seeds(text: str) -> list[int]:
-    """`0:500` or `3,7`."""
+    """Parse seeds such as `0:500` or `3,7`."""
     first, colon, last = text.partition(":")
     return list(range(int(first), int(last))) if colon else [int(s) for s in text.split(",")]
 
 
 def one(spark: SparkSession, seed: int, folder: Path) -> Outcome:
-    """The outcome of a seed; whatever happens, there is one."""
+    """Return the outcome of a seed, including errors."""
     folder.mkdir(parents=True)
     try:
         return outcome_of(spark, seed, folder)
@@ -94,7 +95,7 @@ def one(spark: SparkSession, seed: int, folder: Path) -> Outcome:
 
 
 def every(spark: SparkSession, chosen: Iterable[int], output: Path, resume: bool) -> list[dict[str, Any]]:
-    """All seeds, written down one by one."""
+    """Run all seeds and write the results after each."""
     records: list[dict[str, Any]] = json.loads(output.read_text(encoding="utf-8")) if resume and output.exists() else []
     done = {r["seed"] for r in records}
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -113,14 +114,14 @@ def every(spark: SparkSession, chosen: Iterable[int], output: Path, resume: bool
 
 
 def kind_of(detail: str) -> str:
-    """A detail without its numbers, names and examples."""
+    """Return a detail without numbers, names and examples, so that equal kinds can be counted."""
     bare = re.sub(r", e\.g\. .*|, such as .*| ?\([^)]*\)|Wrapping .*", "", detail)
     bare = re.sub(r"'[^']*'|`[^`]*`|\"[^\"]*\"", "…", bare)
     return re.sub(r"\d+", "N", bare)[:110]
 
 
 def summary(records: list[dict[str, Any]]) -> str:
-    """Counts by outcome, by kind of detail, and by value of each dimension."""
+    """Return counts by outcome, by kind of detail, and by value of each dimension."""
     counts = Counter(r["outcome"] for r in records)
     possible = [r for r in records if r["impossible"] is None]
     right = sum(r["outcome"] == "right" for r in possible)
@@ -138,7 +139,7 @@ def summary(records: list[dict[str, Any]]) -> str:
 
 
 def by_dimension(records: list[dict[str, Any]]) -> list[str]:
-    """One line per value of a dimension: outcomes."""
+    """Return one line per value of each dimension with its counts by outcome."""
     table: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for record in records:
         for name, value in record["dimensions"].items():

@@ -1,9 +1,9 @@
-"""docs/faults.md: kill -9 of what runs, in every stage and between them: `make benchmark-faults` (about an hour).
+"""docs/faults.md: kill -9 of job processes in and between all stages: `make benchmark-faults` (about an hour).
 
-A standalone Spark cluster is started on loopback. One run is left alone; each of the others is struck in one stage
-after the other, and is gone on with by `--resume` where the job itself has ended. Then two runs go at once on the one
-lake. `--runs` and `--stages` do some only, and what is there of the others is kept; `--folder` keeps lake and shop for
-another call.
+A standalone Spark cluster is started on loopback. One run is undisturbed; in each other run, processes are killed in
+one stage after the other, and `--resume` continues the run whenever the job has ended. Then two runs share the lake at
+the same time. `--runs` and `--stages` select some and keep existing results of the others; `--folder` keeps lake and
+shop for another call.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from tests.integration.test_pipeline import write_shop  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
 PATIENCE_SECONDS = 3600
-"""Of every wait: the machine may be busy."""
+"""Timeout of every wait; long, because the machine may be busy."""
 TWO_CORES = {"spark.cores.max": "2"}
-"""Of a run: an executor on each worker."""
+"""Spark settings of a run: one executor on each worker."""
 AT_ONCE = 2
-"""Runs that the workers have room for."""
+"""Number of concurrent runs that the workers have room for."""
 MIDDLE = {"clean": "clean/events", "featurize": "scratch/*/warm", "synthesize": "scratch/*/judge",
           "recommend": "recommendations", "evaluate": "scratch/**/added"}  # fmt: skip
-"""What a stage has begun to write in its middle."""
+"""Pattern of a file whose existence shows that a stage is in its middle."""
 TRAINING = ("train", "evaluate")
 CHECKPOINT = "behaviour_items/checkpoint.json"
-"""What training has in its middle: two generators are done, the third has an epoch behind it."""
+"""Checkpoint that shows the middle of training: two generators are done, the third has finished an epoch."""
 KILLS: dict[str, Callable[[Cluster, Submission], str]] = {
     "driver": kill_driver,
     "executor": kill_executor,
@@ -64,25 +64,25 @@ class Strike:
     victim: str
     """A key of KILLS."""
     moment: str
-    """`middle` of the stage, or `end`: it has just been published."""
+    """`middle`, or `end`: as soon as the stage is published."""
     stage: str
 
     def has_come(self, lake: Path, run_id: str) -> bool:
-        """Whether it is time."""
+        """Return whether the moment of the kill has come."""
         if recorded(lake, run_id, self.stage) or self.moment == "end":
             return recorded(lake, run_id, self.stage)
-        if self.victim == "torch child":  # there are none for most of a stage: the first is waited for
+        if self.victim == "torch child":  # there are none during most of a stage: wait for the first one
             return any(lake.glob(f"_checkpoints/{run_id}/**/checkpoint.json"))
         if self.stage == "train":
             return (lake / "_checkpoints" / run_id / CHECKPOINT).exists()
         return any(lake.glob(f"_staging/{run_id}-{self.stage}-*/{MIDDLE[self.stage]}"))
 
     def is_late(self, lake: Path, run_id: str) -> bool:
-        """Whether the stage is over in whose middle it should be."""
+        """Return whether the stage already ended although the kill should be in its middle."""
         return self.moment == "middle" and recorded(lake, run_id, self.stage)
 
     def got_over(self, lake: Path, run_id: str) -> bool:
-        """Whether the stage that was struck has been published: that after the moment."""
+        """Return whether the stage that runs after the kill has been published."""
         following = STAGES[STAGES.index(self.stage) + (self.moment == "end") :]
         return bool(following) and recorded(lake, run_id, following[0])
 
@@ -102,19 +102,19 @@ RUNS = {
     "executors": _in_turn(_each("executor", "middle"), _each("driver", "end")),
     "workers": _in_turn(_each("Python worker", "middle"), _each("executor", "end")),
 }
-"""Of each run, what it is struck by, in this order."""
+"""Kills of each run, in order."""
 UNDISTURBED, TOGETHER, TWINS = "undisturbed", "together", ("at-once-1", "at-once-2")
 
 
 def smallest(folder: Path) -> dict[str, Any]:
-    """The tests' job without the trials of ALS that choose a weight: they are half of its time."""
+    """Return the tests' configuration without the ALS trials that choose a weight, half of its time."""
     data = small(folder)
     data["synthesize"]["weight"] = 0.5
     return data
 
 
 class Bench:
-    """The cluster, the shop, and the runs on it."""
+    """The cluster, the shop, and the runs on them."""
 
     def __init__(self, folder: Path) -> None:
         self.config = folder / "small.yaml"
@@ -127,24 +127,24 @@ class Bench:
         self.cluster = Cluster(work, bare_python(work / "python"), executors=AT_ONCE)
 
     def submit(self, run_id: str) -> Submission:
-        """The whole job; it goes on where it is."""
+        """Submit the whole job; it resumes the run."""
         words = ["--config", str(self.config), "--resume", run_id]
         return self.cluster.submit(ROOT / "jobs" / "pipeline_job.py", words, self.archive, TWO_CORES)
 
     def alone(self, run_id: str) -> None:
-        """A run that nobody disturbs; nothing happens if it has been done."""
+        """Do an undisturbed run, unless it is already done."""
         if not recorded(self.lake, run_id, STAGES[-1]):
             _finish(self.submit(run_id))
 
     def at_once(self) -> None:
-        """Two runs at the same time."""
+        """Do two runs at the same time."""
         for run_id in TWINS:
             self._forget(run_id)
         for driver in [self.submit(run_id) for run_id in TWINS]:
             _finish(driver)
 
     def struck(self, run_id: str, strikes: Sequence[Strike]) -> Iterator[Outcome]:
-        """Run the job, strike, and resume it whenever it has ended; says what happened as it happens."""
+        """Run the job, kill processes, and resume it whenever it has ended; yield outcomes as they happen."""
         self._forget(run_id)
         driver = self.submit(run_id)
         for strike, after in zip(strikes, [*strikes[1:], None], strict=True):
@@ -158,16 +158,16 @@ class Bench:
         _finish(driver)
 
     def _forget(self, run_id: str) -> None:
-        """Remove what a call before has left of a run."""
+        """Remove all output of a run from an earlier call."""
         patterns = (f"**/run_id={run_id}", f"_staging/{run_id}-*")
         found = [p for pattern in patterns for p in self.lake.glob(pattern)]
         for folder in [*found, *(self.lake / name / run_id for name in ("runs", "reports", "_checkpoints"))]:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _strike(self, strike: Strike, after: Strike | None, run_id: str, driver: Submission) -> Outcome:
-        """Wait for the moment, kill, and see whether the job gets over it."""
+        """Wait for the moment, kill, and check whether the job recovers."""
 
-        def due() -> bool:  # what is struck next may be in the stage behind this one: that is not waited for
+        def due() -> bool:  # stop waiting if the next kill, in a later stage, is due
             return after is not None and after.stage != strike.stage and after.has_come(self.lake, run_id)
 
         def seen(moment: Callable[[], bool]) -> None:
@@ -180,7 +180,7 @@ class Bench:
         return Outcome(**asdict(strike), run=run_id, happened=happened)
 
     def _kill(self, strike: Strike, run_id: str, driver: Submission) -> str:
-        """Strike once there is something to strike, while the stage lasts; says whether it has been in time."""
+        """Kill as soon as the process exists, while the stage lasts; return what happened."""
         found = MISSING
         while driver.running() and not strike.is_late(self.lake, run_id):
             found = NOBODY
@@ -206,14 +206,14 @@ def _twins(happened: str) -> list[Outcome]:
 
 
 class Results:
-    """What has been measured, in both files at once: a call that is broken off has them as far as it came."""
+    """Measured outcomes, written to both files after each one, so that an interrupted call keeps them."""
 
     def __init__(self) -> None:
         self._found = [Outcome(**row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
         self._writing = Lock()
 
     def keep(self, *made: Outcome) -> None:
-        """Write outcomes, instead of what was known of the same."""
+        """Write outcomes; they replace earlier outcomes of the same place."""
         places = {o.place for o in made}
         wanted = [Outcome(**asdict(s), run=run, happened=MISSING) for run, strikes in RUNS.items() for s in strikes]
         with self._writing:
@@ -223,7 +223,7 @@ class Results:
 
 
 def measure(bench: Bench, run: str, results: Results, stages: Sequence[str]) -> None:
-    """Do one run, struck in these stages, or the two at once, and compare it with the undisturbed one."""
+    """Do one run with kills in `stages`, or the two concurrent runs, and compare it with the undisturbed one."""
     made: list[Outcome] = []
     compared_so_far: list[Future[None]] = []
 
@@ -231,12 +231,12 @@ def measure(bench: Bench, run: str, results: Results, stages: Sequence[str]) -> 
         results.keep(*(_compared(bench, o) for o in outcomes if recorded(bench.lake, run, o.stage)))
 
     if run in RUNS:
-        with ThreadPoolExecutor(1) as comparing:  # beside: the next moment to strike may be seconds away
+        with ThreadPoolExecutor(1) as comparing:  # concurrently: the next kill may be seconds away
             for outcome in bench.struck(run, [s for s in RUNS[run] if s.stage in stages]):
                 made.append(outcome)
                 compared_so_far.append(comparing.submit(keep, tuple(made)))
         for done in compared_so_far:
-            done.result()  # raises what went wrong
+            done.result()  # raises errors of the comparison
     else:
         bench.at_once()
         made = _twins("both ended")
@@ -249,14 +249,14 @@ def _compared(bench: Bench, outcome: Outcome, ended: bool = False) -> Outcome:
 
 
 def main(folder: Path, runs: Sequence[str], stages: Sequence[str]) -> None:
-    """Do what is asked for; what has been measured is written as it comes."""
+    """Do the given runs and stages, writing results as they come."""
     bench, results = Bench(folder), Results()
     try:
         bench.alone(UNDISTURBED)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             struck = [pool.submit(measure, bench, run, results, stages) for run in runs if run in RUNS]
         for done in struck:
-            done.result()  # raises what ended a run, once the others are done
+            done.result()  # raises a run's error once the others are done
         if TOGETHER in runs:
             measure(bench, TOGETHER, results, stages)
     finally:
@@ -266,8 +266,8 @@ def main(folder: Path, runs: Sequence[str], stages: Sequence[str]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", nargs="+", choices=[*RUNS, TOGETHER], default=[*RUNS, TOGETHER])
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="in which something is struck")
-    parser.add_argument("--folder", type=Path, help="kept, unlike a temporary one")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="stages with kills")
+    parser.add_argument("--folder", type=Path, help="kept after the run, unlike the default temporary folder")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="synthspark-faults-") as temporary:
         (arguments.folder or Path(temporary)).mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The fault matrix: what a run that was struck has published, held against one that was not, and the page of it."""
+"""Fault matrix: compare a run with killed processes to an undisturbed run, and write the page."""
 
 from __future__ import annotations
 
@@ -22,36 +22,35 @@ PUBLISHED = {
     "recommend": ("recommendations",),
     "evaluate": ("reports/",),
 }
-"""What the names of a stage's tables and models begin with."""
+"""Name prefixes of each stage's tables and models."""
 NOBODY, MISSING = "no such process was there", "not measured"
-"""What happened where nothing was killed."""
+"""Outcomes without a kill."""
 INTRODUCTION = """# Faults
 
-`make benchmark-faults` writes this page and `benchmarks/results/faults.json`. The planted shop of the tests (60
-users, 160 items, 1,803 events, three epochs, two processes of training) on a standalone Spark cluster on loopback: a
-master, two workers, an executor of one core on each. What is killed is killed by `kill -9`: the driver (its JVM, its
-Python), an executor's JVM, a Python worker, a process of torch. "In the middle" is a moment at which the stage has
-staged some tables and not others, in training one at which the third generator has a checkpoint; "at the end" is as
-soon as the stage's record is there. Whenever the job has ended, it is started again at once with `--resume`.
+`make benchmark-faults` writes this page and `benchmarks/results/faults.json`. The test shop (60 users, 160 items,
+1,803 events, three epochs, two training processes) runs on a standalone Spark cluster on loopback: a master and two
+workers with one executor of one core each. Processes are killed by `kill -9`: the driver (its JVM and its Python), an
+executor's JVM, a Python worker, or a torch process. "In the middle" means that the stage has staged some of its tables
+but not all, or, in training, that the third generator has a checkpoint; "at the end" means as soon as the stage's
+record exists. Whenever the job has ended, it is started again at once with `--resume`.
 
-Everything that a stage has published is compared with that of a run that nobody disturbed: all rows of its tables,
-sorted, every bit of every number; the weights of its models; the figures of its report. Rows lost and doubled are
-counted over the tables. A stage that is struck at its end is compared itself; what
-follows it is compared in its own lines.
+Everything that a stage has published is compared with an undisturbed run: all rows of its tables, sorted, with every
+bit of every number; the weights of its models; the figures of its report. Lost and duplicated rows are counted over all
+tables. For a kill at the end of a stage, that stage is compared; the stages after it have their own lines.
 """
 COMMANDS = """## Commands and the catalogue
 
-The same shop in a Hive metastore (Derby), every command in a process of its own. `apply`, `promote` and `prune` are
-killed as soon as a chosen call has returned, Python and its JVM together; the command is then given again. "The current
-run stays": `current.json` and the views show one whole run, and for `apply`, `prune` and `clean` the same as before.
-"As if undisturbed": all tables, models and partitions of the catalogue are those of a run that nobody disturbed; of
-what is refused, that nothing was published.
+The same shop in a Hive metastore (Derby), with every command in a separate process. `apply`, `promote` and `prune` are
+killed as soon as a chosen call has returned, Python and its JVM together; then the command is repeated. "The current
+run stays" means that `current.json` and the views show one whole run, and for `apply`, `prune` and `clean` the same run
+as before. "As if undisturbed" means that all tables, models and catalogue partitions equal those of an undisturbed run;
+for a refused command, that nothing was published.
 """
 
 
 @dataclass(frozen=True)
 class CommandOutcome:
-    """A command that was killed, or that the catalogue refused."""
+    """Outcome of a command that was killed, or that the catalogue refused."""
 
     command: str
     moment: str
@@ -60,12 +59,12 @@ class CommandOutcome:
     lost: int
     same: bool
     left: list[str]
-    """What is half-written in the lake afterwards."""
+    """Half-written files in the lake afterwards."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A strike, what happened, and how the stage's results compare with the undisturbed run's."""
+    """A kill, what happened, and the comparison of the stage's results with the undisturbed run."""
 
     victim: str
     moment: str
@@ -73,28 +72,28 @@ class Outcome:
     run: str
     happened: str
     said: str = ""
-    """The last line of a job that ended without being killed itself."""
+    """Last line of output if the job ended although its driver was not killed."""
     names: int = 0
-    """Tables and models that were compared."""
+    """Number of compared tables and models."""
     rows: int = 0
-    """Rows in these tables, undisturbed."""
+    """Number of rows of these tables in the undisturbed run."""
     lost: int = 0
     doubled: int = 0
     differ: list[str] = field(default_factory=list)
-    """Tables and models that are not the same to the byte."""
+    """Tables and models that are not identical byte for byte."""
     ended: bool = False
-    """Whether the run has been gone on with to its end, and compared then."""
+    """True if the run was completed before it was compared."""
     left: list[str] = field(default_factory=list)
-    """What the run has left in the lake that is neither published nor a record, when it had ended."""
+    """Files left in the lake after the run's end that are neither published nor records."""
 
     @property
     def place(self) -> tuple[str, str, int, str]:
-        """Where it belongs in the table."""
+        """Return the key of the outcome's line in the table."""
         return self.victim, self.moment, STAGES.index(self.stage), self.run
 
 
 def compared(lake: Path, expected: str, outcome: Outcome) -> Outcome:
-    """The outcome with what the comparison of its run with run `expected` has found in its stage."""
+    """Return the outcome with the comparison of its stage in its run and in run `expected`."""
     wanted, found = contents(lake, expected), contents(lake, outcome.run)
     names = sorted(n for n in {*wanted, *found} if n.startswith(PUBLISHED[outcome.stage]))
     assert names, f"{expected} has published nothing in {outcome.stage}"
@@ -112,13 +111,13 @@ def compared(lake: Path, expected: str, outcome: Outcome) -> Outcome:
 
 
 def left_over(lake: Path, run_id: str) -> list[str]:
-    """Staged tables, checkpoints and half-written files of a run, below the root."""
+    """Return staged tables, checkpoints and half-written files of a run, relative to the root."""
     patterns = (f"_staging/{run_id}-*", f"_checkpoints/{run_id}", f"runs/{run_id}/*.part", f"reports/{run_id}/*.part")
     return sorted(str(p.relative_to(lake)) for pattern in patterns for p in lake.glob(pattern))
 
 
 def write_page(outcomes: Sequence[Outcome], wanted: Sequence[Outcome]) -> None:
-    """docs/faults.md: a line for everything that is wanted, measured or not."""
+    """Write docs/faults.md with a line for every wanted outcome, measured or not."""
     measured = {o.place for o in outcomes}
     missing = [o for o in wanted if o.place not in measured]
     PAGE.write_text("\n".join([INTRODUCTION, *_lines([*outcomes, *missing]), ""]))
@@ -126,7 +125,7 @@ def write_page(outcomes: Sequence[Outcome], wanted: Sequence[Outcome]) -> None:
 
 
 def write_commands() -> None:
-    """The second part of docs/faults.md, from the results at hand."""
+    """Write the second part of docs/faults.md from the existing results."""
     first = PAGE.read_text().partition(COMMANDS.splitlines()[0])[0].rstrip()
     if not COMMAND_RESULTS.exists():
         return
@@ -158,9 +157,9 @@ def _lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"| {o.victim} | {moment} | {o.stage} | {o.happened} | {lost} | {o.doubled} | {same} |"
     left = sorted({name for o in outcomes for name in o.left})
     yield ""
-    yield f"Left in the lake when all was over: {', '.join(left) if left else 'nothing half-written'}."
+    yield f"Left in the lake after all runs: {', '.join(left) if left else 'nothing half-written'}."
     if open_ended := sorted({o.run for o in outcomes if not o.ended and o.happened != MISSING}):
-        yield f"Not gone on with to their end when this was written: the runs {', '.join(open_ended)}."
+        yield f"Not yet completed when this page was written: the runs {', '.join(open_ended)}."
 
 
 def _repeated(found: Sequence[str]) -> int:

@@ -1,9 +1,9 @@
-"""A field of shops, without having them: variants of the shops at hand, and what `auto` promises and makes of each.
+"""Evaluate `auto` on variants of the available shops: the promise of its trial and the outcome.
 
-`make benchmark-field` (hours; `--variant` and `--config` do some only) writes docs/field.md and
-benchmarks/results/field.json. Every shop is cleaned once, its tables are changed as VARIANTS say, and stage evaluate
-judges the product, with its placing chosen by trial, against every simple arm and ranker. `--placings` judges each
-placing of a grid, too: what the rule of choosing is tuned by.
+`make benchmark-field` (hours; `--variant` and `--config` select some) writes docs/field.md and
+benchmarks/results/field.json. Every shop is cleaned once, its tables are changed according to VARIANTS, and stage
+evaluate compares the product, with its placing chosen by trial, to every simple arm and ranker. `--placings` evaluates
+each placing of a grid, too; the selection rule is tuned with it.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class Shop(NamedTuple):
     items: DataFrame
     users: DataFrame
     attributes: Mapping[str, Any]
-    """Of items, as the configuration declares them."""
+    """Declared attributes of the items: name -> kind."""
 
 
 def main(
     configs: Sequence[Path], variants: Sequence[str], protocols: Sequence[str], seeds: Sequence[int], grid: bool
 ) -> None:  # fmt: skip
-    """Run what is asked for; what is there of other shops and variants is kept."""
+    """Run the given shops and variants and keep existing results of others."""
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     for path, variant in product(configs, variants):
         folder = ROOT / "benchmarks" / "lake" / "field" / path.stem / variant.replace(" ", "_")
@@ -74,7 +74,7 @@ def main(
 
 
 def outcomes(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Of each protocol and seed: what was chosen and promised, and NDCG@20 of every arm and slice."""
+    """Return per protocol and seed the chosen placing, its trial, and NDCG@20 of every arm and slice."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for row in record["details"]["protocols"]:
         if (row["metric"], row["k"]) == ("ndcg", 20):
@@ -90,7 +90,7 @@ def outcomes(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def write_variant(path: Path, variant: str, folder: Path) -> Path:
-    """The tables of a shop's variant, and the configuration that reads them; returns its path."""
+    """Write the tables of a shop's variant and their configuration; return the path of the latter."""
     root = folder.parent / "_source"
     if not root.exists():
         run_job(path, "clean", "field", [f"lake.root={root}"])
@@ -111,7 +111,7 @@ def write_variant(path: Path, variant: str, folder: Path) -> Path:
 def _config(
     words: dict[str, Any], columns: Mapping[str, Sequence[str]], attributes: Mapping[str, Any], folder: Path
 ) -> dict[str, Any]:
-    """The shop's own configuration, with clean tables as its sources: what cleans them has done its work."""
+    """Return the shop's configuration with clean tables as sources and without cleaning rules."""
     before = words["source"]
     events = {"path": str(folder / "events"), "columns": {c: c for c in columns["events"]}, "timezone": "UTC"}
     if "event_type" in before["events"]:
@@ -131,23 +131,23 @@ def _drawn(share: float, *keys: str) -> Column:
 
 
 def whole(shop: Shop) -> Shop:
-    """As it is."""
+    """Return the shop unchanged."""
     return shop
 
 
 def no_attributes(shop: Shop) -> Shop:
-    """Nothing is known of an item but who bought it."""
+    """Drop all attributes of the items."""
     return shop._replace(items=shop.items.select("item_id"), attributes={})
 
 
 def half_attributes(shop: Shop) -> Shop:
-    """Every second attribute of the items, by name."""
+    """Keep every second attribute of the items, in order of their names."""
     kept = sorted(shop.attributes)[::2]
     return shop._replace(items=shop.items.select("item_id", *kept), attributes={k: shop.attributes[k] for k in kept})
 
 
 def half_permuted(shop: Shop) -> Shop:
-    """A drawn half of the items have each other's attributes."""
+    """Permute the attributes among a random half of the items."""
     order = Window.partitionBy("_drawn").orderBy(F.xxhash64("item_id"), "item_id")
     turned = Window.partitionBy("_drawn").orderBy(F.xxhash64(F.lit(1), "item_id"), "item_id")
     items = shop.items.withColumn("_drawn", _drawn(0.5, "item_id"))
@@ -158,22 +158,22 @@ def half_permuted(shop: Shop) -> Shop:
 
 
 def tenth_of_users(shop: Shop) -> Shop:
-    """A tenth of the users, with all that they did."""
+    """Keep a random tenth of the users with all their events."""
     return shop._replace(events=shop.events.where(_drawn(0.1, "user_id")))
 
 
 def tenth_of_events(shop: Shop) -> Shop:
-    """Every tenth event."""
+    """Keep a random tenth of the events."""
     return shop._replace(events=shop.events.where(_drawn(0.1, "user_id", "item_id", "ts")))
 
 
 def no_time(shop: Shop) -> Shop:
-    """Nobody wrote down when."""
+    """Drop the times of the events."""
     return shop._replace(events=shop.events.drop("ts"))
 
 
 def ten_times_as_sparse(shop: Shop) -> Shop:
-    """Every item that was bought is CLONES items of the same attributes, each with its share of the events."""
+    """Replace each item with events by CLONES items of the same attributes and divide its events among them."""
     bought = shop.events.select("item_id").distinct()
     numbers = F.sequence(F.lit(0), F.lit(CLONES - 1))
     ids = F.explode(F.transform(numbers, lambda n: F.concat_ws("#", "item_id", n)))
@@ -183,7 +183,7 @@ def ten_times_as_sparse(shop: Shop) -> Shop:
 
 
 def half_never_seen(shop: Shop) -> Shop:
-    """Half of the users are known by name only."""
+    """Drop all events of a random half of the users."""
     return shop._replace(events=shop.events.where(~_drawn(0.5, "user_id")))
 
 

@@ -1,4 +1,4 @@
-"""docs/field.md from what benchmarks/field.py has measured."""
+"""docs/field.md from the results of benchmarks/field.py."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ REAL, PRODUCT = "real", "real+synthetic"
 SIMPLE = ("knn", "ridge", "attribute_users", *RANKERS)
 HEAD = """# A field of shops
 
-Written by `make benchmark-field`: variants of the shops at hand, what `auto` promises of each by its trial, and what
-comes of it. NDCG@20, the configuration's ALS from one start, one split where none is named.
+Written by `make benchmark-field`: variants of the available shops, with the promise of `auto` from its trial and the
+outcome on the held-out interactions. All figures are NDCG@20 with the configuration's ALS settings, one ALS seed, and
+one split unless a split seed is named.
 
-- *best simple*: of the arms knn, ridge and attribute_users and the rankers popular, popular_in_category and
+- *best simple*: the best of the arms knn, ridge and attribute_users and the rankers popular, popular_in_category and
   content_knn.
-- *promise*: warm accuracy in the trial, the mean of its questions, against real rows alone; *outcome*: the same on the
-  split's held-out interactions.
-- *keeps*: warm falls by no more than 1 %, and the accuracy over all items does not fall. *beats*: over all items the
-  product is not below the best simple one by more than the interval of either."""
+- *promise*: change of warm accuracy in the trial relative to real rows alone, averaged over the trial's questions;
+  *outcome*: the same change on the split's held-out interactions.
+- *keeps*: warm accuracy falls by at most 1 %, and accuracy over all items does not fall. *beats*: over all items the
+  product is not below the best simple alternative by more than the interval of either."""
 COLUMNS = ("shop", "variant", "protocol", "chosen", "cold: real, product, best simple",
            "all: real, product, best simple", "warm: promise, outcome", "keeps", "beats", "permuted, all")  # fmt: skip
 
 
 def report(rows: Sequence[Row]) -> str:
-    """The page."""
+    """Return the page."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
     judged = [row for row in rows if PRODUCT in row["arms"] and "warm" in row["arms"][REAL]]
     lines += [_line(row) for row in judged]
@@ -37,20 +38,20 @@ def report(rows: Sequence[Row]) -> str:
 
 
 def keeps(row: Row) -> bool:
-    """Whether nothing is lost that the gate would not allow."""
+    """Return whether warm accuracy falls by at most the gate's tolerance and accuracy over all items does not fall."""
     warm, everything = (_change(row, part) for part in ("warm", "all"))
     return warm >= -WARM_TOLERANCE and everything >= 0
 
 
 def beats(row: Row) -> bool:
-    """Whether no simple arm or ranker is better over all items, beyond chance."""
+    """Return whether no simple arm or ranker is better over all items by more than the intervals."""
     mine = row["arms"][PRODUCT]["all"]
     best = max((row["arms"][arm]["all"] for arm in SIMPLE if "all" in row["arms"].get(arm, {})), default=mine)
     return bool(mine[0] >= best[1] or mine[2] >= best[0])
 
 
 def promise(row: Row) -> float | None:
-    """Warm accuracy of the chosen placing in the trial, relative to real rows alone; None where nothing was tried."""
+    """Return the chosen placing's change of warm accuracy in the trial, relative to real rows; None without a trial."""
     chosen = _placing(row)
     if chosen is None or chosen.words() not in row["placing"]["trials"]:
         return None

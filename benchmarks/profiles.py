@@ -1,8 +1,8 @@
-"""The profile tables from raw data: `make benchmark-profiles` (more than an hour on 2 cores).
+"""Compare profile models on two real tables: `make benchmark-profiles` (more than an hour on 2 cores).
 
-Learns the two tables of `profile_tables` with each model, draws rows through Spark, scores them with
-`synthspark.likeness`, and writes docs/profiles.md and benchmarks/results/profiles.json. `--model gan` does one
-only; what is there of the others is kept. Figures of other tools are those of peers.json, with their date.
+Trains each model on the two tables of `profile_tables`, generates rows with Spark, scores them with
+`synthspark.likeness`, and writes docs/profiles.md and benchmarks/results/profiles.json. `--model gan` runs one model
+and keeps existing results of the others. Figures of other tools come from peers.json, with their date.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ RESULTS = ROOT / "benchmarks" / "results" / "profiles.json"
 WORK = ROOT / "benchmarks" / "lake" / "profiles"
 SEED = 0
 SAMPLED = {"items": 400_000, "users": 300_000}
-"""Rows drawn to time drawing."""
+"""Number of rows generated to measure the speed of generation."""
 EPOCHS = {"items": 8, "users": 120}
-"""Of the classics."""
+"""Training epochs of the classics."""
 
 
 class Model(NamedTuple):
-    """A row of the tables."""
+    """Settings of one row of the result tables."""
 
     network: str
     min_count: int = 1
@@ -65,7 +65,7 @@ class Model(NamedTuple):
 
 
 ADVERSARIAL: Hyper = {"adversarial_weight": 0.003}
-"""Ten times as much had less quality on USERS (.933), and a DCR share of .562."""
+"""Ten times this weight gave a lower quality on USERS (.933) and a DCR share of .562."""
 MODELS = {
     "default": Model("autoregressive"),
     "no_judge": Model("autoregressive", judged=False),
@@ -84,7 +84,7 @@ ENDS = ("holdout", "independent")
 
 
 def main(names: Sequence[str], models: Sequence[str]) -> None:
-    """Run what is asked for and write both files."""
+    """Run the given tables and models and write both files."""
     configure(False)
     spark = build_session("profiles", {"spark.master": "local[2]"})
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
@@ -104,7 +104,7 @@ def main(names: Sequence[str], models: Sequence[str]) -> None:
 
 
 def _ends(model: str, split: Split) -> tuple[pd.DataFrame | None, dict[str, Any]]:
-    """The two ends of the scale: real rows that nobody learned from, and columns drawn apart from each other."""
+    """Return the rows of a reference: None for the real holdout, or columns sampled independently of each other."""
     if model == "holdout":
         return None, {}
     rng = np.random.default_rng(SEED)
@@ -123,7 +123,7 @@ def _scores(spark: SparkSession, split: Split, made: pd.DataFrame | None) -> dic
 
 
 def _made(spark: SparkSession, name: str, split: Split, model: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """As many rows as the holdout has, and what they took."""
+    """Train a model; return as many generated rows as the holdout has, and the measured costs."""
     folder = WORK / name / model
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -208,7 +208,7 @@ def _feed(rows: DataFrame | None, url: str) -> int:
 
 
 def _cpu() -> float:
-    """CPU seconds of this process and of those of its children that have ended, training among them."""
+    """Return CPU seconds of this process and of its ended children, which include training."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime

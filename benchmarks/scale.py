@@ -1,6 +1,6 @@
-"""docs/scale.md: how time and memory of the stages grow with the events. `--millions 10 30` names the sizes.
+"""docs/scale.md: growth of the stages' time and memory with the number of events. `--millions 10 30` sets the sizes.
 
-How it is measured stands at the head of that page (benchmarks/scale_report.py). Sizes that are not named are kept in
+The head of that page (benchmarks/scale_report.py) describes the measurement. Results of other sizes are kept in
 benchmarks/results/scale.json.
 """
 
@@ -48,7 +48,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 REAL = 1_469_307
 TIMES = 3
 COLD = 2
-"""Times before, in which a JVM gets warm."""
+"""Number of warm-up repetitions of the JVM before the TIMES measured ones."""
 CORES = 2
 MACHINE = {"spark.master": f"local[{CORES}]", "spark.driver.memory": "4g", "spark.ui.enabled": "false"}
 DRAWN_ROWS = 200_000
@@ -57,7 +57,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def resampled(running: SparkSession, folder: Path, millions: float) -> int:
-    """Write events and users: copies of whole households, each under a name of its own; returns the events."""
+    """Write events and users as copies of whole households, each with its own id; return the number of events."""
     number = running.range(math.ceil(millions * 1e6 / REAL)).select(F.col("id").alias("copy"))
 
     def copied(name: str) -> DataFrame:
@@ -71,7 +71,7 @@ def resampled(running: SparkSession, folder: Path, millions: float) -> int:
 
 
 def configuration(folder: Path) -> Path:
-    """The demo's, on the resampled shop, trained for some steps only; what Spark did is logged beside it."""
+    """Write the demo's configuration for the resampled shop, with few training steps and Spark's event log."""
     data: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "demo.yaml").read_text())
     data["lake"] = {"root": str(folder / "lake")}
     data["source"]["events"]["path"] = str(folder / "transactions.parquet")
@@ -89,7 +89,7 @@ def configuration(folder: Path) -> Path:
 
 
 def stage(name: str, config: Path) -> dict[str, float]:
-    """What a stage takes, in a process of its own."""
+    """Run a stage in a separate process and return its time and memory."""
     log = config.parent / "log"
     shutil.rmtree(log, ignore_errors=True)
     log.mkdir()
@@ -105,9 +105,9 @@ def stage(name: str, config: Path) -> dict[str, float]:
 
 
 def reaped_cpu(staying: Collection[int] = ()) -> float:
-    """CPU seconds of all descendants that have ended, orphans included: this process adopts them.
+    """Return CPU seconds of all ended descendants, including orphans, which this process adopts.
 
-    Waits until none lives but `staying`.
+    Waits until all children except `staying` have ended.
     """
     while any(child.pid not in staying for child in psutil.Process().children()):
         try:
@@ -120,7 +120,7 @@ def reaped_cpu(staying: Collection[int] = ()) -> float:
 
 
 def tasks_cpu(log: Path) -> dict[str, float]:
-    """CPU seconds of Spark's tasks, and of those that are ALS, from the event log."""
+    """Return CPU seconds of Spark's tasks, and of the ALS tasks among them, from the event log."""
     cpu, als = 0.0, 0.0
     names: dict[int, str] = {}
     spent: dict[int, float] = {}
@@ -138,7 +138,7 @@ def tasks_cpu(log: Path) -> dict[str, float]:
 
 
 def bare(running: SparkSession, folder: Path) -> dict[str, float]:
-    """The least that a Spark job over the events can do: one scan, one shuffle aggregation. Medians, the JVM warm."""
+    """Measure a minimal Spark job over the events, one scan and one shuffle aggregation; return warm medians."""
     found = []
     for _ in range(COLD + TIMES):
         started, cpu = time.monotonic(), living_cpu()
@@ -151,16 +151,16 @@ def bare(running: SparkSession, folder: Path) -> dict[str, float]:
 
 
 def living_cpu() -> float:
-    """CPU seconds of this process and its descendants so far."""
+    """Return CPU seconds so far of this process and its living descendants."""
     own = psutil.Process()
     return sum(t.user + t.system for t in (p.cpu_times() for p in [own, *own.children(recursive=True)]))
 
 
 def feed_share(folder: Path) -> dict[str, float]:
-    """Rows per second of the largest feed, by Petastorm and by a bare scan of the same columns, in turns.
+    """Compare the largest feed read by Petastorm with a bare scan of the same columns, alternating.
 
-    So many times over that it is too large to be held in memory, as only such a feed is read in every epoch, and in the
-    row groups that featurize would give it.
+    The feed is repeated until it is too large to be held in memory, because only such a feed is read in every epoch. It
+    has the row groups that featurize would write.
     """
     largest = max((folder / "lake" / "feeds").glob("*/run_id=scale"),
                   key=lambda p: sum(f.stat().st_size for f in p.glob("*.parquet")))  # fmt: skip
@@ -191,7 +191,7 @@ def feed_share(folder: Path) -> dict[str, float]:
 
 
 def generated(running: SparkSession, folder: Path) -> dict[str, float]:
-    """Rows per second of the items' generator, by Spark and by a plain loop per core, both written, in turns."""
+    """Compare generation of items by Spark with a plain loop per core, both written to files, alternating."""
     model = ProfileModel.at(str(folder / "lake" / "models" / "profile_items" / "run_id=scale"))
     shares, speeds = [], []
     for _ in range(TIMES):
@@ -213,7 +213,7 @@ def generated(running: SparkSession, folder: Path) -> dict[str, float]:
 
 
 def plain_loop(model: ProfileModel, core: int, folder: Path) -> None:
-    """Every block of one core, one after the other, into one file."""
+    """Generate all blocks of one core, one after the other, into one file."""
     torch.set_num_threads(1)
     with torch.inference_mode():
         blocks = (drawn_block(model, b, DRAWN_ROWS, 1) for b in range(core, num_blocks(model, DRAWN_ROWS), CORES))
@@ -226,8 +226,8 @@ def plain_loop(model: ProfileModel, core: int, folder: Path) -> None:
 
 
 def apart(work: Callable[[SparkSession, Path], Any], folder: Path) -> Any:
-    """`work` in a session and a process of its own, which are over, the JVM too, when it returns."""
-    resource_tracker.ensure_running()  # a child that stays: of multiprocessing
+    """Run `work` in a separate session and process; both, and the JVM, have ended when it returns."""
+    resource_tracker.ensure_running()  # multiprocessing's child, which stays alive
     staying = {child.pid for child in psutil.Process().children()}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         found = pool.submit(_in_session, work, folder).result()
@@ -241,7 +241,7 @@ def _in_session(work: Callable[[SparkSession, Path], Any], folder: Path) -> Any:
 
 
 def measured(millions: float) -> dict[str, Any]:
-    """Everything of one size."""
+    """Measure everything for one size."""
     folder = Path(tempfile.mkdtemp(prefix="synthspark-scale-", dir=os.environ.get("SCALE_TMP")))
     try:
         found: dict[str, Any] = {"events": apart(partial(resampled, millions=millions), folder)}
@@ -256,7 +256,7 @@ def measured(millions: float) -> dict[str, Any]:
 
 
 def adopt_orphans() -> None:
-    """Have descendants whose parents end before them become this process's children, so that they are reaped here."""
+    """Make this process the parent of orphaned descendants, so that it reaps them."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 

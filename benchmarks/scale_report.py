@@ -1,4 +1,4 @@
-"""docs/scale.md from what benchmarks/scale.py has measured."""
+"""docs/scale.md from the results of benchmarks/scale.py."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 STAGES = ("clean", "featurize", "train", "synthesize")
 HEAD = """# Scale
 
-Written by `make benchmark-scale`. The grocer's households are drawn again under new names, with all their events, until
-the table has the size; the catalogue stays as it is. Every stage is a process of its own with 4 GB for Spark on two
-cores. The generators are trained for a few steps only: what training takes does not depend on the events. Seconds are
-the stages' own, CPU seconds those of all their processes (the JVM's start and compilers included), which other work on
-the machine moves less; memory is the most that all processes of a stage held at once.
+Written by `make benchmark-scale`. The demo shop's households are copied under new ids, with all their events, until the
+table has the given size; the items stay the same. Every stage runs in a separate process with 4 GB for Spark on two
+cores. The generators are trained for a few steps only, because the cost of training does not depend on the number of
+events. Seconds are the stages' own. CPU seconds are those of all processes of a stage, including the JVM's start and
+compilers; other work on the machine affects them less. Memory is the maximum of all processes of a stage together.
 """
 
 
 def document(sizes: Sequence[dict[str, Any]]) -> str:
-    """The page, of the sizes in order of their events; `remark` of a size is what a reader should know of it."""
+    """Return the page. sizes: results in order of their events; `remark` of a size is printed below the table."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}."
     parts = [HEAD, machine, _stages(sizes), *(size["remark"] for size in sizes if "remark" in size)]
     if len(sizes) > 1:
@@ -48,13 +48,12 @@ def _dominant(size: dict[str, Any]) -> str:
     shares = [f"{s['als_cpu_seconds'] / s['tasks_cpu_seconds']:.0%} of the tasks' time in {name}"
               for name, s in size["stages"].items() if s["als_cpu_seconds"] > 0]  # fmt: skip
     return (
-        f"What dominates at {size['events']:,} events is Spark's ALS: {' and '.join(shares)} (the preference spaces "
-        "that generators learn in, which are linear in the pairs of user and item; and the trial that decides how cold "
-        "users' baskets are made, of about two million pairs at most). Then come the sort of clean, which finds "
-        "duplicates and robots, the 24 sums by user and item of featurize, and in synthesize the search of every warm "
-        "user's best among the cold and new items, which grows with users times items. Fewer iterations "
-        "(`recommend.iterations`) or a lower rank (`features.factor_rank`) are the first thing to try, more executors "
-        "the second."
+        f"At {size['events']:,} events Spark's ALS dominates: {' and '.join(shares)}. It fits the preference spaces in "
+        "which generators learn, with a cost linear in the number of user-item pairs, and the trial that decides how "
+        "cold users' baskets are made, on about two million pairs at most. Next are the sort in clean, which finds "
+        "duplicates and robots; the 24 sums by user and item in featurize; and, in synthesize, the search for every "
+        "warm user's best cold and new items, whose cost grows with users times items. To reduce the time, first try "
+        "fewer iterations (`recommend.iterations`) or a lower rank (`features.factor_rank`), then more executors."
     )
 
 
@@ -73,19 +72,20 @@ def _ratios(sizes: Sequence[dict[str, Any]]) -> str:
 def _words(size: dict[str, Any]) -> str:
     feed, made = size["feed"], size["generator"]
     return (
-        "The bare job scans the events and sums up their quantities by user and item; its CPU seconds are those of a "
-        "warm JVM, and are compared with those of the stages' tasks. The feed is the largest one, so many "
-        "times over that it is too large to be held in memory (a smaller one is read once), read as batches of "
-        f"{feed['batch']} by one process ({feed['rows']:,} rows of {feed['columns']} columns, "
-        f"{feed['rows_per_s']:,.0f} rows/s), against pyarrow reading the same columns in one thread. The generator is "
-        f"that of the items ({made['rows']:,} rows, {made['rows_per_s']:,.0f} rows/s, written), against one plain "
-        "process per core that draws and writes the same blocks. Shares are medians of three, taken in turns. "
-        "Aims: exponents of at most 1.05, at most 3 times the bare job, 70 % of the scan, 80 % of the plain loop."
+        "The bare job scans the events and sums their quantities by user and item; its CPU seconds are those of a warm "
+        "JVM and are compared with those of the stages' tasks. The feed is the largest one, repeated until it is too "
+        "large to be held in memory (a smaller one is read once). One process reads it in batches of "
+        f"{feed['batch']} ({feed['rows']:,} rows of {feed['columns']} columns, "
+        f"{feed['rows_per_s']:,.0f} rows/s), compared with pyarrow reading the same columns in one thread. The "
+        f"generator is that of the items ({made['rows']:,} rows, {made['rows_per_s']:,.0f} rows/s, written), compared "
+        "with one plain process per core that generates and writes the same blocks. Shares are medians of three "
+        "alternating measurements. Targets: exponents of at most 1.05, at most 3 times the bare job, 70 % of the scan, "
+        "80 % of the plain loop."
     )
 
 
 def _share_of_feed(feed: dict[str, Any]) -> str:
-    """A dash where a feed was measured that a job would have held in memory."""
+    """Return the share, or a dash if the measured feed was small enough to be held in memory by a job."""
     return f"{feed['share']:.0%}" if "copies" in feed else "-"
 
 

@@ -1,8 +1,8 @@
-"""Searches proven on any folder in the contract's form, and on human ratings where there are any.
+"""Prove searches on a folder of tables in the contract's form, and on human ratings if it has any.
 
 `make benchmark-search DATA=folder`: items.parquet (item_id, title and other texts), searches.parquet (query, item_id,
-and where there are user_id, session_id, ts), and optionally ratings.parquet (query, item_id, rating), which says how
-well items answer queries and is only ever used to judge. Writes benchmarks/results/search-NAME.json.
+and optionally user_id, session_id, ts), and optionally ratings.parquet (query, item_id, rating), which states how well
+items answer queries and is used for evaluation only. Writes benchmarks/results/search-NAME.json.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 TEXTS = ("title", "name", "text")
 RELEVANT = 2
-"""Ratings from which on an item is an answer."""
+"""Minimum rating of a relevant item."""
 KS = [10, 20]
 
 
 def main(data: Path, name: str, seeds: Sequence[int], overrides: Sequence[str], ratings_only: bool) -> None:
-    """Prove, judge by ratings where there are any, and write both down."""
+    """Prove searches, evaluate by ratings if there are any, and write both results."""
     lake = ROOT / "benchmarks" / "lake" / f"search-{name}"
     path = lake / "config.yaml"
     lake.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def main(data: Path, name: str, seeds: Sequence[int], overrides: Sequence[str], 
 
 
 def configuration(data: Path, lake: Path) -> dict[str, Any]:
-    """What reads a folder in the contract's form: its searches are its events, too."""
+    """Return a configuration for a folder in the contract's form; its searches also serve as events."""
     columns = pq.read_schema(data / "searches.parquet").names
     texts = [c for c in pq.read_schema(data / "items.parquet").names if c in TEXTS]
     asked = {c: c for c in ("query", "item_id", "user_id", "session_id", "ts") if c in columns}
@@ -107,7 +107,7 @@ def configuration(data: Path, lake: Path) -> dict[str, Any]:
 
 
 def judged_by_people(context: Context, staged: Publication, path: Path) -> dict[str, Any]:
-    """NDCG of BM25, of translations, and of words and virtual clicks together, by what people say is an answer."""
+    """Return NDCG by human ratings of BM25, of translations, and of words combined with virtual clicks."""
     log = published_log(context, staged)
     query = of_each(normalised, F.col("query"), "string").alias("query")
     rated = context.spark.read.parquet(str(path)).select(query, F.col("item_id").cast("string"), "rating").distinct()
@@ -132,7 +132,7 @@ def judged_by_people(context: Context, staged: Publication, path: Path) -> dict[
 
 
 def compared(before: SliceResult, after: SliceResult) -> dict[str, Any]:
-    """Figures of a ranker, and how far above the one `before` it is."""
+    """Return the figures of ranker `after` and its gain over ranker `before`."""
     low, high = interval(resampled_means([after.sums], 1000, 0)[:, 0, KS.index(20)])
     gain = paired_difference([before.sums], [after.sums], KS, "ndcg_20", 1000, 0)
     figures = {f"ndcg_{k}": round(after.value(KS, f"ndcg_{k}"), 4) for k in KS}
@@ -143,8 +143,9 @@ def compared(before: SliceResult, after: SliceResult) -> dict[str, Any]:
 def among_rated(
     staged: Publication, learned: Learned, split: Split, rated: DataFrame
 ) -> Iterator[tuple[str, DataFrame]]:
-    """Rankings of the items that people rated for a query (Sakai 2007, doi:10.1145/1277741.1277756): what nobody looked
-    at is not wrong, and most of what was looked at was found by words.
+    """Yield rankings of only the items that people rated for a query (Sakai 2007, doi:10.1145/1277741.1277756).
+
+    Unrated items are not necessarily wrong, and most rated items had been found by words.
     """
     corpus, fitted = learned.texts.corpus, learned.fitted
     pairs = rated.select("user_index", "item_index")
@@ -166,7 +167,7 @@ def among_rated(
 
 
 def with_queries(staged: Publication, log: SearchLog, texts: Sequence[str]) -> SearchLog:
-    """The log with further queries that nobody has clicked after."""
+    """Return the log with further queries that have no clicks."""
     known = {r["query"] for r in log.queries.where(F.col("query").isin(list(texts))).collect()}
     first = log.queries.count()
     new = [(first + n, text, 1) for n, text in enumerate(sorted(set(texts) - known))]
@@ -175,7 +176,7 @@ def with_queries(staged: Publication, log: SearchLog, texts: Sequence[str]) -> S
 
 
 def rankings(staged: Publication, learned: Learned, log: SearchLog, split: Split) -> Iterator[tuple[str, DataFrame]]:
-    """Name and lists of each ranker."""
+    """Yield name and lists of each ranker."""
     corpus, clicks = learned.texts.corpus, learned.fitted.clicks
     yield "bm25", by_words(split, corpus, with_field(corpus), max(KS))
     translated = staged.keep("field", learned.field())
@@ -198,9 +199,9 @@ def rankings(staged: Publication, learned: Learned, log: SearchLog, split: Split
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--name", help="of the result; the folder's by default")
+    parser.add_argument("--name", help="name of the result; default: name of the folder")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--ratings-only", action="store_true", help="Only judge by ratings; the proof is kept.")
+    parser.add_argument("--ratings-only", action="store_true", help="evaluate by ratings only and keep the proof")
     given = parser.parse_args()
     main(given.data.resolve(), given.name or given.data.name, given.seeds, given.overrides, given.ratings_only)

@@ -1,10 +1,10 @@
-"""A search log for a catalogue that has none: *simulated*, and to be called so wherever its figures appear.
+"""Simulated search log for a catalogue without one. Call its figures *simulated* wherever they appear.
 
-The model of a query, as declared here: an item is drawn by a popularity of its own (Zipf, exponent .8); somebody looks
-for it by 2 + Poisson(.8) words of its title that at least five titles have, each drawn in proportion to the fourth root
-of how many have it, in the order of the title; with a chance of .25 they begin with the brand; every word has a typing
-error with a chance of .03 (a letter left out, doubled, or two exchanged), and a word of SYNONYMS is typed as its
-synonym with a chance of .5; what they click is the item.
+Model of a query: an item is sampled by popularity (Zipf, exponent .8). A user searches for it by 2 + Poisson(.8) words
+of its title, in the order of the title. Only words that at least five titles contain are used; they are sampled in
+proportion to the fourth root of their number of titles. With probability .25 the query begins with the brand. Each word
+has a typing error with probability .03 (a letter omitted or doubled, or two exchanged), and a word of SYNONYMS is
+replaced by its synonym with probability .5. The user clicks the item.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(items: Path, out: Path, clicks: int, seed: int) -> None:
 
 
 def simulated(table: pd.DataFrame, clicks: int, seed: int) -> pd.DataFrame:
-    """query, item_id, user_id, ts of `clicks` clicks."""
+    """Return `clicks` simulated clicks: query, item_id, user_id, ts."""
     rng = np.random.default_rng(seed)
     titles = [WORD.findall(title) for title in table["title"].fillna("")]
     counts = Counter(word.lower() for title in titles for word in set(title))
@@ -59,7 +59,7 @@ def simulated(table: pd.DataFrame, clicks: int, seed: int) -> pd.DataFrame:
 
 
 def mistyped(word: str, rng: np.random.Generator) -> str:
-    """One error within a word of four letters or more."""
+    """Return the word with one typing error inside; words of fewer than four letters are unchanged."""
     if len(word) < 4:
         return word
     k, kind = rng.integers(1, len(word) - 1), rng.integers(3)
@@ -70,7 +70,7 @@ def mistyped(word: str, rng: np.random.Generator) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("items", type=Path, help="Parquet with item_id (or product_id), title, and perhaps brand")
+    parser.add_argument("items", type=Path, help="Parquet with item_id (or product_id), title and optionally brand")
     parser.add_argument("out", type=Path)
     parser.add_argument("--clicks", type=int, default=40_000)
     parser.add_argument("--seed", type=int, default=0)

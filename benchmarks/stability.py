@@ -1,8 +1,8 @@
-"""How stable the pure GANs are, on the Complete Journey items: writes docs/stability.md.
+"""Measure the stability of the pure GANs on the Complete Journey items; writes docs/stability.md.
 
-A badly set `gan`, then with each remedy alone (gradient clipping, another initialisation, more discriminator steps) and
-with all of them; the four classic networks as they come; and what moves when a code of `infogan` moves. `--steps 600`
-is a longer look.
+Compares a badly configured `gan` alone, with each remedy (gradient clipping, another initialisation, more discriminator
+steps) and with all of them; compares the four classic networks; and shows the effect of a code of `infogan`.
+`--steps 600` trains longer.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ ROOT = Path(__file__).resolve().parents[1]
 BATCH, ROWS, EPOCH = 128, 4096, 25
 PICTURE = "images/infogan_codes.png"
 MOST_VALUES = 400
-"""A column of more categories has no mode worth showing."""
+"""Maximum number of categories of a column whose mode is shown."""
 NUMBER = "price"
 BAD: Hyper = {"learning_rate": 0.05, "discriminator_learning_rate": 1e-4, "gradient_clip": 1e9, "label_smoothing": 0.0}
 QUICK: Hyper = {"learning_rate": 1e-3, "discriminator_learning_rate": 1e-3}
-"""For few steps: the defaults are for whole trainings."""
+"""Settings for few steps; the defaults are for complete trainings."""
 REMEDIES: dict[str, Hyper] = {
     "badly set": {},
     "+ gradient_clip 0.1": {"gradient_clip": 0.1},
@@ -58,14 +58,14 @@ CODES: dict[str, Hyper] = {
 
 @dataclass(frozen=True)
 class Items:
-    """The shop's items, encoded."""
+    """Encoded items of the shop."""
 
     encoding: TableEncoding
     codes: Tensor
     numbers: Tensor
 
     def batches(self, seed: int) -> Callable[[], dict[str, Tensor]]:
-        """Rows at random, BATCH of them per call."""
+        """Return a function that samples BATCH rows per call."""
         draw = torch.Generator().manual_seed(seed)
 
         def batch() -> dict[str, Tensor]:
@@ -77,7 +77,7 @@ class Items:
 
 
 def shop_items() -> Items:
-    """Fitted and encoded by Spark, as in the stage featurize."""
+    """Fit and encode the shop's items by Spark, as stage featurize does."""
     config = load(ROOT / "conf" / "demo.yaml")
     declared = config.source.items
     assert declared is not None
@@ -96,7 +96,7 @@ def shop_items() -> Items:
 
 
 def trained(items: Items, network: str, hyper: Hyper, steps: int, seed: int) -> tuple[GanTrainer, str]:
-    """A trainer after `steps` generator steps, and what the watch says of them in epochs of EPOCH steps."""
+    """Train for `steps` generator steps; return the trainer and the watch's message, checked every EPOCH steps."""
     task = TrainingTask(
         name="profile_items", network=network, feed_url="", num_rows=len(items.codes), output_url="", epochs=1,
         code_columns=items.encoding.code_columns, cardinalities=items.encoding.cardinalities,
@@ -117,7 +117,7 @@ def trained(items: Items, network: str, hyper: Hyper, steps: int, seed: int) -> 
 
 
 def figures(items: Items, trainer: GanTrainer) -> tuple[float, float]:
-    """Diversity, and the distance of the marginals: total variation of codes, Kolmogorov-Smirnov of numbers."""
+    """Return diversity and distance of the marginals: total variation of codes, Kolmogorov-Smirnov of numbers."""
     generator = trainer.generator.eval()
     with torch.no_grad():
         sample = generator(generator.latent(ROWS))
@@ -125,7 +125,7 @@ def figures(items: Items, trainer: GanTrainer) -> tuple[float, float]:
 
 
 def compared_rows(items: Items, codes: Tensor, numbers: Tensor) -> tuple[float, float]:
-    """The same of any rows."""
+    """Return the figures of `figures` for the given rows."""
     distances = [
         0.5 * (_shares(codes[:, j], k) - _shares(items.codes[:, j], k)).abs().sum().item()
         for j, k in enumerate(items.encoding.cardinalities)
@@ -146,7 +146,7 @@ def _furthest(made: Tensor, real: Tensor) -> float:
 
 
 def compared(items: Items, runs: dict[str, tuple[str, Hyper]], steps: int, seeds: int) -> list[str]:
-    """A table row per run, mean and range over the seeds."""
+    """Return one table row per run, with mean and range over the seeds."""
     lines = ["| | diversity | marginal distance | CPU s | the watch, by seed |", "|---|---|---|---|---|"]
     for name, (network, hyper) in runs.items():
         started, results, said = time.process_time(), [], []
@@ -164,9 +164,10 @@ def compared(items: Items, runs: dict[str, tuple[str, Hyper]], steps: int, seeds
 
 
 def codes_studied(items: Items, steps: int, seeds: int) -> list[str]:
-    """Two tables of the first seed, drawn as docs/images/infogan_codes.png too, and the mutual information of all.
+    """Return a table of generated rows by code value, and the mutual information over all seeds.
 
-    A row per value of a code, with the same noise under each: what is generated. One code per training.
+    The table and docs/images/infogan_codes.png are of the first seed. It has one row per value of a code, with the same
+    noise for each value; each training has one code.
     """
     shown = [j for j, k in enumerate(items.encoding.cardinalities) if k < MOST_VALUES]
     names = [items.encoding.categorical[j].name for j in shown]
@@ -185,14 +186,14 @@ def codes_studied(items: Items, steps: int, seeds: int) -> list[str]:
             found = [float(trainer.step(batch())["mutual_information"]) for _ in range(EPOCH)]
             bounds.setdefault(kind, []).append(mean(found))
     draw(ROOT / "docs" / PICTURE, studied, {kind: found[0] for kind, found in bounds.items()}, NUMBER)
-    held = f"log 6 = {math.log(6):.2f} is all that the categorical code holds"
+    held = f"log 6 = {math.log(6):.2f} is the maximum for the categorical code"
     said = ", ".join(f"{kind} {ranged(found, 2)}" for kind, found in bounds.items())
-    return [*lines, "", f"Mutual information with the code, at least, in nats, mean over {EPOCH} batches and over the "
-            f"seeds: {said}; {held}."]  # fmt: skip
+    return [*lines, "", f"Lower bound of the mutual information with the code, in nats, mean over {EPOCH} batches and "
+            f"over the seeds: {said}; {held}."]  # fmt: skip
 
 
 def _moved(trainer: GanTrainer, kind: str) -> dict[float, Sample]:
-    """What the generator makes at each value of its code."""
+    """Generate rows at each value of the code."""
     generator = trainer.generator.eval()
     assert isinstance(generator, InfoGanGenerator)
     torch.manual_seed(1)
@@ -239,7 +240,7 @@ def _value(encoding: TableEncoding, column: int, code: int) -> str:
 
 
 def ranged(values: Sequence[float], digits: int) -> str:
-    """The mean, and in brackets the least and the largest."""
+    """Return the mean, with the minimum and maximum in brackets."""
     return f"{mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
@@ -253,23 +254,23 @@ def main(steps: int, seeds: int) -> None:
 
 
 def report(rows: int, steps: int, seeds: int, remedies: list[str], networks: list[str], study: list[str]) -> str:
-    """docs/stability.md."""
+    """Return docs/stability.md."""
     bad = ", ".join(f"{k} {v:g}" for k, v in BAD.items())
     parts = [
         "# Stability of the pure GANs",
         f"Written by `python benchmarks/stability.py --steps {steps} --seeds {seeds}`. Complete Journey items "
         f"({rows:,}), batches of {BATCH}, {steps} generator steps (twice as many below the first table), "
-        "mean over the seeds and in brackets the range. Diversity: entropy and spread of the rows, as a share of the "
-        "real ones'; 1 is right, 0 is one row for all. Marginal distance: total variation of a column's categories "
-        "(Kolmogorov-Smirnov for numbers), averaged; 0 is right.",
-        f"## A badly set `gan`, and what each remedy changes\n({bad})",
+        "mean over the seeds with the range in brackets. Diversity: entropy and spread of generated rows divided by "
+        "those of real rows; 1 is best, 0 means that all rows are equal. Marginal distance: total variation distance "
+        "of a column's categories (Kolmogorov-Smirnov for numbers), mean over the columns; 0 is best.",
+        f"## A badly configured `gan` and the effect of each remedy\n({bad})",
         "\n".join(remedies),
         f"## The four networks, both learning rates {QUICK['learning_rate']:g}",
         "\n".join(networks),
-        "## What moves when a code of `infogan` moves\nOne training with a single categorical code, one with a single "
-        "continuous one; the same noise under each of its values. The most frequent category with its share; numbers "
-        "as encoded, in [-1, 1]. Both of the first seed.",
-        f"![What a code of infogan moves]({PICTURE})",
+        "## Effect of a code of `infogan`\nOne training with a single categorical code and one with a single "
+        "continuous code, both with the first seed; the noise is the same for each value of the code. The table shows "
+        "the most frequent category with its share, and mean encoded numbers in [-1, 1].",
+        f"![Effect of a code of infogan]({PICTURE})",
         "\n".join(study),
     ]
     return "\n\n".join(parts) + "\n"

@@ -1,7 +1,7 @@
-"""Epochs to the same quality with and without a model to start from: docs/transfer.md (about 3 minutes).
+"""Epochs to reach the same quality with and without a pretrained model: docs/transfer.md (about 3 minutes).
 
-Source: the ITEMS of `profile_tables` of every department but one. Target: some hundred to some thousand rows of that
-one. Both times the same rows, batches and masks; only the weights that training starts from differ.
+Source: ITEMS of `profile_tables` in all departments but one. Target: a few hundred to a few thousand rows of that
+department. Both trainings use the same rows, batches and masks; only the initial weights differ.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HYPER: dict[str, float | int | str | bool] = {"hidden": 160, "layers": 3, "dropo
 
 
 def main() -> None:
-    """Train the source once, then each size of the target twice; write the page."""
+    """Train on the source once, then on each size of the target twice, and write the page."""
     shutil.rmtree(WORK, ignore_errors=True)
     spark = build_session("transfer", {"spark.master": "local[2]"})
     items = tables()["items"].train
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _train(spark: SparkSession, table: pd.DataFrame, url: str, epochs: int, start: str | None) -> list[float]:
-    """Validation loss after each epoch; a tenth of the rows is not learned from."""
+    """Train and return the validation loss after each epoch, on a tenth of the rows that is not learned from."""
     declared = spark.createDataFrame(table)
     fitted, _ = fitting.fit(declared, kinds(table), TokenLimits())
     tokens = fitting.encode(declared, fitted).select(*fitted.columns)
@@ -103,9 +103,10 @@ def _page(source_rows: int, lines: list[dict[str, Any]]) -> str:
     )
     return (
         "# Starting from another model\n\n"
-        f"Written by `benchmarks/transfer.py`. `train.profile_items.init_from`: a model of {source_rows:,} items of "
-        f"all departments but {TARGET}, then rows of {TARGET} only. Loss on a tenth of them that is not learned from "
-        "(nats per column, one seed); in brackets the epoch that was best.\n\n"
+        "Written by `benchmarks/transfer.py`. `train.profile_items.init_from` names a model trained on "
+        f"{source_rows:,} items of all departments but {TARGET}; training continues on rows of {TARGET} only "
+        "(*started*) and is compared with training on these rows without it (*alone*). The loss is measured on a tenth "
+        "of the rows that is not learned from (nats per column, one seed); the best epoch is in brackets.\n\n"
         "| rows | best loss alone | best loss started | epochs until it is as good as the best alone | loss after the "
         "first epoch, alone / started |\n|---|---|---|---|---|\n" + table + "\n"
     )

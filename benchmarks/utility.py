@@ -1,9 +1,9 @@
-"""The utility tables from raw data: `make benchmark-utility` (about an hour on 2 cores).
+"""Compute the utility tables from raw data: `make benchmark-utility` (about an hour on 2 cores).
 
-Runs clean, featurize and evaluate on both shops with three split seeds and writes docs/utility.md,
-benchmarks/results/utility.json (rows as in metrics.json, with `shop` and `table`) and verdicts.json beside it (what the
-gate said of each table). `--shop ml-100k` does one shop only, and `--table time` one table; what is there of the others
-is kept.
+Runs clean, featurize and evaluate on both shops with three split seeds. Writes docs/utility.md,
+benchmarks/results/utility.json (rows as in metrics.json, with `shop` and `table`) and verdicts.json beside it (the
+gate's verdict on each table). `--shop ml-100k` runs one shop and `--table time` one table; existing results of the
+others are kept.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ ABLATIONS = {
     "weight 1": {"weight": 1.0},
 }  # fmt: skip
 ALS_TRIED = ((32, 0.1, 1.0), (64, 0.1, 1.0), (96, 0.1, 1.0))
-"""Rank, regularization and alpha, on real rows alone and a split that no table is of."""
+"""Rank, regularization and alpha; compared on real rows alone, on a split that no other table uses."""
 PLAIN, TUNED = (32, 0.1, 1.0), (64, 0.1, 1.0)
-"""What the tables are made with, and those of `tuned` and `gate`: better by validation, and twice as dear."""
+"""ALS settings of most tables, and of `tuned` and `gate` (better by validation, twice the cost)."""
 ALS_KEYS = ("rank", "regularization", "alpha")
 TUNING_SEED = 9
 TABLES: dict[str, list[str]] = {
@@ -72,7 +72,7 @@ COLUMNS = {
 
 
 def main(shops: Sequence[str], tables: Sequence[str], seeds: Sequence[int]) -> None:
-    """Run what is asked for and write both files."""
+    """Run the given shops and tables and write all files."""
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     verdicts: dict[str, str] = json.loads(VERDICTS.read_text()) if VERDICTS.exists() else {}
     for shop in shops:
@@ -100,13 +100,13 @@ def _als(settings: tuple[int, float, float]) -> list[str]:
 
 
 def report(rows: list[dict[str, Any]], verdicts: Mapping[str, str]) -> str:
-    """docs/utility.md: a table per shop and protocol, and what the gate said of it where that was kept."""
+    """Return docs/utility.md: a table per shop and protocol, and the gate's verdict where it was recorded."""
     parts = [
         "# Utility",
         "Written by `make benchmark-utility`; protocols and arms are those of [evaluation](evaluation.md). Spark's "
-        f"ALS, the same settings for all arms, one start per split (two in time and gate), k = {K}. "
-        "Mean over the split seeds, and in brackets the least and the greatest of them; with one split its 95 % "
-        "interval over users.",
+        f"ALS, the same settings for all arms, one ALS seed per split (two in time and gate), k = {K}. "
+        "Mean over the split seeds with their minimum and maximum in brackets; with one split, the brackets hold its "
+        "95 % interval over users.",
     ]
     for key in dict.fromkeys((r["shop"], r["table"], r["protocol"]) for r in rows):
         mine = [r for r in rows if (r["shop"], r["table"], r["protocol"]) == key]
