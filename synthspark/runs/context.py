@@ -18,7 +18,7 @@ from synthspark.runs.publication import Publication
 from synthspark.runs.tables import Table, model_folder
 
 
-def _ignore(_name: str, _record: dict[str, Any]) -> None:
+def _ignore(*_: Any) -> None:
     """Progress that nobody watches."""
 
 
@@ -37,6 +37,8 @@ class Context:
     run_id: str
     on_epoch: Callable[[str, dict[str, Any]], None] = _ignore
     """Called with the generator's name and the record of each epoch."""
+    on_step: Callable[[str], None] = _ignore
+    """Called with a few words when a stage begins another step."""
 
     def read(self, table: Table) -> DataFrame:
         """A table that this run has published."""
