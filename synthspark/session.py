@@ -92,7 +92,7 @@ def _start_quietly(settings: Mapping[str, str]) -> None:
         conf.set(key, value)
     with tempfile.TemporaryFile() as said:
         try:
-            gateway = launch_gateway(conf, {"stderr": said})
+            gateway = launch_gateway(conf, {"stderr": said})  # type: ignore[no-untyped-call]
         except Exception:
             said.seek(0)
             sys.stderr.write(said.read().decode(errors="replace"))
