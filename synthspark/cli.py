@@ -131,7 +131,10 @@ def apply_models(
     from synthspark.terminal import Terminal
 
     terminal = Terminal(console())
-    with _context(config, None, run_id, {}, terminal.on_epoch) as context, context.lake.leased(context.run_id):
+    with (
+        _context(config, None, run_id, {}, terminal.on_epoch, terminal.on_step) as context,
+        context.lake.leased(context.run_id),
+    ):
         terminal.header(context)
         try:
             apply_all(
@@ -178,7 +181,7 @@ def report(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: 
     config = load(path, list(overrides))
     from synthspark.stages.report import report_path, write_report
 
-    with _context(config, "report", run_id, {"report": ("evaluate",)}, lambda *_: None) as context:
+    with _context(config, "report", run_id, {"report": ("evaluate",)}) as context:
         context.lake.require(context.run_id, ["evaluate"])
         write_report(context)
         log.console().print(report_path(context), markup=False)
@@ -341,7 +344,7 @@ def plan(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bo
     config = load(path, list(overrides))
     from synthspark.stages.plan import plan as plan_lines
 
-    with _context(config, None, run_id, {}, lambda *_: None) as context:
+    with _context(config, None, run_id, {}) as context:
         for line in plan_lines(context):
             log.console().print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -362,7 +365,7 @@ def search(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: 
     from synthspark.runs.tables import SEARCH_INDEX
     from synthspark.search.asking import answers
 
-    with _context(config, "search", run_id, {"search": ("synthesize",)}, lambda *_: None) as context:
+    with _context(config, "search", run_id, {"search": ("synthesize",)}) as context:
         context.lake.require(context.run_id, ["synthesize"])
         if not context.has(SEARCH_INDEX):
             raise LakeError(f"run {context.run_id!r} has learned nothing from searches; its report gives the reason")
@@ -421,7 +424,7 @@ def run_job(
         track_epoch(tracked, name, record)
 
     with (
-        _context(config, stage, run_id, NEEDS, on_epoch) as context,
+        _context(config, stage, run_id, NEEDS, on_epoch, terminal.on_step) as context,
         context.lake.leased(context.run_id),
     ):
         terminal.header(context)
@@ -441,10 +444,15 @@ def run_job(
         terminal.footer(context)
 
 
+def _unwatched(*_: Any) -> None:
+    """Progress that nobody watches."""
+
+
 @contextmanager
 def _context(
-    config: Any, stage: str | None, run_id: str | None, needs: dict[str, tuple[str, ...]], on_epoch: Callable[..., None]
-) -> Iterator[Context]:
+    config: Any, stage: str | None, run_id: str | None, needs: dict[str, tuple[str, ...]],
+    on_epoch: Callable[..., None] = _unwatched, on_step: Callable[[str], None] = _unwatched,
+) -> Iterator[Context]:  # fmt: skip
     from synthspark.runs.context import Context, open_lake
     from synthspark.runs.lake import check_run_id, new_run_id
     from synthspark.session import session
@@ -456,7 +464,7 @@ def _context(
         if run_id is None:
             earlier = needs[stage] if stage is not None else ()
             run_id = lake.latest_run(earlier[-1]) if earlier else new_run_id()
-        yield Context(spark, lake, config, run_id, on_epoch)
+        yield Context(spark, lake, config, run_id, on_epoch, on_step)
 
 
 def main() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pyspark
-from pyspark import SparkContext
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from synthspark.supported import require_java, require_python_and_spark, vector_module
@@ -64,18 +66,42 @@ def build_session(app_name: str, settings: Mapping[str, str]) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name)
     executors = {f"spark.executorEnv.{name}": os.environ[name] for name in THREADS}
-    for key, value in {**executors, **defaults(settings, options), **settings, **REQUIRED}.items():
+    own = {**executors, **defaults(settings, options), **settings, **REQUIRED}
+    for key, value in own.items():
         builder = builder.config(key, value)
+    verbose = logging.getLogger("synthspark").isEnabledFor(logging.DEBUG)
+    if not borrowed and not verbose and _in_driver(own.get("spark.master", "")):
+        _start_quietly(own)
     spark = builder.getOrCreate()
     if is_local(spark) and not borrowed:  # on a cluster, only warnings tell that executors are missing
         # Errors are raised in Python and reported in one line; --verbose adds Spark's own messages.
-        verbose = logging.getLogger("synthspark").isEnabledFor(logging.DEBUG)
         spark.sparkContext.setLogLevel("ERROR" if verbose else "FATAL")
     return spark
 
 
+def _start_quietly(settings: Mapping[str, str]) -> None:
+    """Start the JVM of a local session with its standard error in a file, which is shown if the start fails.
+
+    Spark warns of incubator modules, native libraries and loopback addresses before any log level can be set. Its
+    Python workers write there, too. Errors are raised in this process in any case; --verbose shows everything.
+    """
+    if SparkContext._gateway is not None:
+        return
+    conf = SparkConf(loadDefaults=False)
+    for key, value in settings.items():
+        conf.set(key, value)
+    with tempfile.TemporaryFile() as said:
+        try:
+            gateway = launch_gateway(conf, {"stderr": said})  # type: ignore[no-untyped-call]
+        except Exception:
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
+            raise
+    SparkContext._ensure_initialized(gateway=gateway)
+
+
 def defaults(settings: Mapping[str, str], java_options: str = "") -> dict[str, str]:
-    """Our defaults, which the configuration's `settings` override; empty if a session exists or spark-submit chose.
+    """Return our defaults, which `settings` override; empty if a session exists or spark-submit chose the master.
 
     java_options: further options of the driver's JVM.
     """

@@ -38,36 +38,59 @@ class Terminal:
         self._started = time.monotonic()
         self._reports: dict[str, StageReport] = {}
         self._watch: SparkWatch | None = None
+        self._bar = TaskID(0)
+        self._stage = self._step = self._earlier = ""
+        self._began = self._started
+        self._seconds: dict[str, float] = {}
+        """Stage -> seconds that it took in an earlier run."""
 
     def header(self, context: Context) -> None:
         """Show the run and its lake."""
+        others = [run_id for run_id in context.lake.runs() if run_id != context.run_id]
+        if others:
+            self._earlier = others[-1]
+            records = context.lake.records(self._earlier)
+            self._seconds = {stage: float(record.get("seconds") or 0) for stage, record in records.items()}
         self._out.print(f"run {context.run_id} -> {escape(context.lake.root)}")
 
     def before(self, stage: str, spark: SparkSession) -> None:
-        """Show that a stage starts."""
-        log.info("%s ...", stage)
-        began = time.monotonic()
-        if self._out.is_terminal:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.fields[words]}"),
-                TimeRemainingColumn(),
-            )
-            self._progress = Progress(*columns, console=self._out, transient=True)
-            self._progress.start()
-            bar, progress = self._progress.add_task(f"{stage}: Spark", total=None, words=""), self._progress
+        """Show that a stage starts, and about how long it will take, by the last run that has published it."""
+        self._stage, self._step, self._began = stage, "", time.monotonic()
+        before = self._seconds.get(stage)
+        about = f" (about {_duration(before)}, as in run {self._earlier})" if before else ""
+        log.info("%s ...%s", stage, about)
+        if not self._out.is_terminal:
+            self._watch = SparkWatch(spark, LINE_SECONDS, self._say)
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[words]}"),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(*columns, console=self._out, transient=True)
+        self._progress.start()
+        self._bar = self._progress.add_task(stage, total=None, words="")
+        self._watch = SparkWatch(spark, BAR_SECONDS, self._move)
 
-            def show(done: int, tasks: int) -> None:
-                progress.update(bar, completed=done, total=tasks, words=f"{done} of {tasks} tasks")
-
-            self._watch = SparkWatch(spark, BAR_SECONDS, show)
+    def on_step(self, words: str) -> None:
+        """Show what the stage does now."""
+        if words == self._step:
+            return
+        self._step = words
+        if self._progress is None:
+            log.info("%s: %s (%.0f s)", self._stage, words, time.monotonic() - self._began)
         else:
+            self._progress.update(self._bar, description=f"{self._stage}: {escape(words)}", completed=0, total=None)
 
-            def say(done: int, tasks: int) -> None:
-                log.info("%s: %.0f s, Spark has done %d of %d tasks", stage, time.monotonic() - began, done, tasks)
+    def _say(self, done: int, tasks: int) -> None:
+        doing = self._step or "Spark"
+        log.info("%s: %s (%.0f s), Spark has done %d of %d tasks", self._stage, doing,
+                 time.monotonic() - self._began, done, tasks)  # fmt: skip
 
-            self._watch = SparkWatch(spark, LINE_SECONDS, say)
+    def _move(self, done: int, tasks: int) -> None:
+        if self._progress is not None:
+            self._progress.update(self._bar, completed=done, total=tasks, words=f"{done} of {tasks} tasks")
 
     def on_epoch(self, name: str, record: dict[str, Any]) -> None:
         """Show the losses of a finished epoch of a generator."""
@@ -125,6 +148,10 @@ class Terminal:
             verdict = report.details["verdict"]
             colour = "green" if verdict["ship"] else "red"
             self._out.print(f"[bold {colour}]verdict: {escape(verdict['why'])}[/]")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def metrics_table(protocol: str, rows: list[dict[str, Any]]) -> Table:

@@ -123,6 +123,7 @@ def merits(
         users = shop.users.withColumn("k", num_candidates(budget, 1.0, 1))
         proposed = staged.keep("judge/proposed", propose(users, made, least))
         return Merits(proposed.withColumnRenamed("score", MERIT), None)
+    context.on_step("cold items: proposing and judging pairs")
     stats = item_statistics(shop.warm(), shop.pairs, table)
     history = shop.pairs.join(shop.users.select("user_index"), on="user_index", how="left_semi")
     load = partial(load_judge, *judge, storage.read)

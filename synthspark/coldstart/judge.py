@@ -64,6 +64,7 @@ def train_judge(
     fold = staged.keep("judge/fold", warm.where(folded(context)))
     if len(fold.take(config.min_fold_items)) < config.min_fold_items:
         return None
+    context.on_step("training the judge: pairs of its fold of items")
     ridge = fit_ridge(warm.join(shop.places, on="item_index", how="inner"), "item_index", table)
 
     def said_of(items: DataFrame) -> DataFrame:
@@ -78,6 +79,7 @@ def train_judge(
     history = seen.join(asked.select("user_index").distinct(), on="user_index", how="left_semi")
     rows = pair_rows(asked, made, shop.items, history, table, config.max_history)
     learned = training_rows(rows, table, stats)
+    context.on_step(f"training the judge: {len(learned.labels):,} pairs")
     judge = fit_judge(config, learned, table.feature_names, seed)
     if judge is None:
         return None

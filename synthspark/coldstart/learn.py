@@ -75,6 +75,7 @@ def prepare(
     pairs: `Evidence.warm_pairs`, kept in scratch.
     """
     for side in sides:
+        context.on_step(f"factorizing interactions and writing the feed of {side.name}")
         seen = open_pairs(context, pairs) if side == ITEMS else pairs
         write_spaces(context, place, evidence, seen, side)
         if evidence.tells(side):
@@ -117,6 +118,7 @@ def learn(
     sides = tuple(sides)
     prepare(context, place, evidence, pairs, sides)
     asked = tasks(context, place, evidence, work, sides, ablations)
+    context.on_step(f"training {', '.join(asked)}")
     metas = train_all(context.spark, list(asked.values()), context.config.train.processes, context.on_epoch)
     models = {name: Model(task.output_url, metas[task.output_url]) for name, task in asked.items()}
     spaces = {SPACE_OF[side]: vectors_in(place, SPACE_OF[side]) for side in sides}

@@ -140,6 +140,7 @@ def tuned(
     def look(placing: Placing) -> Trial:
         if placing in tried:
             return tried[placing]
+        context.on_step(f"trying placings of virtual events: trial {len(tried) + 1} of at most {most_trials}")
         rows = split.train
         if placing != NOTHING:
             within = replace(placing, budget=min(placing.budget, most))
@@ -160,11 +161,12 @@ def tuned(
     blocks = blocks_for(math.ceil(split.train.count() * (1 + max(BUDGETS))))
     asked = {name: questions(split._replace(test=test), COLD_ITEMS) for name, test in trial.tests.items()}
     asked = {name: of._replace(truth=staged.keep(f"trial/truth_{name}", of.truth)) for name, of in asked.items()}
-    real = look(NOTHING)
     differing = [b for k, b in enumerate(BUDGETS) if k == 0 or BUDGETS[k - 1] < most]
     budgets = [fixed[0]] if fixed[0] is not None else differing
     weights = (fixed[1],) if fixed[1] is not None else WEIGHTS
+    most_trials = 1 + len(budgets) + len(SLACKS) - 1 + len(weights) - 1
     may_be_nothing = fixed[0] is None
+    real = look(NOTHING)
 
     def best_of(placings: Iterable[Placing]) -> Placing:
         return best(real, {p: look(p) for p in placings}, may_be_nothing)

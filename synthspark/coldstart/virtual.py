@@ -45,6 +45,8 @@ def virtual_events(
 ) -> VirtualEvents:
     """Place the virtual events of cold `items` and `users` (index and encoded columns)."""
     of_items = None if items is None else audience(context, staged, learned, items)
+    if users is not None:
+        context.on_step("cold users: choosing a form of baskets and filling them")
     if users is None or USERS.name not in learned.models:
         return VirtualEvents(of_items, None)
     form, tried = learned.form or best_form(context, staged, learned, users)

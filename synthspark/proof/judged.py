@@ -61,10 +61,12 @@ def _results(judged: Judged, slices: Mapping[str, Slice], name: str, report: Sta
     asked = questions(judged.split, slices)
     asked = asked._replace(truth=staged.keep("truth", asked.truth))
     results: Results = {}
-    for arm in [*config.arms, *config.ablations]:
+    for number, arm in enumerate(arms := [*config.arms, *config.ablations], 1):
+        judged.context.on_step(f"{name}, split {judged.seed}: arm {arm} ({number} of {len(arms)})")
         rows = judged.rows(arm)
         if rows is not None:
             results[arm] = _by_als(judged, arm, rows, asked)
+    judged.context.on_step(f"{name}, split {judged.seed}: rankers without ALS")
     for ranker, lists in _references(judged):
         results[ranker] = measure(asked, staged.keep(ranker, lists), config.ks)
     _report(judged, f"{name}, seed {judged.seed}", report)

@@ -18,7 +18,7 @@ from synthspark.runs.publication import Publication
 from synthspark.runs.tables import Table, model_folder
 
 
-def _ignore(_name: str, _record: dict[str, Any]) -> None:
+def _ignore(*_: Any) -> None:
     """Ignore progress."""
 
 
@@ -36,7 +36,9 @@ class Context:
     config: Config
     run_id: str
     on_epoch: Callable[[str, dict[str, Any]], None] = _ignore
-    """Called with the generator's name and the record of each epoch."""
+    """Called with the name of the generator and the record of each epoch."""
+    on_step: Callable[[str], None] = _ignore
+    """Called with a short description when a stage begins a step."""
 
     def read(self, table: Table) -> DataFrame:
         """Return a table that this run has published."""

@@ -49,8 +49,11 @@ def clean(context: Context) -> StageReport:
         if searches is not None:
             rules_of_searches = search_rules(searches)
             read["searches"] = Declared(read_source(context.spark, searches, "searches"), rules_of_searches.columns)
-        entities = {side: _entities(report, staged, read[side.name].frame, side, rules[side]) for side in rules}
+        entities = {
+            side: _entities(context, report, staged, read[side.name].frame, side, rules[side]) for side in rules
+        }
         status = item_status(entities[ITEMS]) if ITEMS in entities else None
+        context.on_step("reading and checking events")
         counted, seen = _counted(events, "events")
         classified = classify_events(counted, status, asked, datetime.now(timezone.utc)).persist(STORAGE)
         staged.write(EVENTS, schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
@@ -60,11 +63,13 @@ def clean(context: Context) -> StageReport:
         rejects = [rejected(of_side, side.name) for side, of_side in entities.items()]
         held = [*entities.values(), classified]
         if searches is not None:
+            context.on_step("reading and checking searches")
             typed = _searches(report, staged, read["searches"].frame, status, rules_of_searches)
             rejects.append(rejected(typed, "searches"))
             held.append(typed)
         elif config.source.has_searches:
             staged.write(SEARCHES, schemas.conform(searches_of(staged.read(EVENTS)), schemas.SEARCHES, SEARCHES.name))
+        context.on_step("writing rejected rows")
         staged.write(REJECTS, reduce(DataFrame.unionByName, [*rejects, rejected(classified, "events")]))
         _check(report, staged)
         for frame in held:
@@ -73,9 +78,12 @@ def clean(context: Context) -> StageReport:
     return report
 
 
-def _entities(report: StageReport, staged: Publication, frame: DataFrame, side: Side, rules: EntityRules) -> DataFrame:
+def _entities(
+    context: Context, report: StageReport, staged: Publication, frame: DataFrame, side: Side, rules: EntityRules
+) -> DataFrame:
     """Stage items or users; returns the classified rows, persisted."""
     table = clean_table(side)
+    context.on_step(f"reading and checking {side.name}")
     counted, seen = _counted(frame, side.name)
     classified = classify_entities(counted, rules).persist(STORAGE)
     schema = schemas.entity_schema(side.key, dict(rules.attributes))

@@ -36,6 +36,7 @@ def evaluate(context: Context) -> StageReport:
                 results.setdefault(name, []).append(found)
                 rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
         decision = together({name: decided(config, name, found) for name, found in results.items()})
+        context.on_step("comparing new rows with real ones")
         alike, apart = likeness(context, staged, report) if config.profiles else ([], [])
         searched, search = prove_search(context, staged, report)
         told = [r.to_json() for r in [*rows, *searched]]

@@ -36,6 +36,7 @@ def featurize(context: Context) -> StageReport:
     """Read the clean tables; publish features, factors and feeds."""
     config, report = context.config, StageReport()
     with context.publication("featurize") as staged:
+        context.on_step("adding up events per user and item")
         events = context.read(EVENTS)
         pairs = staged.keep("pairs", pair_statistics(events, config.events.weights, config.events.half_life_days))
         report.rows_in = context.rows("clean", EVENTS)
@@ -46,6 +47,7 @@ def featurize(context: Context) -> StageReport:
         staged.write(INTERACTIONS, interactions(pairs))
         encodings: dict[Side, TableEncoding] = {}
         for side in SIDES:
+            context.on_step(f"encoding {side.name}")
             encodings[side] = _features(context, staged, pairs, side, encodings, report)
         _learnable(context, staged, of_run(context, staged.read, unit, encodings), report)
         report.rows_out = staged.rows[INTERACTIONS.name]
@@ -106,5 +108,6 @@ def _learnable(context: Context, staged: Publication, evidence: Evidence, report
             "judge.enabled to false, or bring more events"
         )
     if context.config.recommend.auto:
+        context.on_step("trying settings of ALS on real events")
         context = choose_als(context, staged, warm, report)
     learn.prepare(context, Place.of_stage(staged), evidence, warm)

@@ -21,6 +21,7 @@ def recommend(context: Context) -> StageReport:
     """Publish recommendations: `user_id`, `item_id`, `rank`, `score`; cold users and items included."""
     config, report = context.config.recommend, StageReport()
     with context.publication("recommend") as staged:
+        context.on_step("fitting ALS on real and synthetic events")
         real = context.read(INTERACTIONS).select("user_id", "item_id", "weight")
         unit = context.record("featurize")["details"]["unit_weight"]
         virtual = context.read(SYNTHETIC_EVENTS).where(F.col("origin").isin(*COLD))
@@ -36,6 +37,7 @@ def recommend(context: Context) -> StageReport:
         seen = None
         if config.exclude_seen:
             seen = real.join(users, on="user_id", how="inner").join(items, on="item_id", how="inner")
+        context.on_step("ranking items for every user")
         lists = recommendations(factors, config.k, seen)
         named = lists.join(users, on="user_index", how="inner").join(items, on="item_index", how="inner")
         report.rows_out = staged.write(RECOMMENDATIONS, named.select("user_id", "item_id", "rank", "score"))

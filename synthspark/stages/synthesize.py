@@ -52,6 +52,7 @@ def synthesize(context: Context, release: Context | None = None) -> StageReport:
         for side in SIDES:
             _write_entities(context, staged, side, asking[side].new, again)
         pairs = staged.keep("events", _pairs(context, staged, learned, asking, report))
+        context.on_step("writing events")
         mix = event_mix(context.read(EVENTS))
         events = synthetic_events(pairs, _item_levels(context, asking[ITEMS].new), mix, config.seed)
         schema = T.StructType([*schemas.EVENTS.fields, *schemas.SYNTHETIC.fields])
@@ -59,6 +60,8 @@ def synthesize(context: Context, release: Context | None = None) -> StageReport:
             events = events.unionByName(_events_again(context, staged, again).select(events.columns))
         staged.write(SYNTHETIC_EVENTS, schemas.conform(events, schema, SYNTHETIC_EVENTS.name))
         _check(context, staged)
+        if context.config.source.has_searches:
+            context.on_step("searches: virtual clicks, queries and the index")
         publish_search(context, staged, report)
         written = staged.read(SYNTHETIC_EVENTS).groupBy("origin").agg(
             F.count(F.lit(1)).alias("events"), F.count_distinct("user_id").alias("users"),
@@ -105,6 +108,7 @@ def _asking(
     profile, new = context.model_meta(name), None
     if profile is not None and count > 0:
         first = context.rows("featurize", features(side))
+        context.on_step(f"making {count:,} new {side.name}")
         rows = new_rows(context, staged, side, count, context.url(model_folder(name)), profile, first)
         new = staged.keep(f"new_{side.name}", rows)
     elif count > 0:

@@ -30,9 +30,11 @@ def train(context: Context) -> StageReport:
         tasks = [*profiles.values(), *behaviours.values(), *writers]
         if not tasks:
             raise TrainingError("nothing can be trained: neither items nor users have an attribute to learn from")
+        context.on_step(f"training {', '.join(task.name for task in tasks)}")
         trained = train_all(context.spark, tasks, context.config.train.processes, context.on_epoch)
         for side, task in profiles.items():
             if task.network == AUTOREGRESSIVE:
+                context.on_step(f"training the judge of new {side.name}")
                 train_profile_judge(context, task, side, report)
         for task in tasks:
             meta = trained[task.output_url]

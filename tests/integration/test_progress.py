@@ -14,7 +14,9 @@ import pytest
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from synthspark.runs.context import StageReport
+from synthspark.config import parse
+from synthspark.runs.context import Context, StageReport
+from synthspark.runs.lake import Lake
 from synthspark.runs.progress import SparkWatch
 from synthspark.terminal import Terminal
 
@@ -70,8 +72,12 @@ def test_without_a_terminal_progress_is_lines(
     with caplog.at_level(logging.INFO, "synthspark"):
         terminal.before("clean", spark)
         with half_done(spark, tmp_path):
+            terminal.on_step("reading and checking items")
             until(lambda: any(line.endswith("Spark has done 2 of 4 tasks") for line in caplog.messages))
+        terminal.on_step("reading and checking items")
         terminal.after("clean", StageReport())
+    told = [line for line in caplog.messages if line.startswith("clean: reading and checking items (0 s)")]
+    assert len([line for line in told if "Spark" not in line]) == 1, "a step is told once, when it begins"
 
 
 def test_a_terminal_shows_a_bar(spark: SparkSession, tmp_path: Path) -> None:
@@ -79,5 +85,24 @@ def test_a_terminal_shows_a_bar(spark: SparkSession, tmp_path: Path) -> None:
     terminal = Terminal(Console(file=written, force_terminal=True, width=100))
     terminal.before("clean", spark)
     with half_done(spark, tmp_path):
-        until(lambda: "2 of 4 tasks" in written.getvalue())
+        terminal.on_step("reading [items]")
+        until(lambda: "2 of 4 tasks" in written.getvalue() and "clean: reading [items]" in written.getvalue())
     terminal.close()
+
+
+def test_a_stage_says_how_long_it_took_before(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = Lake(spark, str(tmp_path / "lake"))
+    with lake.publication("earlier", "clean") as staged:
+        staged.details["seconds"] = 200.0
+    config = parse(
+        {"source": {"events": {"path": "x", "columns": {"user_id": "u", "item_id": "i"}, "event_type": "a"}}}
+    )
+    terminal = Terminal(Console(file=io.StringIO()))
+    terminal.header(Context(spark, lake, config, "now"))
+    with caplog.at_level(logging.INFO, "synthspark"):
+        for stage in ("clean", "train"):
+            terminal.before(stage, spark)
+            terminal.close()
+    assert caplog.messages == ["clean ... (about 3 minutes, as in run earlier)", "train ..."]
