@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo picture test test-matrix test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-apply benchmark-dialects benchmark-field benchmark-search lint types doctor clean
+.PHONY: help demo docs picture test test-matrix test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-apply benchmark-dialects benchmark-field benchmark-search lint types doctor clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -29,6 +29,10 @@ data/ml-100k/movies.parquet: | $(VENV)/.installed
 
 demo: $(VENV)/.installed data/complete_journey/products.parquet  ## Run the whole job on a real shop, into ./lake (about 8 minutes).
 	$(BIN)/synthspark run --config conf/demo.yaml
+
+docs: $(VENV)/.installed  ## The documentation as a site, into dist/site; links are checked.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/$(CELL).txt -e '.[docs]'
+	$(BIN)/python -m mkdocs build --quiet --strict
 
 picture: $(VENV)/.installed  ## Write docs/images/report.png, the first screen of the newest report in ./lake.
 	$(BIN)/python scripts/picture.py lake
