@@ -22,7 +22,7 @@ from synthspark.schemas import quoted
 
 VALUES = 50
 """Number of values per attribute that are kept apart, by most events in the segment; all others are merged."""
-REST = "\x00other"
+REST, MISSING = "\x00other", "\x00missing"
 MADE, SEGMENT, EVERYBODY = "new", "segment", "everybody"
 
 
@@ -155,4 +155,6 @@ def _cells(attributes: DataFrame, name: str) -> Column:
     column = F.col(quoted(name))
     is_set = isinstance(attributes.schema[name].dataType, T.ArrayType)
     values = F.coalesce(column, F.array().cast("array<string>")) if is_set else F.array(column)
-    return F.transform(values, lambda value: F.struct(F.lit(name).alias("attribute"), value.alias("value")))
+    return F.transform(
+        values, lambda value: F.struct(F.lit(name).alias("attribute"), F.coalesce(value, F.lit(MISSING)).alias("value"))
+    )

@@ -50,7 +50,9 @@ def test_a_segment_are_the_rows_that_meet_all_conditions(
 def test_new_users_of_a_segment_are_held_against_it_and_not_against_everybody(spark: SparkSession) -> None:
     """The north buys tea, the south coffee; new users of the north buy tea, each twice as much."""
     items = spark.createDataFrame(
-        [(f"t{i}", "tea", ["hot"]) for i in range(4)] + [(f"c{i}", "coffee", ["hot", "strong"]) for i in range(4)],
+        [(f"t{i}", "tea", ["hot"]) for i in range(4)]
+        + [(f"c{i}", "coffee", ["hot", "strong"]) for i in range(4)]
+        + [("unknown", None, None), ("empty", None, [None])],
         "item_id string, kind string, tags array<string>",
     )
     north = [(f"n{u}", f"t{i}") for u in range(10) for i in range(2)]
@@ -72,6 +74,8 @@ def test_new_users_of_a_segment_are_held_against_it_and_not_against_everybody(sp
     assert tea["everybody_like_segment"] == pytest.approx((20 / 110 + 110 / 200) / 2)
     coffee = judged([(f"new{u}", f"c{i}") for u in range(5) for i in range(2)])
     assert coffee["like_segment by kind"] == 0.0 and coffee["activity"] == 1.0
+    odd = judged([("new", "t0"), ("new", "unknown"), ("new", "empty")])
+    assert odd["like_segment by kind"] == pytest.approx(1 / 3)  # a missing value is a value of its own
     bare = judged([("new", "t0")], items.select("item_id"))
     assert bare["like_segment"] is None and bare["events_each"] == 1.0
     nobody = spark.createDataFrame([], "user_id string")
