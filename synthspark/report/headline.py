@@ -55,15 +55,21 @@ def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
 
 def against_simple(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> str:
     """Return a sentence (after a space) on the best of ALTERNATIVES in the cold slice; empty if none was measured."""
-    known = {a: mean(rows, protocol, a, "cold", "ndcg", k) for a in ALTERNATIVES}
-    judged = {arm: value for arm, value in known.items() if value is not None}
+    best = best_simple(rows, protocol, k)
     product = mean(rows, protocol, "real+synthetic", "cold", "ndcg", k)
-    if not judged or not product:
+    if best is None or not product:
         return ""
-    best = max(judged, key=lambda arm: judged[arm])
-    ratio = max(judged[best], 1e-9) / product
-    how = "is as good" if abs(1 / ratio - 1) < NEARLY else f"is {_ratio(ratio)} (NDCG {judged[best]:.3f})"
+    value = mean(rows, protocol, best, "cold", "ndcg", k) or 0.0
+    ratio = max(value, 1e-9) / product
+    how = "is as good" if abs(1 / ratio - 1) < NEARLY else f"is {_ratio(ratio)} (NDCG {value:.3f})"
     return f" The best simple alternative, {ALTERNATIVES[best]}, {how}."
+
+
+def best_simple(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> str | None:
+    """Return the arm of ALTERNATIVES with the highest cold NDCG; None if none was measured."""
+    known = {arm: mean(rows, protocol, arm, "cold", "ndcg", k) for arm in ALTERNATIVES}
+    measured = {arm: value for arm, value in known.items() if value is not None}
+    return max(measured, key=lambda arm: measured[arm]) if measured else None
 
 
 def cautions(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthspark.ranking.gate import WARM_TOLERANCE, depth
 from synthspark.report.facts import Facts
-from synthspark.report.headline import ALTERNATIVES, cautions, mean
+from synthspark.report.headline import ALTERNATIVES, best_simple, cautions, mean
 
 PRODUCT = "real+synthetic"
 CONTROLS = {
@@ -84,13 +84,6 @@ def _table(rows: Sequence[Mapping[str, Any]], protocol: str, who: Mapping[str, s
     heads = {"cold": f"{cold}", "warm": "everybody and everything else", "all": "both in one list"}
     return Table(f"{protocol}: NDCG@{k}", [f"{PARTS[p]}: {heads[p]}" for p in parts],
                  [line(words, arm) for words, arm in asked if arm in arms])  # fmt: skip
-
-
-def best_simple(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> str | None:
-    """Return the arm of ALTERNATIVES with the highest cold NDCG; None if none was measured."""
-    known = {arm: mean(rows, protocol, arm, "cold", "ndcg", k) for arm in ALTERNATIVES}
-    judged = {arm: value for arm, value in known.items() if value is not None}
-    return max(judged, key=lambda arm: judged[arm]) if judged else None
 
 
 def _certainty(facts: Facts, rows: Sequence[Mapping[str, Any]], protocols: Sequence[str]) -> list[str]:
