@@ -118,7 +118,7 @@ def learn(
     sides = tuple(sides)
     prepare(context, place, evidence, pairs, sides)
     asked = tasks(context, place, evidence, work, sides, ablations)
-    context.on_step(f"training {', '.join(asked)}")
+    context.on_step(f"training {', '.join(task.name for task in asked.values())}")
     metas = train_all(context.spark, list(asked.values()), context.config.train.processes, context.on_epoch)
     models = {name: Model(task.output_url, metas[task.output_url]) for name, task in asked.items()}
     spaces = {SPACE_OF[side]: vectors_in(place, SPACE_OF[side]) for side in sides}
