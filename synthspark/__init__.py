@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from synthspark.api import apply, open, run
 
 __all__ = ["__version__", "apply", "open", "run"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 sleep_soon()  # must run before torch or LightGBM is loaded, whichever module is imported first
 

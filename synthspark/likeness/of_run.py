@@ -91,13 +91,15 @@ def _of_events(context: Context, staged: Publication, side: Side, report: StageR
     kinds = context.config.source.attributes(other)
     names = [name for name, kind in kinds.items() if kind in ("categorical", "multi")]
     attributes = context.read(clean(other)).select(other.key, *map(F.col, map(schemas.quoted, names)))
-    segment = context.read(clean(side)).where(_segment(context, side))
+    segment = context.read(clean(side)).where(_segment(context, side)) if _asked(context, side) else None
     found = segment_likeness(new, context.read(EVENTS), segment, side.key, other.key, staged.keep("others", attributes))
     if found is None:
         return []
-    alike = "" if found.like_segment is None else (
-        f"; similarity to the events of real {side.name} of this segment by the {other.name}' attributes "
-        f"{found.like_segment:.2f} (all real events: {found.everybody_like_segment:.2f})")  # fmt: skip
+    alike = ""
+    if found.like_segment is not None:
+        alike = f"; similarity to the events of these by the {other.name}' attributes {found.like_segment:.2f}"
+    if found.everybody_like_segment is not None:
+        alike += f" (all real events: {found.everybody_like_segment:.2f})"
     report.notes.append(f"events of new {side.name} ({_named(context, side)}): {found.events_each:.1f} each (real "
                         f"{found.real_events_each:.1f}){alike}")  # fmt: skip
     return _rows(f"events of new {side.name}", found.figures())

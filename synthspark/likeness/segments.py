@@ -76,27 +76,29 @@ def _met(condition: Condition, kind: str) -> Column:
 
 
 def segment_likeness(
-    new: DataFrame, real: DataFrame, segment: DataFrame, key: str, other_key: str, attributes: DataFrame
+    new: DataFrame, real: DataFrame, segment: DataFrame | None, key: str, other_key: str, attributes: DataFrame
 ) -> SegmentLikeness | None:
     """Compare events; return None if the new entities or the segment have none.
 
     new, real: events of the new entities and all real events, with `key` and `other_key`; segment: `key` of the real
-    entities that meet the conditions; attributes: `other_key` and the categorical and multi columns of the other side.
+    entities that meet the conditions, None for all that have events; attributes: `other_key` and the categorical and
+    multi columns of the other side.
     """
-    inside = real.join(segment.select(key), on=key, how="left_semi")
+    inside = real if segment is None else real.join(segment.select(key), on=key, how="left_semi")
     activity = {name: _activity(events, key) for name, events in ((MADE, new), (SEGMENT, inside))}
     if not all(activity.values()):
         return None
     shares = _shares({MADE: new, SEGMENT: inside, EVERYBODY: real}, attributes, other_key)
     shares = {name: found for name, found in shares.items() if found[SEGMENT] and found[MADE]}
     alike = {name: _overlap(found[MADE], found[SEGMENT]) for name, found in shares.items()}
+    of_all = [_overlap(found[EVERYBODY], found[SEGMENT]) for found in shares.values()]
     return SegmentLikeness(
         entities=sum(activity[MADE].values()),
         real_entities=sum(activity[SEGMENT].values()),
         events_each=_average(activity[MADE]),
         real_events_each=_average(activity[SEGMENT]),
         like_segment=mean(alike.values()),
-        everybody_like_segment=mean(_overlap(found[EVERYBODY], found[SEGMENT]) for found in shares.values()),
+        everybody_like_segment=None if segment is None else mean(of_all),
         activity=_same_activity(activity[MADE], activity[SEGMENT]),
         by_attribute=alike,
     )

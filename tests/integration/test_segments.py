@@ -78,6 +78,8 @@ def test_new_users_of_a_segment_are_held_against_it_and_not_against_everybody(sp
     assert odd["like_segment by kind"] == pytest.approx(1 / 3)  # a missing value is a value of its own
     bare = judged([("new", "t0")], items.select("item_id"))
     assert bare["like_segment"] is None and bare["events_each"] == 1.0
+    everybody = segment_likeness(real, real, None, "user_id", "item_id", items)
+    assert everybody is not None and everybody.like_segment == 1.0 and everybody.everybody_like_segment is None
     nobody = spark.createDataFrame([], "user_id string")
     assert segment_likeness(real.limit(0), real, segment, "user_id", "item_id", items) is None
     assert segment_likeness(real, real, nobody, "user_id", "item_id", items) is None
