@@ -16,7 +16,15 @@ from synthspark.newrows.feeds import read_tokens, split_off
 from synthspark.profiles.conditions import parse
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.publication import Publication
-from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, model_folder, synthetic, validation_feed
+from synthspark.runs.tables import (
+    EVENTS,
+    SYNTHETIC_EVENTS,
+    clean,
+    features,
+    model_folder,
+    synthetic,
+    validation_feed,
+)
 from synthspark.sides import ITEMS, SIDES, Side
 from synthspark.training.artifacts import load_texts
 
@@ -90,7 +98,10 @@ def _of_events(context: Context, staged: Publication, side: Side, report: StageR
     new = context.read(SYNTHETIC_EVENTS).where(F.col("origin") == f"new_{side.one}")
     kinds = context.config.source.attributes(other)
     names = [name for name, kind in kinds.items() if kind in ("categorical", "multi")]
-    attributes = context.read(clean(other)).select(other.key, *map(F.col, map(schemas.quoted, names)))
+    if new.isEmpty():
+        return []
+    declared = clean(other) if context.has(clean(other)) else features(other)  # a side without a source has no names
+    attributes = context.read(declared).select(other.key, *map(F.col, map(schemas.quoted, names)))
     segment = context.read(clean(side)).where(_segment(context, side)) if _asked(context, side) else None
     found = segment_likeness(new, context.read(EVENTS), segment, side.key, other.key, staged.keep("others", attributes))
     if found is None:
