@@ -15,15 +15,20 @@ SIZE = "1150,800"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
+def browser() -> str | None:
+    """Return the path of a browser that can draw a page; None if there is none."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def main(lake: Path) -> int:
     """Draw the newest report; returns the exit code."""
     reports = sorted(lake.glob("reports/*/report.html"), key=lambda path: path.stat().st_mtime)
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None or not reports:
-        sys.stderr.write(f"{lake} has no report: make demo\n" if browser else "no Chromium on PATH\n")
+    program = browser()
+    if program is None or not reports:
+        sys.stderr.write(f"{lake} has no report: make demo\n" if program else "no Chromium on PATH\n")
         return 1
     with tempfile.TemporaryDirectory() as profile:
-        subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        subprocess.run([program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
                         f"--window-size={SIZE}", f"--user-data-dir={profile}", f"--screenshot={TARGET}",
                         reports[-1].resolve().as_uri()], check=True, capture_output=True, timeout=300)  # fmt: skip
     return 0

@@ -132,7 +132,7 @@ def apply_models(
 
     terminal = Terminal(console())
     with (
-        _context(config, None, run_id, {}, terminal.on_epoch, terminal.on_step) as context,
+        _context(config, None, run_id, {}, on_epoch=terminal.on_epoch, on_step=terminal.on_step) as context,
         context.lake.leased(context.run_id),
     ):
         terminal.header(context)
@@ -424,7 +424,7 @@ def run_job(
         track_epoch(tracked, name, record)
 
     with (
-        _context(config, stage, run_id, NEEDS, on_epoch, terminal.on_step) as context,
+        _context(config, stage, run_id, NEEDS, on_epoch=on_epoch, on_step=terminal.on_step) as context,
         context.lake.leased(context.run_id),
     ):
         terminal.header(context)
@@ -444,15 +444,14 @@ def run_job(
         terminal.footer(context)
 
 
-def _unwatched(*_: Any) -> None:
-    """Progress that nobody watches."""
-
-
 @contextmanager
 def _context(
-    config: Any, stage: str | None, run_id: str | None, needs: dict[str, tuple[str, ...]],
-    on_epoch: Callable[..., None] = _unwatched, on_step: Callable[[str], None] = _unwatched,
-) -> Iterator[Context]:  # fmt: skip
+    config: Any,
+    stage: str | None,
+    run_id: str | None,
+    needs: dict[str, tuple[str, ...]],
+    **watched: Callable[..., None],
+) -> Iterator[Context]:
     from synthspark.runs.context import Context, open_lake
     from synthspark.runs.lake import check_run_id, new_run_id
     from synthspark.session import session
@@ -464,7 +463,7 @@ def _context(
         if run_id is None:
             earlier = needs[stage] if stage is not None else ()
             run_id = lake.latest_run(earlier[-1]) if earlier else new_run_id()
-        yield Context(spark, lake, config, run_id, on_epoch, on_step)
+        yield Context(spark, lake, config, run_id, **watched)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from synthspark.report.headline import mean
+from synthspark.report.summary import duration
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import STAGES
 from synthspark.runs.progress import SparkWatch
@@ -57,7 +58,7 @@ class Terminal:
         """Show that a stage starts, and about how long it will take, by the last run that has published it."""
         self._stage, self._step, self._began = stage, "", time.monotonic()
         before = self._seconds.get(stage)
-        about = f" (about {_duration(before)}, as in run {self._earlier})" if before else ""
+        about = f" (about {duration(before)}, as in run {self._earlier})" if before else ""
         log.info("%s ...%s", stage, about)
         if not self._out.is_terminal:
             self._watch = SparkWatch(spark, LINE_SECONDS, self._say)
@@ -148,10 +149,6 @@ class Terminal:
             verdict = report.details["verdict"]
             colour = "green" if verdict["ship"] else "red"
             self._out.print(f"[bold {colour}]verdict: {escape(verdict['why'])}[/]")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def metrics_table(protocol: str, rows: list[dict[str, Any]]) -> Table:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from scripts.picture import browser
 
 
 def screenshot(page: Path, target: Path) -> tuple[Image.Image, str]:
@@ -24,9 +25,9 @@ def printed(page: Path, target: Path) -> int:
 
 
 def _chromium(target: Path, page: Path, *options: str) -> str:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-    if browser is None:
+    program = browser()
+    if program is None:
         pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+    command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
                f"--user-data-dir={target}.profile", *options, page.as_uri()]  # fmt: skip
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stderr

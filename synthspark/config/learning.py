@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from synthspark.config.base import Section, text_keys
+from synthspark.sides import ITEMS, Side
 
 
 class Events(Section):
@@ -220,6 +221,10 @@ class Synthesize(Section):
     to meet it, down to `min_events`."""
     max_events: int = Field(default=1000, ge=1)
     """Maximum number of virtual events per new user; bounds the cost of one generated activity."""
+
+    def where(self, side: Side) -> list[str]:
+        """Return the conditions that new rows of a side meet."""
+        return self.items_where if side == ITEMS else self.users_where
 
     @property
     def fixed_budget(self) -> float | None:

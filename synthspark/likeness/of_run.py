@@ -25,7 +25,7 @@ from synthspark.runs.tables import (
     synthetic,
     validation_feed,
 )
-from synthspark.sides import ITEMS, SIDES, Side
+from synthspark.sides import SIDES, Side
 from synthspark.training.artifacts import load_texts
 
 COMPARED = ("categorical", "numeric", "datetime")
@@ -80,16 +80,11 @@ SHOWN = {
 
 def _segment(context: Context, side: Side) -> Column:
     """Return the condition that real rows of the requested segment meet."""
-    return met([parse(text) for text in _asked(context, side)], context.config.source.attributes(side))
-
-
-def _asked(context: Context, side: Side) -> list[str]:
-    synthesize = context.config.synthesize
-    return synthesize.items_where if side == ITEMS else synthesize.users_where
+    return met([parse(text) for text in context.config.synthesize.where(side)], context.config.source.attributes(side))
 
 
 def _named(context: Context, side: Side) -> str:
-    return " and ".join(_asked(context, side)) or f"all {side.name}"
+    return " and ".join(context.config.synthesize.where(side)) or f"all {side.name}"
 
 
 def _of_events(context: Context, staged: Publication, side: Side, report: StageReport) -> Figures:
@@ -102,7 +97,9 @@ def _of_events(context: Context, staged: Publication, side: Side, report: StageR
         return []
     declared = clean(other) if context.has(clean(other)) else features(other)  # a side without a source has no names
     attributes = context.read(declared).select(other.key, *map(F.col, map(schemas.quoted, names)))
-    segment = context.read(clean(side)).where(_segment(context, side)) if _asked(context, side) else None
+    segment = (
+        context.read(clean(side)).where(_segment(context, side)) if context.config.synthesize.where(side) else None
+    )
     found = segment_likeness(new, context.read(EVENTS), segment, side.key, other.key, staged.keep("others", attributes))
     if found is None:
         return []

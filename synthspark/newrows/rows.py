@@ -31,7 +31,7 @@ def new_rows(
     """
     seed = context.config.synthesize.seed
     encoding = read_encoding(context, side)
-    given = tuple(parse(text) for text in getattr(context.config.synthesize, f"{side.name}_where"))
+    given = tuple(parse(text) for text in context.config.synthesize.where(side))
     if meta["network"] != AUTOREGRESSIVE:
         if given:
             raise ConfigError(f"synthesize.{side.name}_where: {meta['network']!r} does not support conditions; set "

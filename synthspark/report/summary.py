@@ -110,7 +110,7 @@ def _costs(facts: Facts) -> list[str]:
                     f"{sum(made.values()) - cold:,} of new items and users.")  # fmt: skip
     seconds = {name: float(record.get("seconds") or 0) for name, record in records.items()}
     if proof := seconds.pop("evaluate", 0.0):
-        told.append(f"{_minutes(sum(seconds.values()))} to make them, {_minutes(proof)} to prove them.")
+        told.append(f"{duration(sum(seconds.values()))} to make them, {duration(proof)} to prove them.")
     return told
 
 
@@ -141,5 +141,6 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:].rstrip(".") + "."
 
 
-def _minutes(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in words: seconds below two minutes, then minutes."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"

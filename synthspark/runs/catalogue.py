@@ -7,7 +7,7 @@ publishing replaces the run's rows in one commit per table, and dropping a run d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -140,15 +140,16 @@ class Catalogue:
         shown = self._shown()
         return [n for n in TABLES if _catalogue_name(n) in shown and self._lake_name(self.table(n)) == n]
 
-    def has_view(self, name: str) -> bool:
-        """Return whether the database has the view `name`; raise LakeError if it is not synthspark's."""
-        table = self.table(name)
-        if _catalogue_name(name) not in self._shown():
-            return False
-        if self._lake_name(table) != name:
-            raise LakeError(f"view {table} exists and {_OF_OTHERS.format(name=name)}; rename it, or set lake.views to "
-                            "another database")  # fmt: skip
-        return True
+    def views(self, names: Iterable[str]) -> list[str]:
+        """Return those of `names` that are views of the lake here; raise LakeError if one is not synthspark's."""
+        shown = self._shown()
+        found = [name for name in names if _catalogue_name(name) in shown]
+        for name in found:
+            table = self.table(name)
+            if self._lake_name(table) != name:
+                raise LakeError(f"view {table} exists and {_OF_OTHERS.format(name=name)}; rename it, or set lake.views "
+                                "to another database")  # fmt: skip
+        return found
 
     def replace_view(self, name: str, query: str) -> None:
         """Create a view or replace its query, in one step."""

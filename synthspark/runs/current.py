@@ -80,7 +80,8 @@ def prune(lake: Lake, keep: int) -> tuple[list[str], list[str]]:
     """
     now = current(lake) or {}
     removed, busy = [], []
-    for run_id in [*lake.half_dropped(), *lake.runs()[: -keep or None]]:
+    runs = lake.runs()
+    for run_id in [*(r for r in lake.half_dropped() if r not in runs), *runs[: -keep or None]]:
         if run_id in (now.get("run_id"), now.get("release")):
             continue
         try:

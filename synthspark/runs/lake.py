@@ -117,7 +117,9 @@ class Lake(Files):
     def query(self, table: Table, run_id: str) -> str:
         """Return SQL that selects a run's rows of a published table."""
         if self.catalogue is not None and self.holds_rows(table):
-            return self.catalogue.query(table.name, literal(run_id), self.columns(table.name, run_id) or [])
+            columns = self.columns(table.name, run_id)
+            assert columns is not None, f"run {run_id} has not published {table.name}"
+            return self.catalogue.query(table.name, literal(run_id), columns)
         where = self.path(table.name, run_id).replace("`", "``")
         return f"select * from {self.format_of(table)}.`{where}`"
 
@@ -214,10 +216,13 @@ class Lake(Files):
         return [records, *found] if recorded else found
 
     def half_dropped(self) -> list[str]:
-        """Return the ids of runs whose removal was killed: records gone, folders or partitions left."""
+        """Return the ids of runs whose removal was killed: folders or partitions are left.
+
+        A run may have been made anew with the same id since.
+        """
         names = [path.getName() for path in self.folders(f"{self.root}/_staging")]
         found = [re.fullmatch(rf"(.+)-{DROP}-[0-9a-f]{{8}}", name) for name in names]
-        return sorted({match[1] for match in found if match} - set(self.runs()))
+        return sorted({match[1] for match in found if match})
 
     def _folders_of(self, run_id: str) -> list[str]:
         """Return the run's folders except its records: tables (published or not), report and checkpoints."""

@@ -24,7 +24,7 @@ def show(lake: Lake, run_id: str, tables: Sequence[str], database: str) -> None:
         raise LakeError(f"lake.views: {database} is lake.catalog, which holds the tables themselves; name another "
                         f"database, for example {database}_current")  # fmt: skip
     views = Catalogue(lake.spark, database, lake.format)
-    there = [name for name in (POINTER, *TABLES) if views.has_view(name)]
+    there = views.views((POINTER, *TABLES))
     with lake.guarded(f"writing views in {database}"):
         now = f"select {literal(run_id)} as run_id"
         if POINTER not in there:  # the first promotion: some views are missing until it is done
