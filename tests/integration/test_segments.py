@@ -76,6 +76,7 @@ def test_new_users_of_a_segment_are_held_against_it_and_not_against_everybody(sp
     assert coffee["like_segment by kind"] == 0.0 and coffee["activity"] == 1.0
     odd = judged([("new", "t0"), ("new", "unknown"), ("new", "empty")])
     assert odd["like_segment by kind"] == pytest.approx(1 / 3)  # a missing value is a value of its own
+    assert odd["like_segment by tags"] == 0.5  # so is a missing member, and a missing set has none
     bare = judged([("new", "t0")], items.select("item_id"))
     assert bare["like_segment"] is None and bare["events_each"] == 1.0
     everybody = segment_likeness(real, real, None, "user_id", "item_id", items)
