@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-MOST_SHOWN = 6
+MAX_SHOWN = 6
 """Number of categories with a colour of their own; all others are merged."""
-LEAST_LEGIBLE = 0.005
+MIN_LEGIBLE = 0.005
 DPI = 110
 
 
@@ -56,14 +56,14 @@ def _frequent(shares: list[dict[str, float]]) -> list[str]:
     for of_value in shares:
         for name, share in of_value.items():
             total[name] = total.get(name, 0.0) + share
-    return sorted(total, key=lambda name: -total[name])[:MOST_SHOWN]
+    return sorted(total, key=lambda name: -total[name])[:MAX_SHOWN]
 
 
 def _bars(axis: Axes, shares: list[dict[str, float]], shown: list[str]) -> None:
     places, below = np.arange(len(shares)), np.zeros(len(shares))
     for rank, name in enumerate([*shown, "others"]):
         heights = np.array([_share(of_value, name, shown) for of_value in shares])
-        if heights.max() < LEAST_LEGIBLE:
+        if heights.max() < MIN_LEGIBLE:
             continue
         axis.bar(places, heights, bottom=below, label=name, width=0.8,
                  color="lightgrey" if name == "others" else plt.get_cmap("tab10")(rank))  # fmt: skip

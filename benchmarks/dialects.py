@@ -43,7 +43,7 @@ SETTINGS = {
 }
 """Code generation is off: queries differ between seeds, and compiling them took four times as long as running them
 (70 s of CPU with it, 25 s without)."""
-MOST_KINDS = 40
+MAX_KINDS = 40
 
 
 def main() -> None:
@@ -131,7 +131,7 @@ def summary(records: list[dict[str, Any]]) -> str:
         kinds = Counter(
             f"{r['stage']}: {k}" for r in records if r["outcome"] == outcome for k in set(map(kind_of, r["details"]))
         )
-        lines += ["", f"{outcome}:", *(f"{n:>5}  {kind}" for kind, n in kinds.most_common(MOST_KINDS))]
+        lines += ["", f"{outcome}:", *(f"{n:>5}  {kind}" for kind, n in kinds.most_common(MAX_KINDS))]
     left_out = Counter(name for r in records for name in r["left_out"])
     lines += ["", "left out with a reason: " + ", ".join(f"{n} ({c})" for n, c in left_out.most_common())]
     lines += ["", f"{'':<40}" + "".join(f"{o:>9}" for o in OUTCOMES), *by_dimension(records)]

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 WORD = re.compile(r"[^\W_]+(?:[-./][^\W_]+)*")
-LEAST_TITLES = 5
+MIN_TITLES = 5
 SYNONYMS = {"notebook": "laptop", "television": "tv", "earphones": "earbuds", "headset": "headphones", "mice": "mouse",
             "monitor": "screen", "multifunctional": "all-in-one", "smartphone": "mobile", "freestanding": "standalone",
             "cartridge": "ink", "flash": "stick", "router": "wifi"}  # fmt: skip
@@ -42,7 +42,7 @@ def simulated(table: pd.DataFrame, clicks: int, seed: int) -> pd.DataFrame:
     brands = table["brand"] if "brand" in table else pd.Series([None] * len(table))
     rows = []
     for place in chosen:
-        words = [word for word in titles[place] if counts[word.lower()] >= LEAST_TITLES]
+        words = [word for word in titles[place] if counts[word.lower()] >= MIN_TITLES]
         if not words:
             continue
         size = min(len(words), 2 + rng.poisson(0.8))

@@ -34,7 +34,7 @@ from synthspark_models import Codes, InfoGanGenerator, Sample
 ROOT = Path(__file__).resolve().parents[1]
 BATCH, ROWS, EPOCH = 128, 4096, 25
 PICTURE = "images/infogan_codes.png"
-MOST_VALUES = 400
+MAX_VALUES = 400
 """Maximum number of categories of a column whose mode is shown."""
 NUMBER = "price"
 BAD: Hyper = {"learning_rate": 0.05, "discriminator_learning_rate": 1e-4, "gradient_clip": 1e9, "label_smoothing": 0.0}
@@ -169,7 +169,7 @@ def codes_studied(items: Items, steps: int, seeds: int) -> list[str]:
     The table and docs/images/infogan_codes.png are of the first seed. It has one row per value of a code, with the same
     noise for each value; each training has one code.
     """
-    shown = [j for j, k in enumerate(items.encoding.cardinalities) if k < MOST_VALUES]
+    shown = [j for j, k in enumerate(items.encoding.cardinalities) if k < MAX_VALUES]
     names = [items.encoding.categorical[j].name for j in shown]
     lines = ["| code | " + " | ".join([*names, *items.encoding.number_columns]) + " |",
              "|---" * (len(shown) + 1 + items.numbers.shape[1]) + "|"]  # fmt: skip

@@ -23,7 +23,7 @@ START = 2
 """Length of the sequence that the generator starts with and the discriminator ends with."""
 KERNEL, STRIDE, PADDING = 4, 2, 1
 """Parameters of convolutions that exactly double or halve a sequence."""
-LEAST_CHANNELS = 16
+MIN_CHANNELS = 16
 
 
 def line(shape: TableShape, hidden: int) -> list[int]:
@@ -36,7 +36,7 @@ def line(shape: TableShape, hidden: int) -> list[int]:
     doublings = 2
     while START << doublings < columns:
         doublings += 1
-    return [hidden] + [max(LEAST_CHANNELS, hidden >> i) for i in range(1, doublings + 1)]
+    return [hidden] + [max(MIN_CHANNELS, hidden >> i) for i in range(1, doublings + 1)]
 
 
 class DcganGenerator(RowGenerator):

@@ -15,7 +15,7 @@ from synthspark.schemas import INTERNAL, json_path, quoted
 
 MAX_SHOWN = 60
 """Maximum number of columns that an error lists."""
-MOST_PARTS = 4
+MAX_PARTS = 4
 """Maximum number of parts of a JSON path for which keys that contain dots are tried."""
 
 
@@ -141,7 +141,7 @@ def _in_json(column: Column, path: list[str]) -> Column:
 
 def _splits(path: list[str]) -> list[list[str]]:
     """Return every way to read a path as keys that may contain dots; the reading with the most keys comes first."""
-    if not 1 < len(path) <= MOST_PARTS:
+    if not 1 < len(path) <= MAX_PARTS:
         return [path]
     further = _splits(path[1:])
     return [*[[path[0], *rest] for rest in further], *[[f"{path[0]}.{rest[0]}", *rest[1:]] for rest in further]]

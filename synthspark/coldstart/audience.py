@@ -67,9 +67,9 @@ class Placing:
 
 NOTHING = Placing(0.0, 0.0)
 """No virtual events; chosen if every placing tried does worse."""
-ASKED_ABOUT, LEAST_ASKED, MOST_ASKED = 500_000, 10, 100
+ASKED_ABOUT, MIN_ASKED, MAX_ASKED = 500_000, 10, 100
 """Approximate number of pairs that a forecast samples, and minimum and maximum of the users in that sample."""
-MOST_PER_ITEM = 1000
+MAX_PER_ITEM = 1000
 """Maximum number of users of like taste that are proposed per item."""
 MILLIONTHS, SUREST = 1e6, 1e3
 """Odds are capped at SUREST and summed as integers, in millionths, so that the sum does not depend on row order."""
@@ -149,7 +149,7 @@ def _proposals(
     config, table = context.config.judge, shop.table()
     users = shop.users.withColumn("k", num_candidates(budget, config.candidates_per_event, config.min_candidates))
     items, (breadth,) = max(1, made.count()), shop.users.agg(F.sum("breadth")).collect()[0]
-    each = min(math.ceil(2 * budget * (breadth or 0) / items), MOST_PER_ITEM)
+    each = min(math.ceil(2 * budget * (breadth or 0) / items), MAX_PER_ITEM)
     linear = made.drop("vector").withColumnRenamed("linear", "vector")
     alike = of_like_taste(users, made, max(each, context.config.synthesize.min_events))
     pairs = [preferred(users, made), alike, preferred(users, linear)]
@@ -163,7 +163,7 @@ def _proposals(
 
 def _others(context: Context, shop: Shop, made: DataFrame) -> tuple[DataFrame, float]:
     """Pair each item of `made` with a sample of users; return the pairs, and the number of users per sampled one."""
-    some = min(max(ASKED_ABOUT // max(1, made.count()), LEAST_ASKED), MOST_ASKED)
+    some = min(max(ASKED_ABOUT // max(1, made.count()), MIN_ASKED), MAX_ASKED)
     order = uniform(F.lit("forecast"), F.lit(context.config.seed), "user_index")
     drawn = shop.users.select("user_index").orderBy(order, "user_index").limit(some)
     users = shop.users.count()

@@ -18,8 +18,8 @@ from synthspark.runs.publication import Publication
 from synthspark.sides import USERS
 from synthspark.synthesis.generate import histories, preferences
 
-LARGEST_SHARE = 10
-"""A cold user's basket has at most one in this many items: more of a small catalogue would carry no information."""
+MIN_ITEMS_PER_EVENT = 10
+"""Minimum number of items of the catalogue per event of a cold user's basket: more of a small one is no information."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def baskets(context: Context, asked: Asked, form: Form) -> DataFrame:
     """Make the virtual events of cold users: `user_index`, `item_index`, `weight`."""
     s = context.config.synthesize
     seen = asked.own.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
-    largest = max(s.min_events, asked.targets.count() // LARGEST_SHARE)
+    largest = max(s.min_events, asked.targets.count() // MIN_ITEMS_PER_EVENT)
     users = asked.made.select("user_index", "vector", F.lit(min(form.size, largest)).alias("k"))
     drawn = draw_items(users.join(seen, on="user_index", how="left"), asked.targets, s.seed, form.sharpness)
     return drawn.select("user_index", "item_index", F.lit(s.basket_weight).alias("weight"))

@@ -25,7 +25,7 @@ from synthspark.runs.publication import Publication
 from synthspark.runs.tables import INTERACTIONS, factors, features
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 
-MOST_PARTNERS = 1000
+MAX_PARTNERS = 1000
 """Maximum number of interactions per fold-in, drawn by a hash."""
 
 
@@ -60,10 +60,10 @@ def carry_spaces(context: Context, staged: Publication, evidence: Evidence, pair
         items = staged.keep("carried_items", _carried(release, evidence, space, ITEMS))
         kept = _carried(release, evidence, space, USERS, stale)
         asked = pairs.join(kept.select(USERS.index), on=USERS.index, how="left_anti")
-        made = bounded_fold_in(asked, items, settings, MOST_PARTNERS)
+        made = bounded_fold_in(asked, items, settings, MAX_PARTNERS)
         users = staged.keep("carried_users", kept.unionByName(made))
         bought = pairs.join(new_items, on=ITEMS.index, how="left_semi")
-        items = items.unionByName(swapped(bounded_fold_in(swapped(bought), swapped(users), settings, MOST_PARTNERS)))
+        items = items.unionByName(swapped(bounded_fold_in(swapped(bought), swapped(users), settings, MAX_PARTNERS)))
         for side, vectors in ((ITEMS, items), (USERS, users)):
             breadth = pairs.groupBy(side.index).agg(F.count(F.lit(1)).alias("breadth"))
             named = breadth.join(evidence.entities[side].select(side.key, side.index), on=side.index, how="inner")

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from synthspark.coldstart.baskets import FORMS, Form, baskets, cold_users
 from synthspark.coldstart.learn import Learned
 from synthspark.coldstart.spaces import als_settings
-from synthspark.coldstart.trials import TRIAL_USERS, asked_share, held_back, of_share
+from synthspark.coldstart.trials import MIN_TRIAL_USERS, asked_share, held_back, of_share
 from synthspark.indexing import uniform
 from synthspark.ranking.measures import measure, questions, ranked
 from synthspark.ranking.split import COLD, WARM, Slice, Split
@@ -40,7 +40,7 @@ def best_form(
     events get the most bought items. cold: the cold users, with their index.
     """
     held = learned.evidence.warm(USERS).where(held_back(context))
-    share = min(1.0, TRIAL_USERS / max(1, held.count()))
+    share = min(1.0, MIN_TRIAL_USERS / max(1, held.count()))
     held = staged.keep("form/held", held.where(of_share(share, context.config.seed)).withColumn("noise", F.lit(0.0)))
     if not held.take(1):
         return None, {}

@@ -30,7 +30,7 @@ from synthspark.sides import ITEMS, SIDES, USERS, Side
 from synthspark.training import TrainingTask, train_all
 
 Hyper = Mapping[str, float | int | str | bool]
-SMALLEST_FEED = 8
+MIN_FEED = 8
 """Minimum number of rows of a feed to learn from."""
 
 
@@ -96,7 +96,7 @@ def tasks(
         if not evidence.tells(side):
             continue
         rows = place.read(behaviour_feed(side)).count()
-        if rows < SMALLEST_FEED:
+        if rows < MIN_FEED:
             continue
         settings: dict[str, Hyper] = {side.name: {}, **((ablations or {}) if side == ITEMS else {})}
         for name, hyper in settings.items():

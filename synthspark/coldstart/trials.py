@@ -11,21 +11,21 @@ from synthspark.runs.context import Context
 HELD_BACK = 0.1
 """Share of the warm users that the generator of users does not learn from."""
 
-TRIAL_PAIRS = 2_000_000
+MAX_TRIAL_PAIRS = 2_000_000
 """Approximate maximum number of pairs of user and item that plain ALS is tried on; of more, whole users are drawn. With
 the virtual events of a trial they stay below EXACT_EVENTS, up to which factors, and so choices, are the same
 everywhere."""
-TRIAL_USERS = 10_000
+MIN_TRIAL_USERS = 10_000
 """Approximate minimum number of users in a trial, however many pairs they have."""
 
 
 def asked_share(pairs: DataFrame) -> float:
-    """Return the share of users who take part in trials on `pairs` (`user_index`): 1 up to TRIAL_PAIRS pairs."""
+    """Return the share of users who take part in trials on `pairs` (`user_index`): 1 up to MAX_TRIAL_PAIRS pairs."""
     rows = pairs.count()
-    if rows <= TRIAL_PAIRS:
+    if rows <= MAX_TRIAL_PAIRS:
         return 1.0
     users = pairs.select("user_index").distinct().count()
-    return min(1.0, max(TRIAL_PAIRS / rows, TRIAL_USERS / users))
+    return min(1.0, max(MAX_TRIAL_PAIRS / rows, MIN_TRIAL_USERS / users))
 
 
 def of_share(share: float, seed: int) -> Column:

@@ -29,13 +29,13 @@ WEIGHTS = (0.25, 0.05, 1.0)
 K = 20
 MAX_HELD, MIN_TRAIN = 2.0, 0.5
 """Maximum of held-out pairs and minimum of training rows of a cut by time, as multiples of those of a random split."""
-KEPT = 0.997
+MIN_KEPT = 0.997
 """Minimum share of the warm accuracy on drawn pairs, and of the accuracy over all items (mean of the questions), that a
 placing must keep regardless of the intervals; a smaller loss is no more than chance."""
 MARGIN = 0.05
-"""MARGIN x budget is added to KEPT for warm accuracy, since a trial does not see the full cost of its virtual events.
+"""MARGIN x budget is added to MIN_KEPT for warm accuracy, since a trial does not see the full cost of virtual events.
 Unseen cost on Online Retail: nothing at budgets up to .1, 1 to 1.6 % above (docs/decisions/016)."""
-AS_GOOD = 0.99
+MIN_AS_GOOD = 0.99
 """Placings with this share of the best accuracy over all items count as equal; cold accuracy decides among them."""
 RESAMPLES = 200
 """Bootstrap resamples for the intervals of gains and losses."""
@@ -179,14 +179,14 @@ def tuned(
 
 
 def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = True) -> Placing:
-    """Return the placing with the best cold accuracy among those that gain and are AS_GOOD over all items.
+    """Return the placing with the best cold accuracy among those that gain and are MIN_AS_GOOD over all items.
 
     Accuracies are compared as shares of those of the real rows alone; over all items, by the mean of the questions. A
     placing gains if
 
-    - warm accuracy on drawn pairs keeps KEPT + MARGIN x budget, and 1 - WARM_TOLERANCE with its interval (the gate);
-    - in every question, the interval of warm accuracy reaches KEPT, and that of accuracy over all items reaches 1;
-    - accuracy over all items keeps KEPT in the mean of the questions;
+    - warm accuracy on drawn pairs keeps MIN_KEPT + MARGIN x budget, its interval 1 - WARM_TOLERANCE (the gate);
+    - in every question, the interval of warm accuracy reaches MIN_KEPT, and that of accuracy over all items reaches 1;
+    - accuracy over all items keeps MIN_KEPT in the mean of the questions;
     - in some question, cold accuracy rises with its interval above zero.
 
     Warm accuracy on the newest pairs is judged by its interval only: they are fewer, and their mean would reject
@@ -197,19 +197,19 @@ def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = Tru
     if not gaining:
         return NOTHING if may_be_nothing else max(tried, key=lambda p: _kept(real, tried[p], "warm", min))
     good = {p: _kept(real, t, "all", sum) for p, t in gaining.items()}
-    as_good = [p for p in gaining if good[p] >= AS_GOOD * max(good.values())]
+    as_good = [p for p in gaining if good[p] >= MIN_AS_GOOD * max(good.values())]
     return max(as_good, key=lambda p: sum(gaining[p].value(q, "cold") for q in real.found))
 
 
 def _gains(real: Trial, tried: Trial, budget: float) -> bool:
-    if tried.value(DRAWN, "warm") < (KEPT + MARGIN * budget) * real.value(DRAWN, "warm"):
+    if tried.value(DRAWN, "warm") < (MIN_KEPT + MARGIN * budget) * real.value(DRAWN, "warm"):
         return False
     if _kept_between(real, tried, "warm", DRAWN)[0] < 1 - WARM_TOLERANCE:
         return False
-    least = {"warm": KEPT, "all": 1.0}
+    least = {"warm": MIN_KEPT, "all": 1.0}
     if any(_kept_between(real, tried, part, q)[1] < least[part] for part, q in product(least, real.found)):
         return False
-    if _kept(real, tried, "all", sum) < KEPT * len(real.found):
+    if _kept(real, tried, "all", sum) < MIN_KEPT * len(real.found):
         return False
     return any(_surely(real.found[q], tried.found[q]) for q in real.found)
 

@@ -11,7 +11,7 @@ from synthspark.guess.texts import MOSTLY
 from synthspark.guess.vocabulary import CLOCK_WORDS, ID_WORDS, NOT_TYPES, PIECES, TOTALS, WORDS, known_weight, matches
 from synthspark.names import free_name
 
-MOST_TYPES = 30
+MAX_TYPES = 30
 """Maximum number of distinct values of an event type column."""
 FEW = 12
 """Whole numbers with at most this many distinct values are classes (kids, doors), not amounts."""
@@ -261,7 +261,7 @@ def _may_be(role: str, column: ColumnFacts) -> bool:
         return column.numbers >= MOSTLY and column.epoch is None
     if role == "event_type":
         numbered = column.numbers >= MOSTLY and not (column.whole and column.distinct <= FEW)
-        return not numbered and column.distinct <= MOST_TYPES and not matches(column.name, NOT_TYPES)
+        return not numbered and column.distinct <= MAX_TYPES and not matches(column.name, NOT_TYPES)
     if role == "query":
         return column.numbers < MOSTLY
     broken = column.type.startswith(("double", "float")) and not column.whole

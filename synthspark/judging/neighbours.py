@@ -14,7 +14,7 @@ from synthspark.judging.features import Items, ItemStatistics, PairTable, simila
 from synthspark.retrieval import tie, top_k
 
 NEIGHBOURS = 20
-MOST_ROWS = 2000
+MAX_ROWS = 2000
 """Maximum mean number, per user, of pairs of an item and a bought neighbour; of more, some are drawn."""
 
 SCALE = 1_000_000
@@ -47,7 +47,7 @@ def alike_pairs(near: DataFrame, pairs: DataFrame, users: DataFrame, seed: int) 
     buyers = pairs.join(users.select("user_index"), on="user_index", how="left_semi")
     breadth = buyers.groupBy(F.col("item_index").alias("neighbour")).agg(F.count(F.lit(1)).alias("_buyers"))
     rows = near.join(breadth, on="neighbour", how="inner").agg(F.sum("_buyers")).collect()[0][0]
-    share = min(1.0, MOST_ROWS * users.count() / max(rows or 0, 1))
+    share = min(1.0, MAX_ROWS * users.count() / max(rows or 0, 1))
     bought = buyers.select("user_index", F.col("item_index").alias("neighbour"))
     bought = bought.where(uniform(F.lit("alike"), F.lit(seed), "user_index", "neighbour") < share)
     met = near.join(bought, on="neighbour", how="inner")

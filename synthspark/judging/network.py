@@ -34,7 +34,7 @@ WARM_UP = 0.1
 CHUNK = 16_384
 """Rows per batch outside of training: bounds the memory beside the features."""
 
-SMALLEST_VARIANCE = 1e-12
+MIN_VARIANCE = 1e-12
 """Variance below which a feature counts as constant: it comes from rounding alone."""
 
 
@@ -195,7 +195,7 @@ def _moments(features: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]) -> t
     for part in _batches(rows, CHUNK):
         squares += (_scaled(features[part]) - mean).square().sum(0)
     variance = squares / len(rows)
-    return mean, torch.where(variance > SMALLEST_VARIANCE, variance.sqrt(), 0.0)
+    return mean, torch.where(variance > MIN_VARIANCE, variance.sqrt(), 0.0)
 
 
 def _scaled(features: npt.NDArray[np.float32]) -> Tensor:

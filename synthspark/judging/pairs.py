@@ -40,7 +40,7 @@ SCORES = {"score": "vector", "linear_score": "linear"}
 """Score -> the item vector whose inner product with the user's vector it is: generator's, and regression's."""
 LONG, MARGIN = 4, 64
 """A history longer than LONG x the items it may show is thinned beforehand; MARGIN: items kept to spare."""
-CELLS = 1 << 23
+MAX_CELLS = 1 << 23
 """Maximum of candidates x items of the history that a worker compares at once: 32 MB per array."""
 MERIT = "merit"
 """Column that pairs are chosen by: the judge's probability, or the generator's score if there is no judge."""
@@ -175,7 +175,7 @@ def _over_users(
             for row in range(batch.num_rows):
                 everything = batch.column("candidates")[row].values
                 owned = _items(batch.column("history")[row].values, table)
-                size = max(1, CELLS // max(len(owned.codes), 1))
+                size = max(1, MAX_CELLS // max(len(owned.codes), 1))
                 for first in range(0, len(everything), size):
                     candidates = everything[first : first + size]
                     proposal = Proposal(*(_numpy(candidates.field(n)) for n in PROPOSAL))

@@ -14,7 +14,7 @@ PRIOR_STRENGTH = 200.0
 """Number of items from which the judge's own logit weighs as much as the prior (docs/decisions/016)."""
 TRUSTED = "linear_score"
 """Feature that the prior reads: the regression has learned from all the items that the judge did not."""
-LEAST_CHANCE = 1e-6
+MIN_CHANCE = 1e-6
 """Minimum distance of probabilities from 0 and 1, so that logits are finite."""
 
 Doubles = npt.NDArray[np.float64]
@@ -56,7 +56,7 @@ class Prior:
         expected = self.logits[0] + self.logits[1] * standard
         logit = (self.items * _logit(chance) + PRIOR_STRENGTH * expected) / (self.items + PRIOR_STRENGTH)
         moderated: Doubles = 1 / (1 + np.exp(-logit))
-        return np.clip(moderated, LEAST_CHANCE, 1 - LEAST_CHANCE)
+        return np.clip(moderated, MIN_CHANCE, 1 - MIN_CHANCE)
 
 
 def _score(features: npt.NDArray[np.float32], names: list[str]) -> Doubles:
@@ -64,6 +64,6 @@ def _score(features: npt.NDArray[np.float32], names: list[str]) -> Doubles:
 
 
 def _logit(chance: Doubles) -> Doubles:
-    clipped = np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
+    clipped = np.clip(chance, MIN_CHANCE, 1 - MIN_CHANCE)
     odds: Doubles = np.log(clipped / (1 - clipped))
     return odds

@@ -13,7 +13,7 @@ from synthspark.likeness.tables import Columns, Tables, code, indexed, long_form
 
 DETECTION_ROWS = 50_000
 """Maximum number of rows per table for the classifier, sampled by hash and collected on the driver."""
-FEWEST_ROWS = 10
+MIN_ROWS = 10
 """Minimum number of rows in each table; with fewer there is no AUC."""
 FOLDS = 5
 REPEATS = 4
@@ -39,7 +39,7 @@ def detection_auc(tables: Tables, counts: dict[str, int], seed: int) -> float | 
     Numbers are used unchanged, categories by their frequency rank in the real tables (-1: in no real row).
     """
     size = min(counts["train"], counts["synthetic"], DETECTION_ROWS)
-    if size < FEWEST_ROWS:
+    if size < MIN_ROWS:
         return None
     samples = [
         indexed(getattr(tables, name), tables.columns, seed, f"detection {name}").where(F.col("row") < size).persist()

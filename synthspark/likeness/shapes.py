@@ -21,8 +21,8 @@ from pyspark.sql import functions as F
 from synthspark.likeness.tables import Columns, Tables, coded, counted, long_form
 
 BINS = 10
-LEAST_CORRELATION = 0.5
-LEAST_ASSOCIATION = 0.3
+MIN_CORRELATION = 0.5
+MIN_ASSOCIATION = 0.3
 """Pairs of columns with a correlation or association in train of at most this are left out, as in SDMetrics."""
 DECIMALS = 1e14
 """Numbers are compared to 14 decimals, as in SDMetrics."""
@@ -108,7 +108,7 @@ def joint_trends(joint: DataFrame, columns: Columns, train: int, synthetic: int)
     names = [*columns.categories, *columns.numbers]
     score, strength = _similarity(joint, "pair", train, synthetic), _associations(joint)
     return {
-        (names[a], names[b]): score[i] if strength[i] > LEAST_ASSOCIATION else None
+        (names[a], names[b]): score[i] if strength[i] > MIN_ASSOCIATION else None
         for i, (a, b) in enumerate(joint_pairs(columns))
     }
 
@@ -116,13 +116,13 @@ def joint_trends(joint: DataFrame, columns: Columns, train: int, synthetic: int)
 def number_trends(tables: Tables, extent: dict[str, list[Extent]]) -> dict[tuple[str, str], float | None]:
     """Return the correlation similarity 1 - |r - r'| / 2 of every pair of numbers.
 
-    None if a correlation is undefined, or if train's is LEAST_CORRELATION or less.
+    None if a correlation is undefined, or if train's is MIN_CORRELATION or less.
     """
     columns = tables.columns
     if len(columns.n) < 2:
         return {}
     real, made = (_correlations(getattr(tables, name), columns, extent[name]) for name in ("train", "synthetic"))
-    score = np.where(np.abs(real) > LEAST_CORRELATION, 1 - np.abs(real - made) / 2, np.nan)
+    score = np.where(np.abs(real) > MIN_CORRELATION, 1 - np.abs(real - made) / 2, np.nan)
     return {
         (columns.numbers[a], columns.numbers[b]): None if np.isnan(score[a, b]) else float(score[a, b])
         for a, b in combinations(range(len(columns.n)), 2)

@@ -20,7 +20,7 @@ from synthspark.judging.judge import roc_auc
 from synthspark.schemas import quoted
 from synthspark.texts.fitting import comparably, rare
 
-SAMPLE = 5000
+MAX_TEXTS = 5000
 """Maximum number of real and of generated texts that are compared; they are collected on the driver."""
 FEATURES = 1 << 18
 """Number of hash buckets for words and word pairs."""
@@ -94,7 +94,7 @@ def _drawn(df: DataFrame, name: str, seed: int) -> list[Any]:
     if dict(df.dtypes)[name] == "string":
         value = F.substring(value, 1, MAX_CHARACTERS)  # the encoder reads no more
     known = df.select(value.alias("value")).where(F.col("value").isNotNull())
-    drawn = known.orderBy(F.xxhash64(F.lit(seed), "value"), "value").limit(SAMPLE).collect()
+    drawn = known.orderBy(F.xxhash64(F.lit(seed), "value"), "value").limit(MAX_TEXTS).collect()
     values = [row["value"] for row in drawn]
     np.random.default_rng(seed).shuffle(values)
     return values

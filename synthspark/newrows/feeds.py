@@ -20,7 +20,7 @@ from synthspark.runs.tables import encoding_folder
 from synthspark.sides import Side
 
 AUTOREGRESSIVE, ROWS = "autoregressive", "rows"
-VALIDATION_SHARE, VALIDATION_ROWS, LEAST_VALIDATED = 0.1, 10_000, 100
+VALIDATION_SHARE, VALIDATION_ROWS, MIN_VALIDATED = 0.1, 10_000, 100
 """Maximum share and number of rows held out for validation, and minimum size of a table for holding out any."""
 
 
@@ -81,7 +81,7 @@ def _tokens(
 
 def split_off(rows: DataFrame, key: str, count: int, seed: int) -> tuple[DataFrame, DataFrame | None]:
     """Split rows by a hash of `key` into (training rows, validation rows); the latter is None for a small table."""
-    if count < LEAST_VALIDATED:
+    if count < MIN_VALIDATED:
         return rows, None
     share = min(VALIDATION_SHARE, VALIDATION_ROWS / count)
     place = F.pmod(F.xxhash64(F.lit(seed), key), F.lit(1_000_000))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 
-from synthspark.coldstart.learn import SMALLEST_FEED
+from synthspark.coldstart.learn import MIN_FEED
 from synthspark.coldstart.tasks import require_known_settings
 from synthspark.features import encoding as encodings
 from synthspark.features.encoding import TableEncoding
@@ -29,7 +29,7 @@ from synthspark.training.storage import portable
 WRITER = "writer"
 STEPS = 2000
 """Maximum number of training steps if epochs are not set: minutes on a CPU, whatever the number of rows."""
-MOST_EPOCHS = 60
+MAX_EPOCHS = 60
 """Maximum number of epochs if they are not set."""
 
 
@@ -62,7 +62,7 @@ def text_task(context: Context, side: Side, report: StageReport) -> TrainingTask
         report.notes.append(f"{name} is not trained: train.profile_{side.name}.dp does not cover it")
         return None
     rows, validation = (context.rows("featurize", t) for t in (text_feed(side), text_validation_feed(side)))
-    if rows < SMALLEST_FEED:
+    if rows < MIN_FEED:
         report.notes.append(f"{name} is not trained: its feed has {rows} rows")
         return None
     require_known_settings("texts", WRITER, config.hyper)
@@ -80,7 +80,7 @@ def text_task(context: Context, side: Side, report: StageReport) -> TrainingTask
         piece_columns=texts.columns,
         num_pieces=texts.size,
         output_url=portable(f"{context.checkpoints()}/{name}"),
-        epochs=config.epochs or int(np.clip(round(STEPS / per_epoch), 1, MOST_EPOCHS)),
+        epochs=config.epochs or int(np.clip(round(STEPS / per_epoch), 1, MAX_EPOCHS)),
         batch_size=config.batch_size,
         seed=context.config.seed,
         device=context.config.train.device,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.learn import SMALLEST_FEED
+from synthspark.coldstart.learn import MIN_FEED
 from synthspark.coldstart.tasks import generator_task, require_known_settings
 from synthspark.config import ProfileNetwork
 from synthspark.judging import save_judge
@@ -64,7 +64,7 @@ def profile_task(context: Context, side: Side, report: StageReport) -> TrainingT
         why = f"{side.name} have no attribute to learn from"
     elif not (read_tokens(context, side).tokens if default else read_rows_encoding(context, side).encoders):
         why = f"{side.name} have no attribute that could be generated"
-    elif rows < SMALLEST_FEED:
+    elif rows < MIN_FEED:
         why = f"its feed has {rows} rows"
     if why is not None:
         report.notes.append(f"{name} is not trained: {why}")

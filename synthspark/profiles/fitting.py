@@ -27,7 +27,7 @@ from synthspark.quantiles import quantiles
 from synthspark.schemas import quoted
 from synthspark_models.tabular import FIRST, MISSING, RARE, UNKNOWN
 
-MOST_BINS, LEAST_BINS, BIN_ROWS = 100, 10, 50
+MAX_BINS, MIN_BINS, BIN_ROWS = 100, 10, 50
 """Maximum and minimum number of bins of a number, and rows per bin between them: small bins cannot be learned."""
 MAX_SPIKES = 512
 """Maximum number of spikes per column."""
@@ -145,7 +145,7 @@ def _numbers(df: DataFrame, kinds: Mapping[str, str], names: Sequence[str]) -> d
     columns = {f"n{i}": number_column(n, kinds[n]) for i, n in enumerate(names)}
     plain = df.select([value.alias(place) for place, value in columns.items()])
     total = plain.count()
-    spikes, bins = _spikes(plain, total), min(MOST_BINS, max(LEAST_BINS, total // BIN_ROWS))
+    spikes, bins = _spikes(plain, total), min(MAX_BINS, max(MIN_BINS, total // BIN_ROWS))
     aggregates: list[Column] = []
     ranks = [min(max(i / bins, numeric.TAIL), 1 - numeric.TAIL) for i in range(bins + 1)]
     rest = {n: F.when(~v.isin(spikes[i]), v) if spikes[i] else v for i, (n, v) in enumerate(columns.items())}

@@ -16,7 +16,7 @@ MIN_ROWS = 200
 """Minimum number of real rows for a judge: with fewer it overfits to these rows."""
 BOUND = 0.95
 """Quantile of the density ratio from which on proposals are accepted with probability 1."""
-MOST_TAKEN = 0.45
+MAX_TAKEN = 0.45
 """Maximum share of proposals that is accepted; a larger share leaves no choice for correcting counts by raking."""
 SETTINGS = TreeSettings(
     trees=250, learning_rate=0.1, leaves=31, features=1.0, rows=1.0, held_out=10, rising=(), whole=False
@@ -48,4 +48,4 @@ def fit_judge(real: Codes, proposed: Codes, names: list[str], seed: int) -> Judg
     if judge is None:
         return None
     ratio = density_ratio(judge, proposed[:20_000])
-    return Judged(judge, min(MOST_TAKEN, float(np.minimum(ratio / np.quantile(ratio, BOUND), 1.0).mean())))
+    return Judged(judge, min(MAX_TAKEN, float(np.minimum(ratio / np.quantile(ratio, BOUND), 1.0).mean())))

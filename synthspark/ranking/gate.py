@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 WARM_TOLERANCE = 0.01
 """Maximum relative loss of warm accuracy, interval included."""
-LEAST_GAIN = 0.01
+MIN_GAIN = 0.01
 """Relative cold gain below which more splits are pointless."""
 DEPTH = 20
 """Length k of the lists that decide."""
@@ -67,7 +67,7 @@ def verdict(cold: Difference, warm: Difference, metric: str, drawn: bool = True)
         reasons.append(f"no proven gain for the cold: {told_cold}")
     if not keeps:
         reasons.append(f"warm accuracy may fall by more than {WARM_TOLERANCE:.0%}: {told_warm}")
-    undecided = cold.product > (1 + LEAST_GAIN) * cold.real and warm.product - warm.real >= allowed
+    undecided = cold.product > (1 + MIN_GAIN) * cold.real and warm.product - warm.real >= allowed
     if undecided:
         advice = ": judge more splits (evaluate.seeds)" if drawn else ""
         reasons.append(f"the means would pass, their intervals are too wide{advice}")

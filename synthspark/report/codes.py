@@ -15,9 +15,9 @@ from synthspark_models import Codes, InfoGanGenerator
 
 ROWS = 512
 """Number of rows generated at each value of a code."""
-MOST_CODES = 4
+MAX_CODES = 4
 """Maximum number of codes of each kind, to keep the report short."""
-MOST_PANELS = 3
+MAX_PANELS = 3
 """Maximum number of attributes per code: those that it changes most."""
 CLASSES = 6
 STEPS = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -33,12 +33,12 @@ def traversals(network: InfoGanGenerator, encoding: TableEncoding, side: str, se
     categorical = torch.randint(shape.categories, (ROWS, shape.categorical), generator=random)
     continuous = torch.rand(ROWS, shape.continuous, generator=random) * 2 - 1
     found = []
-    for place in range(min(shape.categorical, MOST_CODES)):
+    for place in range(min(shape.categorical, MAX_CODES)):
         steps = [Codes(_with(categorical, place, value), continuous) for value in range(shape.categories)]
         made = [_generated(network, encoding, noise, codes, seed) for codes in steps]
         title = f"categorical code {place + 1} of new {side}"
         found.append(Traversal(title, [str(v + 1) for v in range(shape.categories)], _moved(encoding, made)))
-    for place in range(min(shape.continuous, MOST_CODES)):
+    for place in range(min(shape.continuous, MAX_CODES)):
         steps = [Codes(categorical, _with(continuous, place, value)) for value in STEPS]
         made = [_generated(network, encoding, noise, codes, seed) for codes in steps]
         title = f"continuous code {place + 1} of new {side}"
@@ -72,7 +72,7 @@ def _moved(encoding: TableEncoding, made: list[dict[str, npt.NDArray[np.object_]
         ordered = encoding.kinds[name] == "numeric"
         classes = dict(_of_numbers(columns) if ordered else _of_values(columns))
         panels.append(Panel(name, {c: shares for c, shares in classes.items() if max(shares)}, ordered))
-    return sorted(panels, key=_movement, reverse=True)[:MOST_PANELS]
+    return sorted(panels, key=_movement, reverse=True)[:MAX_PANELS]
 
 
 def _movement(panel: Panel) -> float:

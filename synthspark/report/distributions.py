@@ -17,8 +17,8 @@ CLASSES = 12
 BINS = 30
 ENDS = (0.01, 0.99)
 """Quantiles of the real values that bound the bins; values outside are counted in the outer bins."""
-MOST_YEARS = 100
-LONGEST = 200
+MAX_YEARS = 100
+MAX_LENGTH = 200
 """Number of leading characters that distinguish values; labels show fewer."""
 THRESHOLDS = [float(m * 10**e) for e in range(7) for m in (1, 2, 5)]
 MISSING, OTHERS = "(missing)", "(others)"
@@ -29,7 +29,8 @@ Parts = dict[str, DataFrame]
 def by_value(parts: Parts, column: Column, title: str) -> Distribution | None:
     """Return shares of the first part's most frequent values, of all others together, and of missing ones."""
     values = {
-        name: df.select(F.coalesce(as_text(column, LONGEST), F.lit(MISSING)).alias("v")) for name, df in parts.items()
+        name: df.select(F.coalesce(as_text(column, MAX_LENGTH), F.lit(MISSING)).alias("v"))
+        for name, df in parts.items()
     }
     real = next(iter(values))
     top = [r["v"] for r in values[real].groupBy("v").count().orderBy(F.desc("count"), "v").limit(CLASSES).collect()]
@@ -57,7 +58,7 @@ def by_class(parts: Parts, column: Column, names: list[str], title: str) -> Dist
 def by_year(parts: Parts, column: Column, title: str) -> Distribution | None:
     """Return shares of years between the ENDS quantiles of the real years; years outside count in the outer ones.
 
-    A range of MOST_YEARS or more is binned: some shops use the year 9999 for "never".
+    A range of MAX_YEARS or more is binned: some shops use the year 9999 for "never".
     """
     years = {name: df.select(F.year(column).alias("v")) for name, df in parts.items()}
     real = next(iter(years.values()))
@@ -65,7 +66,7 @@ def by_year(parts: Parts, column: Column, title: str) -> Distribution | None:
     if ends is None or ends[0] == ends[1]:
         return None
     low, high = ends
-    if high - low >= MOST_YEARS:
+    if high - low >= MAX_YEARS:
         return by_size(parts, F.year(column), title)
     bounded = F.least(F.greatest(F.col("v"), F.lit(low)), F.lit(high))
     since = F.when(F.col("v").isNotNull(), bounded - low)  # least and greatest skip nulls

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-MOST_SAID = 200
+MAX_SAID = 200
 """Maximum number of characters of an error message."""
 
 
@@ -95,5 +95,5 @@ class Facts:
 
 def in_short(error: Exception) -> str:
     """Return one line for an error: its class and the first line of its message."""
-    said = str(error).strip().partition("\n")[0][:MOST_SAID]
+    said = str(error).strip().partition("\n")[0][:MAX_SAID]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

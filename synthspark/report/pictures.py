@@ -22,10 +22,10 @@ STYLE: Any = {
     "font.family": ["sans-serif"], "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10,
     "axes.titlelocation": "left", "legend.frameon": False,
 }  # fmt: skip
-LONGEST = 24
+MAX_LENGTH = 24
 """Maximum number of characters of a label."""
-MOST_TICKS = 13
-MOST_READ = 1000
+MAX_TICKS = 13
+MAX_READ = 1000
 UNWRITABLE = ("Cc", "Cs", "Cn")
 """Unicode categories that SVG text cannot hold: control characters, surrogates, unassigned code points."""
 
@@ -60,7 +60,7 @@ def _bars(axes: Axes, facts: Distribution) -> None:
     for i, ((name, shares), colour) in enumerate(zip(facts.series.items(), COLOURS, strict=False)):
         axes.bar([x + i * width for x in range(len(shares))], list(shares), width, label=name, color=colour)
     middle = (len(facts.series) - 1) * width / 2
-    every = 1 if len(facts.classes) <= MOST_TICKS else 4
+    every = 1 if len(facts.classes) <= MAX_TICKS else 4
     labels = [shortened(str(c)) for c in facts.classes][::every]
     turned = 45 if max(map(len, labels)) > 3 else 0
     ticks = [x + middle for x in range(0, len(facts.classes), every)]
@@ -168,10 +168,10 @@ def _legend(axes: Axes) -> None:
 
 
 def shortened(text: str) -> str:
-    """Return `text` on one line of at most LONGEST characters, all valid in SVG."""
-    line = " ".join(text[:MOST_READ].split())
+    """Return `text` on one line of at most MAX_LENGTH characters, all valid in SVG."""
+    line = " ".join(text[:MAX_READ].split())
     line = "".join("\ufffd" if unicodedata.category(c) in UNWRITABLE else c for c in line)
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 1] + "…"
 
 
 def _svg(draw: Callable[[Axes], Any], size: tuple[float, float]) -> str:

@@ -8,9 +8,9 @@ from pyspark.sql import types as T
 
 from synthspark.schemas import quoted
 
-LONGEST = 300
+MAX_LENGTH = 300
 """Maximum number of characters of an example value."""
-MOST_VALUES = 20
+MAX_VALUES = 20
 """Maximum number of values of a set."""
 
 
@@ -39,5 +39,5 @@ def _shown(field: T.StructField) -> Column:
     if isinstance(kind, T.NumericType | T.BooleanType):
         return value
     if isinstance(kind, T.ArrayType):
-        return F.transform(F.slice(value, 1, MOST_VALUES), lambda each: as_text(each, LONGEST))
-    return as_text(value, LONGEST)
+        return F.transform(F.slice(value, 1, MAX_VALUES), lambda each: as_text(each, MAX_LENGTH))
+    return as_text(value, MAX_LENGTH)

@@ -23,7 +23,7 @@ UNITS = {
 """Unit -> its spellings."""
 CANONICAL = {way: unit for unit, ways in UNITS.items() for way in ways.split()}
 NUMBER = r"\d+(?:[.,]\d+)*(?:/\d+)?"
-SHORTEST_AFFIX = 5
+MIN_AFFIX = 5
 """Minimum length, in characters, of words whose beginning and end are extra terms of the two-tower network."""
 AFFIX = 4
 """Length of these beginnings and ends, in characters."""
@@ -67,7 +67,7 @@ def hashed_terms(text: str | None, language: str | None, size: int, length: int)
 def _names(terms: list[str]) -> Iterator[str]:
     yield from (f"w:{term}" for term in terms)
     for term in terms:
-        if len(term) >= SHORTEST_AFFIX:
+        if len(term) >= MIN_AFFIX:
             yield f"p:{term[:AFFIX]}"
             yield f"s:{term[-AFFIX:]}"
     yield from (f"b:{a} {b}" for a, b in zip(terms, terms[1:], strict=False))

@@ -23,10 +23,10 @@ from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_s
 FIXED_SECONDS, SECONDS_PER_MILLION = 200.0, 350.0
 """Durations measured with the demo on 2 cores (1.47 million events, one split): fixed part, and part per million
 events."""
-MOST_TYPES = 20
-LOOKED = 1_000_000
+MAX_TYPES = 20
+MAX_LOOKED = 1_000_000
 """Maximum number of rows per table that are checked for rejects in advance."""
-MOST_SHOWN = 160
+MAX_SHOWN = 160
 """Maximum number of characters of a rejected row that are shown."""
 
 
@@ -59,10 +59,10 @@ def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None
         rows = frame.count()
         kinds = ", ".join(f"{name} ({kind})" for name, kind in source.attributes.items()) or "none"
         yield f"{side.name}: {rows:,} rows of {source.path or source.table}; attributes: {kinds}"
-        classified[side] = looked = classify_entities(frame.limit(LOOKED), rules).persist(STORAGE)
+        classified[side] = looked = classify_entities(frame.limit(MAX_LOOKED), rules).persist(STORAGE)
         yield from _rejected(side.name, looked, rows)
         yield from _unreadable(looked, rules.attributes)
-        if rows > LOOKED:
+        if rows > MAX_LOOKED:
             classified[side] = classify_entities(frame, rules)
     events = read_source(context.spark, config.source.events, "events")
     asked = event_rules(config)
@@ -70,7 +70,7 @@ def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None
     rows = events.count()
     yield f"events: {rows:,} rows of {config.source.events.path or config.source.events.table}"
     status = item_status(classified[ITEMS]) if ITEMS in classified else None
-    looked = classify_events(events.limit(LOOKED), status, asked, datetime.now(timezone.utc)).persist(STORAGE)
+    looked = classify_events(events.limit(MAX_LOOKED), status, asked, datetime.now(timezone.utc)).persist(STORAGE)
     yield from _types(config, events)
     yield from _rejected("events", looked, rows)
     for side, entities in classified.items():
@@ -89,7 +89,7 @@ def _searches(context: Context, read: dict[str, Declared], status: DataFrame | N
     read["searches"] = Declared(frame, asked.columns)
     rows = frame.count()
     yield f"searches: {rows:,} rows of {source.path or source.table}"
-    looked = classify_searches(frame.limit(LOOKED), status, asked, datetime.now(timezone.utc)).persist(STORAGE)
+    looked = classify_searches(frame.limit(MAX_LOOKED), status, asked, datetime.now(timezone.utc)).persist(STORAGE)
     yield from _rejected("searches", looked, rows)
 
 
@@ -105,15 +105,15 @@ def _known(events: DataFrame, entities: DataFrame, side: Side, config: Config) -
 def _rejected(side: str, classified: DataFrame, rows: int) -> Iterator[str]:
     """Yield reasons for rejection with an example row each. Raises SourceError if they are grave.
 
-    classified: the first LOOKED rows; rows: number of all rows.
+    classified: the first MAX_LOOKED rows; rows: number of all rows.
     """
     reasons = classified.where("reason is not null").groupBy("reason")
     found = reasons.agg(F.count(F.lit(1)).alias("n"), F.min("raw").alias("raw")).orderBy(F.desc("n"), "reason")
-    among = f" of the first {LOOKED:,}" if rows > LOOKED else ""
+    among = f" of the first {MAX_LOOKED:,}" if rows > MAX_LOOKED else ""
     counted = found.collect()
-    require_sound(side, min(rows, LOOKED), {row["reason"]: row["n"] for row in counted})
+    require_sound(side, min(rows, MAX_LOOKED), {row["reason"]: row["n"] for row in counted})
     for row in counted:
-        raw = row["raw"] if len(row["raw"]) <= MOST_SHOWN else row["raw"][: MOST_SHOWN - 1] + "…"
+        raw = row["raw"] if len(row["raw"]) <= MAX_SHOWN else row["raw"][: MAX_SHOWN - 1] + "…"
         yield f"    rejected: {row['n']:,}{among}, {row['reason']}, e.g. {raw}"
 
 
@@ -145,7 +145,7 @@ def _types(config: Config, events: DataFrame) -> Iterator[str]:
     typed = mapped(sound, {"type": event_rules(config).columns["event_type"]}, "source.events")
     name_of = as_text(F.col("type"), typed.schema["type"].dataType)
     counts = typed.groupBy(name_of.alias("t")).count().orderBy(F.desc("count"), "t")
-    found = [(str(r["t"]), int(r["count"])) for r in counts.limit(MOST_TYPES).collect()]
+    found = [(str(r["t"]), int(r["count"])) for r in counts.limit(MAX_TYPES).collect()]
     for name, count in found:
         fate = f"weight {weights[name]:g}" if name in weights else "no weight: REJECTED; add it to events.weights"
         hint = "" if name in weights else did_you_mean(name, weights)

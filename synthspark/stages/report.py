@@ -29,7 +29,7 @@ from synthspark_models import InfoGanGenerator
 ATTRIBUTES = 8
 """Number of attributes per table that are drawn, the first declared ones, to keep the report short."""
 EXAMPLES = 3
-LONGEST_ROW = 2000
+MAX_ROW_LENGTH = 2000
 """Maximum number of characters of a rejected row."""
 BY_KIND = {"categorical": by_value, "numeric": by_size, "datetime": by_year}
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -175,5 +175,5 @@ def _rejects(context: Context) -> list[dict[str, Any]]:
     if not context.has(REJECTS):
         return []
     by_reason = context.read(REJECTS).groupBy("source", "reason")
-    found = by_reason.agg(F.count(F.lit(1)).alias("rows"), F.min(as_text(F.col("raw"), LONGEST_ROW)).alias("raw"))
+    found = by_reason.agg(F.count(F.lit(1)).alias("rows"), F.min(as_text(F.col("raw"), MAX_ROW_LENGTH)).alias("raw"))
     return [r.asDict() for r in found.orderBy(F.desc("rows"), "source", "reason").collect()]

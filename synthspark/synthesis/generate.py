@@ -26,7 +26,7 @@ from synthspark_models import BehaviourGenerator, RowGenerator
 from synthspark_models.behaviour import PRIOR_COUNTERPARTS
 
 HISTORY = "history"
-MOST_HISTORY = 50
+MAX_HISTORY = 50
 """Maximum number of counterparts in a history; entities with more are not cold."""
 PROFILE, BEHAVIOUR, IMPUTED, WRITTEN = 1, 2, 3, 4
 """Salts, so that a block draws different noise for different purposes."""
@@ -90,7 +90,7 @@ def histories(pairs: DataFrame, vectors: DataFrame, side: Side) -> DataFrame:
     length = F.sqrt(F.aggregate("vector", F.lit(0.0), lambda total, x: total + x * x))
     direction = F.transform("vector", lambda x: x / F.greatest(length, F.lit(1e-12)))
     known = pairs.join(vectors.select(other, direction.alias("direction")), on=other, how="inner")
-    met = F.slice(F.sort_array(F.collect_list(F.struct(other, "direction"))), 1, MOST_HISTORY).alias("met")
+    met = F.slice(F.sort_array(F.collect_list(F.struct(other, "direction"))), 1, MAX_HISTORY).alias("met")
     listed = known.groupBy(key).agg(met).withColumn("count", F.size("met").cast("double"))
     empty = F.transform(F.element_at("met", 1)["direction"], lambda _: F.lit(0.0))
     total = F.aggregate("met", empty, lambda acc, m: F.zip_with(acc, m["direction"], lambda a, b: a + b))

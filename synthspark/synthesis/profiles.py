@@ -37,9 +37,9 @@ from synthspark_models.tabular import MISSING
 
 PROPOSALS = 32_768
 """Proposals per block: the more, the more of them share one pass through the network."""
-LEAST_PROPOSALS = 1024
+MIN_PROPOSALS = 1024
 """Minimum number of proposals per block if there is a judge or a condition."""
-MOST_ROUNDS = 50
+MAX_ROUNDS = 50
 """Maximum number of times that a block proposes again if conditions are rarely met."""
 
 
@@ -109,7 +109,7 @@ def drawn_rows(
     encoding = model.encoding()
     if given:
         # Conditions that cannot be met raise an error here, not in a task.
-        _proposer(model, given).propose(LEAST_PROPOSALS, generator(seed, PROFILE))
+        _proposer(model, given).propose(MIN_PROPOSALS, generator(seed, PROFILE))
     blocks = num_blocks(model, count)
 
     def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -206,9 +206,9 @@ def _block(
     _, encoding, judge = model.loaded()
     proposer = _proposer(model, given)
     wanted = proposer.wanted
-    size = rows if judge is None and wanted is None else max(LEAST_PROPOSALS, math.ceil(rows / model.rate))
+    size = rows if judge is None and wanted is None else max(MIN_PROPOSALS, math.ceil(rows / model.rate))
     codes, weights = proposer.propose(size, rng)
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         if (weights > 0).sum() >= rows:
             break
         more, weights_of_more = proposer.propose(size, rng)

@@ -12,9 +12,9 @@ from synthspark_models import AutoregressiveGenerator, GanDiscriminator, Sample,
 from synthspark_models.losses import critic_generator_loss, hinge_discriminator_loss
 from synthspark_models.relaxed import relaxed_rows
 
-MOST_LOGITS = 1 << 22
+MAX_LOGITS = 1 << 22
 """Maximum number of logits of the rows drawn in a step; bounds memory by drawing fewer rows of wide vocabularies."""
-LEAST_ROWS = 16
+MIN_ROWS = 16
 """Minimum number of rows drawn in a step."""
 
 
@@ -31,7 +31,7 @@ class Adversary:
             raise ConfigError(f"train.{task.name}.hyper.adversarial_every: {self.every} is too small; give 1 or more")
         self.weight = float(task.setting("adversarial_weight"))
         self.temperature, self.clip = float(task.setting("temperature")), float(task.setting("gradient_clip"))
-        self.rows = max(LEAST_ROWS, MOST_LOGITS // sum(task.cardinalities))
+        self.rows = max(MIN_ROWS, MAX_LOGITS // sum(task.cardinalities))
         table = TableShape(tuple(task.cardinalities), 0)
         self.discriminator: GanDiscriminator = GanDiscriminator(
             table, int(task.setting("hidden")), spectral=bool(task.setting("spectral_norm"))

@@ -13,10 +13,10 @@ PATIENCE = 3
 WON_LOSS, LOST_LOSS = 0.01, 6.0
 """The discriminator has won if its loss is less than the former above its minimum and the generator's exceeds the
 latter."""
-LEAST_DIVERSITY = 0.05
+MIN_DIVERSITY = 0.05
 """Minimum entropy of generated rows, as a share of that of real rows."""
 
-RUNAWAY = 1e3
+MAX_LOSS = 1e3
 """Absolute loss of a critic that is impossible with a bounded slope, since embedded rows are a few units apart."""
 
 REMEDIES = {
@@ -60,14 +60,14 @@ class Watch:
             return
         if self.network == "wgan_gp":
             # Its losses are differences of values, which can be negative or large without a winner.
-            self._away = self._away + 1 if abs(record["discriminator_loss"]) > RUNAWAY else 0
+            self._away = self._away + 1 if abs(record["discriminator_loss"]) > MAX_LOSS else 0
         else:
             won = record["discriminator_loss"] - self.least_loss < WON_LOSS and record["generator_loss"] > LOST_LOSS
             self._won = self._won + 1 if won else 0
-        self._narrow = self._narrow + 1 if record["diversity"] < LEAST_DIVERSITY else 0
+        self._narrow = self._narrow + 1 if record["diversity"] < MIN_DIVERSITY else 0
         if self._away >= PATIENCE:
             self._stop(record, f"the discriminator's values run away: for {PATIENCE} epochs its loss is beyond "
-                       f"{RUNAWAY:g} (now {record['discriminator_loss']:.3g})", "discriminator")  # fmt: skip
+                       f"{MAX_LOSS:g} (now {record['discriminator_loss']:.3g})", "discriminator")  # fmt: skip
         if self._won >= PATIENCE:
             self._stop(record, f"the discriminator has won for {PATIENCE} epochs: the generator learns nothing "
                        f"(losses {record['discriminator_loss']:.3g} and {record['generator_loss']:.3g})",

@@ -20,7 +20,7 @@ from synthspark_models import AutoregressiveGenerator
 from synthspark_models.autoregressive import random_masks
 from synthspark_models.per_row import per_row_gradients
 
-MOST_GRADIENTS = 1 << 24
+MAX_GRADIENTS = 1 << 24
 """Maximum number of per-row gradient values in memory (64 MB); the rows per chunk depend on the network's size."""
 ACCOUNTANT = "RDP of the Poisson-subsampled Gaussian mechanism (Mironov et al. 2019, arXiv:1908.10530)"
 
@@ -57,7 +57,7 @@ class PrivateSteps:
         assert task.dp is not None
         self.network, self.task = network, task
         self.parameters = dict(network.named_parameters())
-        self.chunk = max(1, MOST_GRADIENTS // sum(p.numel() for p in self.parameters.values()))
+        self.chunk = max(1, MAX_GRADIENTS // sum(p.numel() for p in self.parameters.values()))
         self.optimizer = DPOptimizer(
             optimizer,
             noise_multiplier=task.dp["noise_multiplier"],

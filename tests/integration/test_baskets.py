@@ -157,8 +157,8 @@ def test_few_pairs_are_tried_whole_and_of_many_enough_users(
     train, _ = shop  # 1,800 pairs of 120 users
     assert trials.asked_share(train) == 1.0
     for pairs, users, share in ((450, 10, 0.25), (450, 60, 0.5), (450, 500, 1.0), (1800, 10, 1.0)):
-        monkeypatch.setattr(trials, "TRIAL_PAIRS", pairs)
-        monkeypatch.setattr(trials, "TRIAL_USERS", users)
+        monkeypatch.setattr(trials, "MAX_TRIAL_PAIRS", pairs)
+        monkeypatch.setattr(trials, "MIN_TRIAL_USERS", users)
         assert trials.asked_share(train) == share
     few, many = ({r["user_index"] for r in train.where(trials.of_share(s, 3)).collect()} for s in (0.2, 0.6))
     assert few < many
@@ -176,8 +176,8 @@ def test_of_a_large_shop_placing_is_tried_on_some_users_who_know_what_everybody_
     fold = items.where(folded(context)).where(F.col("item_index") % 2 == 0)
     asked_of = {}
     for pairs in (100_000, 300):
-        monkeypatch.setattr(trials, "TRIAL_PAIRS", pairs)
-        monkeypatch.setattr(trials, "TRIAL_USERS", 10)
+        monkeypatch.setattr(trials, "MAX_TRIAL_PAIRS", pairs)
+        monkeypatch.setattr(trials, "MIN_TRIAL_USERS", 10)
         with context.lake.publication("r", "train") as staged:
             (split, _), known = trial_shop(context, staged, whole, fold)
             tables = {"train": split.train, "test": split.test, "users": split.users, "known": known.users}

@@ -14,7 +14,7 @@ from synthspark.report import Facts, pictures
 from synthspark.report.distributions import MISSING, OTHERS, Parts, by_class, by_reach, by_size, by_value, by_year
 from synthspark.report.nearest import nearest_rows
 from synthspark.report.page import page
-from synthspark.report.texts import LONGEST
+from synthspark.report.texts import MAX_LENGTH
 from synthspark.runs.context import Context
 from synthspark.runs.tables import Table
 from synthspark.sides import ITEMS
@@ -118,7 +118,7 @@ def test_example_values_that_python_cannot_hold_are_shown_as_text(spark: SparkSe
     assert [e.values["born"][0] for e in found] == ["+10000-01-01 00:00:00", "0001-01-01 00:00:00",
                                                     "+290000-06-01 12:00:00"]  # fmt: skip
     assert all(e.values["born"][0] == e.values["born"][1] for e in found), "the nearest row is its own copy"
-    assert len(str(found[0].values["name"][0])) == LONGEST
+    assert len(str(found[0].values["name"][0])) == MAX_LENGTH
     html = page(Facts("r", {"protocols": [], "fidelity": [], "privacy": [], "verdict": {"ship": False, "why": "x"}}, [],
                       examples=found))  # fmt: skip
     assert "+10000-01-01" in html and html.encode()
