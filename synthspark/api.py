@@ -16,16 +16,16 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from synthspark.config import Config, load, parse_text
+from synthspark.config import QUICK_LOOK, Config, load, parse_text
 from synthspark.errors import LakeError
 from synthspark.runs.context import Context, open_lake
 from synthspark.runs.current import current
-from synthspark.runs.lake import Lake, check_run_id, new_run_id
+from synthspark.runs.lake import STAGES, Lake, check_run_id, new_run_id
 from synthspark.runs.tables import EVENTS, RECOMMENDATIONS, REJECTS, SYNTHETIC_EVENTS, Table, clean, synthetic
 from synthspark.session import session
 from synthspark.sides import ITEMS, USERS
 from synthspark.stages.apply import apply_all
-from synthspark.stages.run import run_all
+from synthspark.stages.run import QUICK, run_all
 
 Configuration = str | Path | Mapping[str, Any] | Config
 """Path of a YAML file, its content as a mapping, or a loaded configuration."""
@@ -147,15 +147,16 @@ class Runs:
 
 
 def run(
-    config: Configuration, run_id: str | None = None, *, overrides: Sequence[str] = (), resume: bool = False
-) -> Run:
+    config: Configuration, run_id: str | None = None, *, overrides: Sequence[str] = (), resume: bool = False,
+    quick: bool = False,
+) -> Run:  # fmt: skip
     """Run every stage, from the sources to the verdict.
 
     run_id: id of the run, generated if None; overrides: keys to set, for example `train.epochs=5`; resume: continue the
-    run with that id.
+    run with that id; quick: only a first verdict, on a sample of users.
     """
-    with _context(config, run_id, overrides) as context:
-        run_all(context, resume, lambda _: None, lambda *_: None)
+    with _context(config, run_id, [*QUICK_LOOK, *overrides] if quick else overrides) as context:
+        run_all(context, resume, lambda _: None, lambda *_: None, QUICK if quick else STAGES)
         return Run(context.lake, context.run_id)
 
 
@@ -193,7 +194,9 @@ def _context(config: Configuration, run_id: str | None, overrides: Sequence[str]
 
 def _loaded(config: Configuration, overrides: Sequence[str]) -> Config:
     if isinstance(config, Config):
-        return config
+        if not overrides:
+            return config
+        config = config.model_dump(mode="json", exclude_unset=True)
     if isinstance(config, Mapping):
         return parse_text(json.dumps(config, default=str), "configuration", list(overrides))
     return load(config, list(overrides))

@@ -60,12 +60,18 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
     metavar="RUN_ID",
     help="Resume a run after its last published stage; with the same --run-id, start it if it does not exist.",
 )
-def run(path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool, resume: str | None) -> None:
+@click.option(
+    "--quick", is_flag=True, help="Only a first verdict, on a sample of users; no synthetic rows are written."
+)
+def run(
+    path: Path, run_id: str | None, overrides: tuple[str, ...], verbose: bool, resume: str | None, quick: bool
+) -> None:
     """Run all stages, from the sources to the verdict."""
     if resume is not None and run_id not in (None, resume):
         raise click.UsageError(f"--run-id {run_id} and --resume {resume} name different runs; give one run")
     chosen = run_id if resume is None else resume
-    run_job(path, None, chosen, list(overrides), verbose, resume=resume is not None, begin=run_id is not None)
+    run_job(path, None, chosen, list(overrides), verbose, resume=resume is not None, begin=run_id is not None,
+            quick=quick)  # fmt: skip
 
 
 def _stage_command(stage: str, words: str) -> None:
@@ -402,18 +408,19 @@ for _name, _command in cli.commands.items():
 
 def run_job(
     path: Path, stage: str | None, run_id: str | None, overrides: list[str], verbose: bool = False,
-    resume: bool = False, begin: bool = True,
+    resume: bool = False, begin: bool = True, quick: bool = False,
 ) -> None:  # fmt: skip
     """Run `stage`, or all stages if None; shared by the commands and the spark-submit jobs.
 
-    resume: resume the run; begin: create the run if it is missing instead of raising LakeError.
+    resume: resume the run; begin: create the run if it is missing instead of raising LakeError; quick: run only the
+    stages that a verdict needs, on a sample of users.
     """
     from synthspark import log
-    from synthspark.config import load
+    from synthspark.config import QUICK_LOOK, load
 
     log.configure(verbose)
-    config = load(path, overrides)
-    from synthspark.stages.run import NEEDS, run_all, run_stage
+    config = load(path, [*QUICK_LOOK, *overrides] if quick else overrides)
+    from synthspark.stages.run import NEEDS, QUICK, run_all, run_stage
     from synthspark.terminal import Terminal
     from synthspark.tracking import track_epoch, track_metrics, tracker
 
@@ -432,7 +439,8 @@ def run_job(
         try:
             if stage is None:
                 resume = resume and not (begin and context.run_id not in context.lake.runs())
-                run_all(context, resume, lambda name: terminal.before(name, context.spark), terminal.after)
+                run_all(context, resume, lambda name: terminal.before(name, context.spark), terminal.after,
+                        QUICK if quick else tuple(STAGES))  # fmt: skip
             else:
                 terminal.before(stage, context.spark)
                 terminal.after(stage, run_stage(context, stage))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "run": (
         "synthspark run --config my.yaml",
+        "synthspark run --config my.yaml --quick",
         "synthspark run --config my.yaml --set lake.root=hdfs:///lake --set train.epochs=10",
         "synthspark run --config my.yaml --resume 20260101T120000-ab12cd",
     ),

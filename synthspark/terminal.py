@@ -193,6 +193,8 @@ def runs_table(records: dict[str, dict[str, dict[str, Any]]], current: str | Non
         made = [f"{rows[t]:,}" if t in rows else "" for t in SYNTHETIC]
         verdict = stages.get("evaluate", {}).get("details", {}).get("verdict")
         shown = "" if verdict is None else "ship" if verdict["ship"] else "do not ship"
+        if shown and stages.get("clean", {}).get("details", {}).get("sample"):
+            shown += " (sample)"
         table.add_row(escape(run_id), state, f"{seconds:,.0f}", *made, shown)
     return table
 

@@ -3,6 +3,7 @@
 from synthspark.clean.columns import ColumnSource, require_rows
 from synthspark.clean.entities import EntityRules, classify_entities, item_status, unreadable_values
 from synthspark.clean.events import EventRules, classify_events
+from synthspark.clean.sampling import UserSample, user_sample
 from synthspark.clean.searches import SearchRules, classify_searches, searches_of
 from synthspark.clean.verdicts import kept, reason_counts, rejected
 
@@ -11,6 +12,7 @@ __all__ = [
     "EntityRules",
     "EventRules",
     "SearchRules",
+    "UserSample",
     "classify_entities",
     "classify_events",
     "classify_searches",
@@ -21,4 +23,5 @@ __all__ = [
     "require_rows",
     "searches_of",
     "unreadable_values",
+    "user_sample",
 ]

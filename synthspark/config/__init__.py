@@ -13,7 +13,7 @@ from synthspark.config.learning import (
     Synthesize,
     Train,
 )
-from synthspark.config.loading import load, parse, parse_text, public_yaml
+from synthspark.config.loading import QUICK_LOOK, load, parse, parse_text, public_yaml
 from synthspark.config.proof import ARMS, RANKERS, Ablation, Arm, Evaluate, Protocol
 from synthspark.config.search import Search, SearchControl, SearchProtocol
 from synthspark.config.sections import Apply, Config, Lake, Tracking
@@ -40,6 +40,7 @@ __all__ = [
     "Network",
     "ProfileNetwork",
     "Protocol",
+    "QUICK_LOOK",
     "RANKERS",
     "Recommend",
     "Search",

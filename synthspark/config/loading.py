@@ -12,6 +12,18 @@ from synthspark.config.sections import Config
 from synthspark.errors import ConfigError, did_you_mean
 from synthspark.secrets import without_secrets
 
+QUICK_LOOK = (
+    "source.max_users=2000",
+    "evaluate.seeds=[0]",
+    "evaluate.als_seeds=1",
+    "evaluate.arms=[real, real+synthetic, ridge, permuted]",
+    "evaluate.references=false",
+    "evaluate.ablations={}",
+    "evaluate.profiles=false",
+    "search.enabled=false",
+)
+"""Overrides of a quick look: a sample of users, one split, one simple alternative and one control."""
+
 
 def load(path: str | Path, overrides: list[str] | None = None) -> Config:
     """Read a YAML file and apply `a.b=value` overrides.

@@ -144,6 +144,9 @@ class Sources(Section):
     users: EntitySource | None = None
     searches: SearchSource | None = None
     """Table of searches; null to use events with a query as searches."""
+    max_users: int | None = Field(default=None, ge=100)
+    """Approximate maximum number of users; of more, a random sample is read with all its rows, for a quick look. null
+    reads everybody, as a run whose tables are used must."""
 
     @property
     def has_searches(self) -> bool:

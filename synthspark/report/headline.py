@@ -31,6 +31,8 @@ def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
     """
     verdict, rows = metrics["verdict"], metrics["protocols"]
     ask = "Use the synthetic events" if verdict["ship"] else "Do not use the synthetic events"
+    if sample := metrics.get("sample"):
+        ask = f"By {sampled(sample)}: {ask[0].lower()}{ask[1:]}"
     if verdict.get("undecided"):
         ask += " yet: too little was measured to be sure"
     if not rows:
@@ -51,6 +53,11 @@ def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
         rest = f"stay as good as they are ({change:+.1%})" if abs(change) < WARM_KEPT else f"change by {change:+.1%}"
         sentence += f"; those for everybody else {rest}"
     return sentence + "." + against_simple(rows, protocol, k)
+
+
+def sampled(sample: Mapping[str, int]) -> str:
+    """Return the words for a verdict that is based on a sample of users."""
+    return f"a sample of about {sample['users']:,} of {sample['of']:,} users"
 
 
 def against_simple(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> str:

@@ -69,6 +69,8 @@ def verdict_of(lake: Lake, run_id: str) -> tuple[bool, str]:
     if record is None:
         return False, "it was not judged (stage evaluate)"
     verdict = record["details"]["verdict"]
+    if (lake.record(run_id, "clean") or {}).get("details", {}).get("sample"):
+        return False, f"its tables are of a sample of the users (source.max_users): {verdict['why']}"
     return bool(verdict["ship"]), str(verdict["why"])
 
 

@@ -53,6 +53,8 @@ def apply_all(
 def check_release(context: Context, release: Context, force: bool) -> None:
     """Raise LakeError or ConfigError if the release cannot be applied to these sources."""
     lake, name = context.lake, release.run_id
+    if context.config.source.max_users is not None:
+        raise ConfigError("source.max_users reads a sample of users only; remove it to apply models to the whole shop")
     if context.run_id == name:
         raise LakeError(f"run {name!r} cannot be applied to itself; give the new run another --run-id")
     lake.require(name, NEEDED)

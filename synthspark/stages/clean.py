@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import reduce
 
@@ -22,6 +23,7 @@ from synthspark.clean import (
     rejected,
     searches_of,
     unreadable_values,
+    user_sample,
 )
 from synthspark.errors import ContractError, SourceError
 from synthspark.runs.context import Context, StageReport
@@ -39,21 +41,22 @@ def clean(context: Context) -> StageReport:
     sources = {side: source for side in SIDES if (source := config.source.of(side)) is not None}
     rules = {side: entity_rules(source, side) for side, source in sources.items()}
     read: dict[str, Declared] = {}
+    asked, searches = event_rules(config), config.source.searches
     with blamed(read), context.publication("clean") as staged:
         for side, source in sources.items():
             frame = read_source(context.spark, source, side.name)
             read[side.name] = Declared(frame, rules[side].columns, rules[side].filter)
-        events, asked = read_source(context.spark, config.source.events, "events"), event_rules(config)
-        read["events"] = Declared(events, asked.columns)
-        searches = config.source.searches
+        read["events"] = Declared(read_source(context.spark, config.source.events, "events"), asked.columns)
         if searches is not None:
             rules_of_searches = search_rules(searches)
             read["searches"] = Declared(read_source(context.spark, searches, "searches"), rules_of_searches.columns)
+        _sample(context, report, read)
         entities = {
             side: _entities(context, report, staged, read[side.name].frame, side, rules[side]) for side in rules
         }
         status = item_status(entities[ITEMS]) if ITEMS in entities else None
         context.on_step("reading and checking events")
+        events = read["events"].frame
         counted, seen = _counted(events, "events")
         classified = classify_events(counted, status, asked, datetime.now(timezone.utc)).persist(STORAGE)
         staged.write(EVENTS, schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
@@ -76,6 +79,25 @@ def clean(context: Context) -> StageReport:
             frame.unpersist()
         staged.details.update(report.to_json())
     return report
+
+
+def _sample(context: Context, report: StageReport, read: dict[str, Declared]) -> None:
+    """Restrict the tables in `read` that have user ids to a sample of users, if the configuration asks for one."""
+    source, events = context.config.source, read["events"]
+    if source.max_users is None:
+        return
+    context.on_step("counting users")
+    sample = user_sample(events.frame, events.columns["user_id"], "source.events", source.events.null_values,
+                         source.max_users, context.config.seed)  # fmt: skip
+    if sample is None:
+        return
+    for name, table in read.items():
+        if (column := table.columns.get("user_id")) is not None:
+            words = getattr(source, name).null_values
+            read[name] = replace(table, frame=sample.of(table.frame, column, f"source.{name}", words))
+    report.details["sample"] = {"users": source.max_users, "of": sample.users}
+    report.notes.append(f"a sample of about {source.max_users:,} of {sample.users:,} users is read "
+                        "(source.max_users)")  # fmt: skip
 
 
 def _entities(

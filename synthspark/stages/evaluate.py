@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from synthspark.config import Evaluate
@@ -13,7 +13,7 @@ from synthspark.proof.judged import Results, judge_protocol
 from synthspark.proof.protocols import PROTOCOLS
 from synthspark.ranking.gate import Difference, Verdict, depth, together, verdict
 from synthspark.ranking.measures import MetricRow, metric_rows, paired_difference
-from synthspark.report.headline import cautions
+from synthspark.report.headline import cautions, sampled
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import STAGES
 from synthspark.runs.tables import INTERACTIONS
@@ -35,7 +35,10 @@ def evaluate(context: Context) -> StageReport:
             for name, found in judge_protocol(context, staged, of_seed, protocol, seed, report):
                 results.setdefault(name, []).append(found)
                 rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
+        sample = context.record("clean")["details"].get("sample")
         decision = together({name: decided(config, name, found) for name, found in results.items()})
+        if sample:
+            decision = replace(decision, why=f"{sampled(sample)}: {decision.why}")
         context.on_step("comparing new rows with real ones")
         alike, apart = likeness(context, staged, report) if config.profiles else ([], [])
         searched, search = prove_search(context, staged, report)
@@ -52,6 +55,7 @@ def evaluate(context: Context) -> StageReport:
             "fidelity": alike,
             "privacy": apart,
             "verdict": report.details["verdict"],
+            **({"sample": sample} if sample else {}),
             **({"search": search} if search is not None else {}),
             "stages": [_timing(r) for r in [*earlier, {"stage": "evaluate", **report.to_json()}]],
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -39,6 +39,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "evaluate": ("clean", "featurize"),
 }
 """Stage -> stages that must have been published in the same run before."""
+QUICK = ("clean", "featurize", "evaluate")
+"""Stages of a quick look: only those that a verdict needs."""
 
 
 def run_stage(
@@ -100,15 +102,16 @@ def check_resumable(context: Context) -> None:
 
 
 def run_all(
-    context: Context, resume: bool, before: Callable[[str], None], after: Callable[[str, StageReport | None], None]
-) -> None:
-    """Run every stage in order. With `resume`, stages that the run has published are skipped (report None)."""
+    context: Context, resume: bool, before: Callable[[str], None], after: Callable[[str, StageReport | None], None],
+    stages: Sequence[str] = STAGES,
+) -> None:  # fmt: skip
+    """Run `stages` in order. With `resume`, stages that the run has published are skipped (report None)."""
     if resume:
         check_resumable(context)
         context.lake.sweep(context.run_id)  # even if every stage is skipped
     if not (resume and context.lake.record(context.run_id, STAGES[-1])):
         check_slots(context.spark, context.config.train.processes)
-    for stage in STAGES:
+    for stage in stages:
         before(stage)
         published = resume and context.lake.record(context.run_id, stage) is not None
         after(stage, None if published else run_stage(context, stage, resume))

@@ -233,6 +233,10 @@ def test_the_first_screen_says_how_sure_what_it_costs_and_what_could_be_wrong() 
     for words in ("only 9 users were asked", "One split was judged", "not by time", "30 of 1,000 rows"):
         assert words in doubts
     assert "membership" not in doubts
+    sampled = metrics() | {"sample": {"users": 2000, "of": 31415}}
+    facts = replace(full(), metrics=sampled)
+    assert headline(sampled, {}).startswith("By a sample of about 2,000 of 31,415 users: use the synthetic events.")
+    assert told(facts)["What could be wrong?"].startswith("Only a sample of about 2,000 of 31,415 users was read")
     leaky = metrics()
     leaky["privacy"] = [{"table": "users", "figure": "membership_auc", "value": 0.7}]
     assert "New users reveal rows that the generator learned from: membership AUC 0.70." in told(
