@@ -1,4 +1,4 @@
-"""Whether what was read of a source can be trusted, and which column is to blame where Spark fails on it."""
+"""Checks of source tables: find signs of wrong reading, and the column at which Spark fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from synthspark.sources import first_words
 from synthspark.sources.failures import SPARK_FAILURES
 
 MAX_MALFORMED = 0.5
-"""Share of the rows with another number of fields than the header, from which on the file is read in a wrong way."""
+"""Maximum share of rows whose number of fields differs from the header; with more, the file's options are wrong."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Declared:
 
 @contextmanager
 def blamed(tables: Mapping[str, Declared]) -> Iterator[None]:
-    """Where Spark fails in this block, raise SourceError that names the table and column at which it does.
+    """Turn Spark's failures in this block into SourceErrors that name the table and the column.
 
-    Columns are tried one by one, which is dear, but nothing else is left to do then. What is not due to a source is
-    raised as it was. tables: side -> what is read.
+    tables: name of a source table -> what is read of it. Columns are tried one by one, which is slow, but nothing else
+    is left to do then. Failures that no source causes are raised unchanged.
     """
     try:
         yield
@@ -50,7 +50,7 @@ def blamed(tables: Mapping[str, Declared]) -> Iterator[None]:
 
 
 def _attempts(side: str, table: Declared) -> Iterator[tuple[str, DataFrame]]:
-    """Each column by itself, then the filter, then whole rows."""
+    """Yield (words, frame): each column alone, then the filter, then whole rows."""
     for name, source in table.columns.items():
         shown = f"column {name!r} (source.{side}.columns.{name}: {source.name or source.expr})"
         yield shown, mapped(table.frame, {name: source}, f"source.{side}")
@@ -60,9 +60,9 @@ def _attempts(side: str, table: Declared) -> Iterator[tuple[str, DataFrame]]:
 
 
 def require_sound(side: str, rows: int, reasons: Mapping[str, int]) -> None:
-    """Raises SourceError where the reasons for rejections say that the table is read in a wrong way.
+    """Raise SourceError if the reasons of rejected rows show that the table is read in a wrong way.
 
-    rows: those that were looked at.
+    rows: number of rows that were checked; reasons: reason -> number of rejected rows.
     """
     inexact, malformed = reasons.get("inexact_id", 0), reasons.get("malformed_row", 0)
     if inexact:
@@ -78,9 +78,9 @@ def require_sound(side: str, rows: int, reasons: Mapping[str, int]) -> None:
 
 
 def require_known(events: DataFrame, entities: DataFrame, side: Side, source: EntitySource) -> Known:
-    """Of the events' ids, those that the table has. events, entities: classified.
+    """Count the events' ids that the table has. events, entities: classified rows.
 
-    Raises SourceError with examples where they are fewer than `min_known_ids` allows.
+    Raises SourceError with examples if their share is below `min_known_ids`.
     """
     found = known_ids(events, entities, side.key)
     if found.share < source.min_known_ids:
@@ -95,6 +95,6 @@ def require_known(events: DataFrame, entities: DataFrame, side: Side, source: En
 
 
 def examples_in_words(events: DataFrame, entities: DataFrame, side: Side) -> str:
-    """Ids that the table lacks, each with the nearest that it has."""
+    """Return examples of ids that the table lacks, each with the most similar id that it has."""
     pairs = unknown_examples(events, entities, side.key)
     return ", ".join(f"{lacking!r}" + (f" (nearest: {near!r})" if near else "") for lacking, near in pairs)

@@ -1,4 +1,4 @@
-"""Reading the source tables that the configuration names."""
+"""Read the source tables, and translate their configuration into cleaning rules."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from synthspark.sides import Side
 from synthspark.sources import Place, read, told
 
 STORAGE = StorageLevel.MEMORY_AND_DISK
-"""Of the classified source: it is written in parts, and must not be scanned again for each."""
+"""Storage of classified sources: they are written in several parts, each of which would scan the source again."""
 KEYS = ("user_id", "item_id", "ts", "event_type", "query")
-"""Columns that no file of a table may lack: a row without them is of no use."""
+"""Columns that every file of a table must have; rows without them are useless."""
 
 
 def read_source(spark: SparkSession, source: Source, name: str) -> DataFrame:
-    """The table as it is. Raises SourceError that names the table, the path and Spark's word if it is not there."""
+    """Return the source table unchanged.
+
+    Raises SourceError with the table, its path and Spark's message if it cannot be read or is empty.
+    """
     place = Place(source.path, source.table, source.format, source.options, tuple(source.explode), source.where)
     needed = [c for role, c in source.columns.items() if role in KEYS and isinstance(c, str)]
     frame = read(spark, place, f"source.{name}", [] if place.explode else needed)
@@ -31,12 +34,12 @@ def read_source(spark: SparkSession, source: Source, name: str) -> DataFrame:
 
 
 def column_sources(columns: Mapping[str, str | Expression]) -> dict[str, ColumnSource]:
-    """The declared columns as the clean stage takes them."""
+    """Return the declared columns in the form that stage clean uses."""
     return {n: ColumnSource(name=c) if isinstance(c, str) else ColumnSource(expr=c.expr) for n, c in columns.items()}
 
 
 def event_rules(config: Config) -> EventRules:
-    """What the configuration says of events."""
+    """Return the cleaning rules of events."""
     source = config.source.events
     bounds: dict[str, tuple[float | None, float | None]] = {"value": (0.0, None), "price": (0.0, None)}
     bounds.update({str(name): (b.min, b.max) for name, b in source.bounds.items()})
@@ -54,7 +57,7 @@ def event_rules(config: Config) -> EventRules:
 
 
 def search_rules(source: SearchSource) -> SearchRules:
-    """What the configuration says of searches."""
+    """Return the cleaning rules of searches."""
     return SearchRules(
         columns=column_sources(source.columns),
         timezone=source.timezone,
@@ -65,7 +68,7 @@ def search_rules(source: SearchSource) -> SearchRules:
 
 
 def entity_rules(source: EntitySource, side: Side) -> EntityRules:
-    """What the configuration says of items or users; an attribute's column is the one of its name if none is given."""
+    """Return the cleaning rules of items or users; an attribute is read from the column of its name by default."""
     columns = column_sources(source.columns)
     return EntityRules(
         key=side.key,
@@ -85,7 +88,7 @@ def _null_values(source: Source) -> tuple[str, ...] | None:
 
 
 def _bound(value: float | date | None) -> float | datetime | None:
-    """A day as its midnight, UTC, as Spark's literals take it."""
+    """Return a bound as Spark's literals need it: a day becomes midnight UTC."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day)
     return value

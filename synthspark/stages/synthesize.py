@@ -75,7 +75,7 @@ def synthesize(context: Context, release: Context | None = None) -> StageReport:
 
 
 def asked_for(context: Context) -> dict[str, Any]:
-    """What decides over the new rows, beside the models."""
+    """Return the settings that determine the new rows, beside the models."""
     config = context.config.synthesize
     names = ("users", "items", "users_where", "items_where", "seed", "max_events", "unjudged_weight")
     return {"run": context.config.seed, **{name: getattr(config, name) for name in names}}
@@ -90,7 +90,7 @@ def _of_new(run: Context, table: Table) -> DataFrame:
 
 
 def _events_again(context: Context, staged: Publication, release: Context) -> DataFrame:
-    """Events of the release's new users and items, without those on what the shop does not have any more."""
+    """Return the events of the release's new users and items, except those on entities that the shop no longer has."""
     events = _of_new(release, SYNTHETIC_EVENTS)
     for side in SIDES:
         known = context.read(features(side)).select(side.key)

@@ -95,7 +95,7 @@ class Shard:
 
     @cached_property
     def _held(self) -> dict[str, npt.NDArray[Any]] | None:
-        """All rows, in an order that is the same after a restart; None if they are too many."""
+        """Return all rows, in an order that is the same after a restart; None if they are too many."""
         if self.num_rows * len(self.columns) * BYTES_PER_VALUE > HELD_BYTES:
             return None
         parts = list(self._row_groups(0))
