@@ -44,6 +44,7 @@ LOCAL = {  # defaults if executors run in the driver's process
     "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
     "spark.sql.ui.explainMode": "simple",  # plan texts are only for the UI, which is off
+    "spark.python.daemon.module": "synthspark.worker_daemon",
     JAVA_OPTIONS: "-XX:+UseParallelGC",
 }
 
