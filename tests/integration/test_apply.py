@@ -137,6 +137,14 @@ def test_new_items_and_users_get_events_and_who_did_more_another_vector(release:
     assert likeness(north) > likeness(south)
     assert context.record("featurize")["details"]["drift"]["unknown_attribute"] in ("kind", "shop")
 
+    release.spark.conf.set("spark.sql.shuffle.partitions", "5")
+    try:
+        again = applied(release, raw, "grown-again")
+    finally:
+        release.spark.conf.set("spark.sql.shuffle.partitions", "2")
+    for table in (SYNTHETIC_EVENTS, *(factors("item_factors", side) for side in SIDES)):
+        assert values(again.read(table)) == values(context.read(table)), f"{table.name}: other bytes by another plan"
+
 
 def test_new_rows_are_the_releases_without_what_is_sold_no_more(release: Context, tmp_path: Path) -> None:
     raw = today(release, tmp_path)

@@ -160,7 +160,7 @@ def test_long_histories_and_many_candidates_do_not_change_what_is_seen(
     stats = item_statistics(world["items"], world["open"], TABLE)
     found, kept = [], []
     for long, margin, cells in ((4, 64, 1 << 23), (1, 5, 7)):
-        for name, value in (("LONG", long), ("MARGIN", margin), ("CELLS", cells)):
+        for name, value in (("LONG", long), ("MARGIN", margin), ("MAX_CELLS", cells)):
             monkeypatch.setattr(pairs, name, value)
         order = F.xxhash64("item_index")
         kept.append(pairs.thinned(world["open"], order, 2).groupBy("user_index").count().toPandas()["count"].max())
