@@ -27,7 +27,7 @@ def factor_columns(rank: int) -> list[str]:
 
 
 def factors_in(columns: Sequence[str]) -> list[str]:
-    """Return those of `columns` that hold the factor, in order."""
+    """Return the columns of factors among `columns`, in their order."""
     return [c for c in columns if c.startswith("factor_")]
 
 
