@@ -8,19 +8,20 @@ are forked, instead of once in each.
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-ARCHIVES = (".jar", "pyspark.zip", "-src.zip")
-"""Ends of the paths that Spark adds for itself; a user's archives stay."""
+ARCHIVES = re.compile(r"(.*/)?(spark-core_.*\.jar|pyspark\.zip|py4j-.*-src\.zip)")
+"""Paths that Spark adds for itself; a user's archives stay, also jars of Spark packages that contain Python."""
 LIBRARIES = ("pandas", "pyarrow", "torch", "lightgbm")
 
 
 def leave_out_archives() -> None:
     """Remove Spark's archives from the path, unless pyspark is nowhere else; call it before pyspark is imported."""
     before = list(sys.path)
-    sys.path[:] = [path for path in before if not path.endswith(ARCHIVES)]
+    sys.path[:] = [path for path in before if not ARCHIVES.fullmatch(path)]
     for path in set(before) - set(sys.path):
         sys.path_importer_cache.pop(path, None)
     if find_spec("pyspark") is None:

@@ -14,13 +14,13 @@ from synthspark import worker_daemon
 
 def test_sparks_archives_leave_the_path_and_a_users_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     here = [p for p in sys.path if p]
-    monkeypatch.setattr(
-        sys, "path", ["/s/lib/pyspark.zip", "/s/py4j-0.10.9-src.zip", "/s/spark-core.jar", "/my.zip"] + here
-    )
-    monkeypatch.setitem(sys.path_importer_cache, "/s/spark-core.jar", None)
+    jar = "/s/spark-core_2.13-4.1.4.jar"
+    of_user = ["/my.zip", "/my-src.zip", "/graphframes-0.8.4.jar"]
+    monkeypatch.setattr(sys, "path", ["/s/lib/pyspark.zip", "/s/py4j-0.10.9-src.zip", jar, *of_user, *here])
+    monkeypatch.setitem(sys.path_importer_cache, jar, None)
     worker_daemon.leave_out_archives()
-    assert sys.path == ["/my.zip", *here]
-    assert "/s/spark-core.jar" not in sys.path_importer_cache
+    assert sys.path == [*of_user, *here]
+    assert jar not in sys.path_importer_cache
 
 
 def test_where_pyspark_is_only_in_its_archive_the_archive_stays(tmp_path: Path) -> None:
