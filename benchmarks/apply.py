@@ -83,8 +83,8 @@ def write(folder: Path, day: date) -> Path:
     cut = pd.Timestamp(datetime.combine(day, datetime.min.time()), tz=at.dt.tz)
     events[at < cut].to_parquet(folder / "transactions.parquet")
     events[(at >= cut) & (at < cut + WEEKS)].to_parquet(folder / "after.parquet")
-    data: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "demo.yaml").read_text())
-    data = {"lake": {"root": str(folder / "lake")}, **{key: data[key] for key in ("source", "events", "spark")}}
+    demo: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "demo.yaml").read_text())
+    data = {"lake": {"root": str(folder / "lake")}, **{key: demo[key] for key in ("source", "events", "spark")}}
     data["source"]["events"]["path"] = str(folder / "transactions.parquet")
     data["source"]["users"]["path"] = str(SHOP / "households.parquet")
     data["source"]["items"]["path"] = str(SHOP / "products.parquet")
@@ -135,8 +135,8 @@ def accuracy(path: Path, run_id: str, after: Path) -> dict[str, float]:
             named = roles[side].select(side.key, side.index)
             virtual, sold = (rows.join(named, on=side.key, how="inner") for rows in (virtual, sold))
         sold = sold.select("user_index", "item_index").distinct()
-        sold = sold.join(real.select("user_index", "item_index"), on=["user_index", "item_index"], how="left_anti")
         pairs = real.select("user_index", "item_index")
+        sold = sold.join(pairs, on=["user_index", "item_index"], how="left_anti")
         buyers = pairs.union(sold).groupBy("item_index").agg(F.count(F.lit(1)).alias("buyers"))
         judged = buyers.where(F.col("buyers") >= least[ITEMS]).select("item_index")
         items = roles[ITEMS].drop("item_id").join(judged, on="item_index", how="left_semi").persist()

@@ -20,12 +20,12 @@ from synthspark.config import QUICK_LOOK, Config, load, parse_text
 from synthspark.errors import LakeError
 from synthspark.runs.context import Context, open_lake
 from synthspark.runs.current import current
-from synthspark.runs.lake import STAGES, Lake, check_run_id, new_run_id
+from synthspark.runs.lake import Lake, check_run_id, new_run_id
 from synthspark.runs.tables import EVENTS, RECOMMENDATIONS, REJECTS, SYNTHETIC_EVENTS, Table, clean, synthetic
 from synthspark.session import session
 from synthspark.sides import ITEMS, USERS
 from synthspark.stages.apply import apply_all
-from synthspark.stages.run import QUICK, run_all
+from synthspark.stages.run import run_all
 
 Configuration = str | Path | Mapping[str, Any] | Config
 """Path of a YAML file, its content as a mapping, or a loaded configuration."""
@@ -156,7 +156,7 @@ def run(
     run with that id; quick: only a first verdict, on a sample of users.
     """
     with _context(config, run_id, [*QUICK_LOOK, *overrides] if quick else overrides) as context:
-        run_all(context, resume, lambda _: None, lambda *_: None, QUICK if quick else STAGES)
+        run_all(context, resume, lambda _: None, lambda *_: None, quick)
         return Run(context.lake, context.run_id)
 
 

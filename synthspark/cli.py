@@ -420,7 +420,7 @@ def run_job(
 
     log.configure(verbose)
     config = load(path, [*QUICK_LOOK, *overrides] if quick else overrides)
-    from synthspark.stages.run import NEEDS, QUICK, run_all, run_stage
+    from synthspark.stages.run import NEEDS, run_all, run_stage
     from synthspark.terminal import Terminal
     from synthspark.tracking import track_epoch, track_metrics, tracker
 
@@ -439,8 +439,7 @@ def run_job(
         try:
             if stage is None:
                 resume = resume and not (begin and context.run_id not in context.lake.runs())
-                run_all(context, resume, lambda name: terminal.before(name, context.spark), terminal.after,
-                        QUICK if quick else tuple(STAGES))  # fmt: skip
+                run_all(context, resume, lambda name: terminal.before(name, context.spark), terminal.after, quick)
             else:
                 terminal.before(stage, context.spark)
                 terminal.after(stage, run_stage(context, stage))

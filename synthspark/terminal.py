@@ -17,6 +17,7 @@ from rich.table import Table
 from synthspark.report.headline import mean
 from synthspark.report.summary import duration
 from synthspark.runs.context import Context, StageReport
+from synthspark.runs.current import sample_of
 from synthspark.runs.lake import STAGES
 from synthspark.runs.progress import SparkWatch
 
@@ -193,7 +194,7 @@ def runs_table(records: dict[str, dict[str, dict[str, Any]]], current: str | Non
         made = [f"{rows[t]:,}" if t in rows else "" for t in SYNTHETIC]
         verdict = stages.get("evaluate", {}).get("details", {}).get("verdict")
         shown = "" if verdict is None else "ship" if verdict["ship"] else "do not ship"
-        if shown and stages.get("clean", {}).get("details", {}).get("sample"):
+        if shown and sample_of(stages):
             shown += " (sample)"
         table.add_row(escape(run_id), state, f"{seconds:,.0f}", *made, shown)
     return table

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.clean.columns import ID_TYPES, ColumnSource, mapped, require_types, resolved
+from synthspark.clean.columns import ID_TYPES, ColumnSource, require_types, resolved
 from synthspark.clean.ids import as_id
 from synthspark.indexing import uniform
 
@@ -30,7 +30,7 @@ class UserSample:
     ) -> DataFrame:
         """Return the rows of drawn users, and those without a user id, which are rejected later.
 
-        column: source of the user id; name: name of the table in errors. Raises SourceError as `mapped` does.
+        column: source of the user id; name: name of the table in errors. Raises SourceError as `resolved` does.
         """
         ids = _ids(table, column, name, null_values)
         return table.where(ids.isNull() | (uniform(F.lit("sampled users"), F.lit(self.seed), ids) < self.share))
@@ -47,6 +47,7 @@ def user_sample(
 
 def _ids(table: DataFrame, column: ColumnSource, name: str, null_values: Sequence[str] | None) -> Column:
     """Return the user ids of `table` as the contract's tables have them."""
-    found = mapped(table, {USER: column}, name)
+    ids = resolved(table, column, name)
+    found = table.select(ids.alias(USER))
     require_types(found, {USER: ID_TYPES}, name, "an id")
-    return as_id(resolved(table, column, name), found.schema[USER].dataType, null_values)
+    return as_id(ids, found.schema[USER].dataType, null_values)

@@ -32,7 +32,7 @@ def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
     verdict, rows = metrics["verdict"], metrics["protocols"]
     ask = "Use the synthetic events" if verdict["ship"] else "Do not use the synthetic events"
     if sample := metrics.get("sample"):
-        ask = f"By {sampled(sample)}: {ask[0].lower()}{ask[1:]}"
+        ask = f"By {sample_in_words(sample)}: {ask[0].lower()}{ask[1:]}"
     if verdict.get("undecided"):
         ask += " yet: too little was measured to be sure"
     if not rows:
@@ -55,7 +55,7 @@ def headline(metrics: Mapping[str, Any], who: Mapping[str, str]) -> str:
     return sentence + "." + against_simple(rows, protocol, k)
 
 
-def sampled(sample: Mapping[str, int]) -> str:
+def sample_in_words(sample: Mapping[str, int]) -> str:
     """Return the words for a verdict that is based on a sample of users."""
     return f"a sample of about {sample['users']:,} of {sample['of']:,} users"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthspark.ranking.gate import WARM_TOLERANCE, depth
 from synthspark.report.facts import Facts
-from synthspark.report.headline import ALTERNATIVES, best_simple, cautions, mean, sampled
+from synthspark.report.headline import ALTERNATIVES, best_simple, cautions, mean, sample_in_words
 
 PRODUCT = "real+synthetic"
 CONTROLS = {
@@ -117,7 +117,7 @@ def _costs(facts: Facts) -> list[str]:
 def _doubts(facts: Facts, rows: Sequence[Mapping[str, Any]], protocols: Sequence[str]) -> list[str]:
     told = []
     if sample := facts.metrics.get("sample"):
-        told.append(f"Only {sampled(sample)} was read; a run on all users decides.")
+        told.append(f"Only {sample_in_words(sample)} was read; a run on all users decides.")
     for protocol in protocols:
         mine = [r for r in rows if r["protocol"] == protocol]
         told += [_sentence(line) for line in cautions(mine, protocol, depth({int(r["k"]) for r in mine}))]

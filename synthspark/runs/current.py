@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -63,13 +64,22 @@ def promote(lake: Lake, run_id: str, force: bool = False, views: str | None = No
     return now
 
 
+def sample_of(records: Mapping[str, Mapping[str, Any]]) -> Mapping[str, int] | None:
+    """Return the size of the sample that a run's tables were made from, `users` and `of`; None if of all users.
+
+    records: stage -> its record.
+    """
+    found: Mapping[str, int] | None = records.get("clean", {}).get("details", {}).get("sample")
+    return found
+
+
 def verdict_of(lake: Lake, run_id: str) -> tuple[bool, str]:
     """Return whether a run should be used by its own proof, and the reason."""
     record = lake.record(run_id, "evaluate")
     if record is None:
         return False, "it was not judged (stage evaluate)"
     verdict = record["details"]["verdict"]
-    if (lake.record(run_id, "clean") or {}).get("details", {}).get("sample"):
+    if sample_of(lake.records(run_id)):
         return False, f"its tables are of a sample of the users (source.max_users): {verdict['why']}"
     return bool(verdict["ship"]), str(verdict["why"])
 

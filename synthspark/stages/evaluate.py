@@ -13,8 +13,9 @@ from synthspark.proof.judged import Results, judge_protocol
 from synthspark.proof.protocols import PROTOCOLS
 from synthspark.ranking.gate import Difference, Verdict, depth, together, verdict
 from synthspark.ranking.measures import MetricRow, metric_rows, paired_difference
-from synthspark.report.headline import cautions, sampled
+from synthspark.report.headline import cautions, sample_in_words
 from synthspark.runs.context import Context, StageReport
+from synthspark.runs.current import sample_of
 from synthspark.runs.lake import STAGES
 from synthspark.runs.tables import INTERACTIONS
 from synthspark.search.of_run import prove_search
@@ -35,10 +36,10 @@ def evaluate(context: Context) -> StageReport:
             for name, found in judge_protocol(context, staged, of_seed, protocol, seed, report):
                 results.setdefault(name, []).append(found)
                 rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
-        sample = context.record("clean")["details"].get("sample")
+        sample = sample_of(context.lake.records(context.run_id))
         decision = together({name: decided(config, name, found) for name, found in results.items()})
         if sample:
-            decision = replace(decision, why=f"{sampled(sample)}: {decision.why}")
+            decision = replace(decision, why=f"{sample_in_words(sample)}: {decision.why}")
         context.on_step("comparing new rows with real ones")
         alike, apart = likeness(context, staged, report) if config.profiles else ([], [])
         searched, search = prove_search(context, staged, report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -103,15 +103,18 @@ def check_resumable(context: Context) -> None:
 
 def run_all(
     context: Context, resume: bool, before: Callable[[str], None], after: Callable[[str, StageReport | None], None],
-    stages: Sequence[str] = STAGES,
+    quick: bool = False,
 ) -> None:  # fmt: skip
-    """Run `stages` in order. With `resume`, stages that the run has published are skipped (report None)."""
+    """Run every stage in order. With `resume`, stages that the run has published are skipped (report None).
+
+    quick: run only the stages that a verdict needs.
+    """
     if resume:
         check_resumable(context)
         context.lake.sweep(context.run_id)  # even if every stage is skipped
     if not (resume and context.lake.record(context.run_id, STAGES[-1])):
         check_slots(context.spark, context.config.train.processes)
-    for stage in stages:
+    for stage in QUICK if quick else STAGES:
         before(stage)
         published = resume and context.lake.record(context.run_id, stage) is not None
         after(stage, None if published else run_stage(context, stage, resume))
