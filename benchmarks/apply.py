@@ -32,7 +32,7 @@ from scale import adopt_orphans, reaped_cpu  # noqa: E402
 from synthspark.coldstart.spaces import als_settings  # noqa: E402
 from synthspark.config import load  # noqa: E402
 from synthspark.features.published import indexed_interactions  # noqa: E402
-from synthspark.ranking.measures import measure, questions, ranked  # noqa: E402
+from synthspark.ranking.measures import measure, questions, rank_items  # noqa: E402
 from synthspark.ranking.split import COLD, WARM, Slice, Split  # noqa: E402
 from synthspark.recommend import blocks_for, fit_als, rating, with_virtual  # noqa: E402
 from synthspark.runs.context import Context  # noqa: E402
@@ -145,7 +145,7 @@ def accuracy(path: Path, run_id: str, after: Path) -> dict[str, float]:
         split = Split(real, sold.persist(), roles[USERS].drop("user_id"), items)
         asked = questions(split, SLICES)
         asked = asked._replace(truth=asked.truth.persist())
-        found = measure(asked, ranked(split, vectors.users, vectors.items, K).persist(), [K])
+        found = measure(asked, rank_items(split, vectors.users, vectors.items, K).persist(), [K])
         return {name: round(result.value([K], f"ndcg_{K}"), 4) for name, result in found.items()}
 
 

@@ -32,7 +32,7 @@ from synthspark.likeness.fidelity import fidelity
 from synthspark.likeness.privacy import privacy
 from synthspark.log import configure
 from synthspark.newrows.feeds import split_off
-from synthspark.newrows.training import add_judge, suited
+from synthspark.newrows.training import add_judge, settings_by_rows
 from synthspark.profiles import fitting, hierarchy
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.session import build_session
@@ -162,7 +162,7 @@ def _learn_default(
     fitted, _ = hierarchy.learn(tokens, fitting.counted(tokens, fitted), [])
     learned, held = split_off(tokens, "id", tokens.count(), SEED)
     counts = {"feed": _feed(learned, f"{url}/feed"), "held": _feed(held, f"{url}/held")}
-    size = suited(ProfileNetwork(), counts["feed"])
+    size = settings_by_rows(ProfileNetwork(), counts["feed"])
     task = TrainingTask("profile_items", "autoregressive", f"{url}/feed", counts["feed"], fitted.columns,
                         fitted.cardinalities, [], f"{url}/model", size.epochs, size.batch_size, SEED,
                         validation_url=None if settings.dp else f"{url}/held", validation_rows=counts["held"],

@@ -34,13 +34,13 @@ from synthspark.search.features import joined
 from synthspark.search.learn import (
     UNKNOWN,
     Learned,
-    judged,
     learn,
     nothing_alike,
     proposed,
     read_texts,
     virtual_answers,
     virtual_clicks,
+    with_probability,
 )
 from synthspark.search.log import SearchLog
 from synthspark.search.of_run import prove_search, published_log
@@ -157,7 +157,7 @@ def among_rated(
         yield name, best_of(words, split, max(KS))
     asked = pairs.withColumnRenamed("user_index", "query_index")
     rows = joined(asked, fitted.queries, fitted.items, fitted.past.limit(0), nothing_alike(asked))
-    chances = staged.keep("chances", judged(rows, learned.judges.get(UNKNOWN))).withColumnRenamed(
+    chances = staged.keep("chances", with_probability(rows, learned.judges.get(UNKNOWN))).withColumnRenamed(
         "query_index", "user_index"
     )
     yield "judge", best_of(chances.withColumnRenamed("probability", "score"), split, max(KS))

@@ -18,7 +18,7 @@ from profile_tables import kinds, tables
 from pyspark.sql import SparkSession
 
 from synthspark.config import ProfileNetwork
-from synthspark.newrows.training import suited
+from synthspark.newrows.training import settings_by_rows
 from synthspark.profiles import fitting
 from synthspark.profiles.fitting import TokenLimits
 from synthspark.session import build_session
@@ -45,7 +45,7 @@ def main() -> None:
     target = items[items.department == TARGET].sample(frac=1.0, random_state=0)
     lines = []
     for rows in ROWS:
-        size = suited(ProfileNetwork(), rows)
+        size = settings_by_rows(ProfileNetwork(), rows)
         losses = [_train(spark, target[:rows], f"file://{WORK}/{rows}-{bool(start)}", size.epochs, start)
                   for start in (None, source_url)]  # fmt: skip
         lines.append(_line(rows, *losses))
@@ -63,7 +63,7 @@ def _train(spark: SparkSession, table: pd.DataFrame, url: str, epochs: int, star
     codes = codes[torch.from_numpy(np.random.default_rng(0).permutation(len(codes)))]
     held, learned = codes[: len(codes) // 10], codes[len(codes) // 10 :]
     save_tokens(url, fitted)
-    batch = suited(ProfileNetwork(), len(learned)).batch_size
+    batch = settings_by_rows(ProfileNetwork(), len(learned)).batch_size
     task = TrainingTask("profile_items", "autoregressive", "", len(learned), fitted.columns, fitted.cardinalities, [],
                         url, epochs, batch, init_from=start, hyper=HYPER)  # fmt: skip
     torch.manual_seed(0)

@@ -48,7 +48,7 @@ def quantiles(frame: DataFrame, columns: Mapping[str, Column], ranks: Sequence[f
     count; the list is empty if there are only nulls.
     """
     table = sampled(frame, columns)
-    return {name: ranked(table.column(name).drop_null().to_numpy(), ranks) for name in columns}
+    return {name: quantiles_at(table.column(name).drop_null().to_numpy(), ranks) for name in columns}
 
 
 def median(frame: DataFrame, column: str) -> Any:
@@ -56,7 +56,7 @@ def median(frame: DataFrame, column: str) -> Any:
     return next(iter(quantiles(frame, {column: F.col(column)}, [0.5])[column]), None)
 
 
-def ranked(values: npt.NDArray[Any], ranks: Sequence[float]) -> list[Any]:
+def quantiles_at(values: npt.NDArray[Any], ranks: Sequence[float]) -> list[Any]:
     """Return the quantiles of `values`, shape (n,), at `ranks`; empty if there are no values."""
     if not len(values):
         return []

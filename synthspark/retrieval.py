@@ -71,20 +71,20 @@ def top_k(
     packed_targets = _packed(targets, "target_index", TARGET_BLOCK, ["target_index", "vector"], "t")
     pairs = packed_queries.crossJoin(packed_targets)
     candidates = pairs.mapInArrow(partial(_score_blocks, draw=draw, kernel=kernel), _CANDIDATES)
-    best = Window.partitionBy("query_index").orderBy(F.col("score").desc(), tie("query_index", "target_index"))
+    best = Window.partitionBy("query_index").orderBy(F.col("score").desc(), tie_breaker("query_index", "target_index"))
     ranked = candidates.withColumn("rank", F.row_number().over(best))
     wanted = queries.select("query_index", F.col("k").alias("_k"))
     within = ranked.join(wanted, on="query_index", how="inner").where(F.col("rank") <= F.col("_k"))
     return within.select("query_index", "target_index", "score", "rank")
 
 
-def tie(query: str, target: str) -> Column:
+def tie_breaker(query: str, target: str) -> Column:
     """Return the sort key of targets with equal scores. query, target: names of the index columns."""
     own = F.pmod(F.col(query).cast("long") * MIXING, F.lit(MIXED))
     return F.pmod(F.col(target).cast("long").bitwiseXOR(own) * MIXING, F.lit(MIXED))
 
 
-def scored(pairs: DataFrame, users: DataFrame, made: DataFrame, by: Mapping[str, str] | None = None) -> DataFrame:
+def with_score(pairs: DataFrame, users: DataFrame, made: DataFrame, by: Mapping[str, str] | None = None) -> DataFrame:
     """Add `score` to `pairs`, the inner product of both sides' `vector`; pairs of unknown entities are dropped.
 
     by: name of a score -> vector column of `made`; default: `score` -> `vector`.
@@ -150,7 +150,7 @@ def _best_of_pair(queries: Any, targets: Any, draw: Draw | None, kernel: Kernel)
     if draw is not None:
         logits = np.float32(draw.sharpness) * np.log(np.maximum(scores, TINY))
         scores = logits + _gumbel(scores, draw.seed, query_index, target_index)
-    _hide(scores, target_index, queries.field("exclude"))
+    _exclude(scores, target_index, queries.field("exclude"))
     k = np.minimum(_numpy(queries.field("k")), len(target_index))
     threshold = np.full((len(k), 1), np.inf, np.float32)
     for width in np.unique(k[k > 0]):
@@ -176,7 +176,7 @@ def _gumbel(scores: Floats, seed: int, query: npt.NDArray[Any], target: npt.NDAr
     return noise
 
 
-def _hide(scores: npt.NDArray[np.float32], target_index: npt.NDArray[np.int32], exclude: Any) -> None:
+def _exclude(scores: npt.NDArray[np.float32], target_index: npt.NDArray[np.int32], exclude: Any) -> None:
     """Set the scores of excluded targets to minus infinity, in place."""
     lengths = exclude.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     excluded = exclude.flatten().to_numpy(zero_copy_only=False)

@@ -102,7 +102,7 @@ def entity_schema(key: str, attributes: dict[str, str]) -> T.StructType:
     return T.StructType(fields + [T.StructField(name, ATTRIBUTE_TYPES[kind]) for name, kind in attributes.items()])
 
 
-def conform(df: DataFrame, schema: T.StructType, table: str) -> DataFrame:
+def to_schema(df: DataFrame, schema: T.StructType, table: str) -> DataFrame:
     """Select the columns of `schema` from `df`, in its order.
 
     Raises ContractError for a missing column or another type.

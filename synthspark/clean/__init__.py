@@ -5,7 +5,7 @@ from synthspark.clean.entities import EntityRules, classify_entities, item_statu
 from synthspark.clean.events import EventRules, classify_events
 from synthspark.clean.sampling import UserSample, user_sample
 from synthspark.clean.searches import SearchRules, classify_searches, searches_of
-from synthspark.clean.verdicts import kept, reason_counts, rejected
+from synthspark.clean.verdicts import accepted_rows, reason_counts, rejected_rows
 
 __all__ = [
     "ColumnSource",
@@ -17,9 +17,9 @@ __all__ = [
     "classify_events",
     "classify_searches",
     "item_status",
-    "kept",
+    "accepted_rows",
     "reason_counts",
-    "rejected",
+    "rejected_rows",
     "require_rows",
     "searches_of",
     "unreadable_values",

@@ -17,7 +17,7 @@ from synthspark.clean.columns import ID_TYPES, ColumnSource, mapped, require_typ
 from synthspark.clean.ids import as_id, as_text, is_inexact
 from synthspark.clean.members import is_empty_list, members
 from synthspark.clean.timestamps import require_zone, to_day_or_utc
-from synthspark.clean.verdicts import first_reason, malformed, owner, raw_row
+from synthspark.clean.verdicts import first_reason, malformed, partition_key, raw_row
 from synthspark.errors import SourceError
 from synthspark.schemas import INTERNAL, quoted
 from synthspark.spark_versions import try_cast
@@ -74,7 +74,7 @@ def classify_entities(source: DataFrame, rules: EntityRules) -> DataFrame:
     typed = declared.select(
         as_id(key, found, rules.null_values).alias(rules.key),
         *[_attribute(declared, name, kind, rules).alias(name) for name, kind in rules.attributes.items()],
-        *[_given(declared, name, kind, rules).alias(GIVEN + name) for name, kind in rules.attributes.items()],
+        *[_has_value(declared, name, kind, rules).alias(GIVEN + name) for name, kind in rules.attributes.items()],
         is_inexact(key, found).alias(INEXACT),
         FILTERED,
         schemas.MALFORMED,
@@ -138,7 +138,7 @@ def _attribute(declared: DataFrame, name: str, kind: str, rules: EntityRules) ->
     return as_text(column, found, words)
 
 
-def _given(declared: DataFrame, name: str, kind: str, rules: EntityRules) -> Column:
+def _has_value(declared: DataFrame, name: str, kind: str, rules: EntityRules) -> Column:
     """Return whether the source has a value, readable or not."""
     column, found = F.col(quoted(name)), declared.schema[name].dataType
     if not isinstance(found, T.AtomicType | T.NullType | T.ArrayType):
@@ -171,7 +171,7 @@ def _with_duplicates(checked: DataFrame, rules: EntityRules) -> DataFrame:
     attributes = [F.col(quoted(name)) for name in rules.attributes]
     filled = sum((c.isNotNull().cast("int") for c in attributes), F.lit(0))
     content = F.xxhash64(*attributes) if attributes else F.lit(0)
-    order = Window.partitionBy(owner(rules.key, ("raw",)), sound).orderBy(filled.desc(), content)
+    order = Window.partitionBy(partition_key(rules.key, ("raw",)), sound).orderBy(filled.desc(), content)
     place, kept = F.row_number().over(order), F.first(content).over(order)
     reason = F.when(sound & (place > 1), F.when(kept == content, "duplicate").otherwise("duplicate_key"))
     told = checked.withColumn("reason", F.coalesce("reason", reason))

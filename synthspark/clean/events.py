@@ -14,7 +14,7 @@ from synthspark import schemas
 from synthspark.clean.columns import ID_TYPES, NUMBER_TYPES, ColumnSource, mapped, require_types
 from synthspark.clean.ids import BLANKS, NULL_WORDS, as_id, as_text, is_inexact
 from synthspark.clean.timestamps import instant_rules, require_pattern, require_zone, to_utc
-from synthspark.clean.verdicts import first_reason, malformed, owner, raw_row
+from synthspark.clean.verdicts import first_reason, malformed, partition_key, raw_row
 from synthspark.schemas import INTERNAL, MALFORMED
 from synthspark.spark_versions import try_cast
 
@@ -183,7 +183,7 @@ def _with_item_reason(checked: DataFrame, items: DataFrame, rules: EventRules) -
 def _by_owner(checked: DataFrame) -> DataFrame:
     """Repartition once for all windows: by user; rejected rows (e.g. null users) are spread over all partitions."""
     # `raw` alone would not spread them: it is still null in rows that were rejected by the item join.
-    whose = owner("user_id", ("user_id", "item_id", "ts", "value", "price", "raw"))
+    whose = partition_key("user_id", ("user_id", "item_id", "ts", "value", "price", "raw"))
     return checked.withColumn(OWNER, whose).repartition(OWNER).withColumn(DAY, F.to_date("ts"))
 
 

@@ -26,7 +26,7 @@ def raw_row(columns: Sequence[Column]) -> Column:
     return F.when(F.col(MALFORMED).isNotNull(), line).otherwise(F.to_json(F.struct(*columns)))
 
 
-def owner(key: str, content: Sequence[str]) -> Column:
+def partition_key(key: str, content: Sequence[str]) -> Column:
     """Return the partition key: `key` for rows without a reason, a hash of `content` for rejected rows.
 
     The hash prevents all rejected rows from ending up in one task.
@@ -35,12 +35,12 @@ def owner(key: str, content: Sequence[str]) -> Column:
     return F.when(F.col("reason").isNull(), F.col(key)).otherwise(spread)
 
 
-def kept(classified: DataFrame, columns: Sequence[str]) -> DataFrame:
+def accepted_rows(classified: DataFrame, columns: Sequence[str]) -> DataFrame:
     """Return the rows without a reason."""
     return classified.where(F.col("reason").isNull()).select([quoted(c) for c in columns])
 
 
-def rejected(classified: DataFrame, source: str) -> DataFrame:
+def rejected_rows(classified: DataFrame, source: str) -> DataFrame:
     """Return the rows with a reason as `source`, `reason`, `raw`."""
     return classified.where(F.col("reason").isNotNull()).select(F.lit(source).alias("source"), "reason", "raw")
 

@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 
 from synthspark.coldstart.spaces import als_settings
 from synthspark.coldstart.trials import asked_share, of_share
-from synthspark.ranking.measures import measure, questions, ranked
+from synthspark.ranking.measures import measure, questions, rank_items
 from synthspark.ranking.split import WARM, Slice, Split
 from synthspark.recommend import AlsSettings, blocks_for, fit_als, popular
-from synthspark.recommend.choice import ORDER, frugal, held_out, neighbours_of
+from synthspark.recommend.choice import ORDER, held_out, neighbours_of, smallest_good_settings
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.publication import Publication
 
@@ -31,7 +31,7 @@ def choose_als(context: Context, staged: Publication, pairs: DataFrame, report: 
     asked = pairs.where(of_share(asked_share(pairs), context.config.seed))
     with staged.scope():
         tried, most_bought = _tried(context, staged, asked)
-    chosen = frugal(tried)
+    chosen = smallest_good_settings(tried)
     report.details["als"] = _of(chosen)
     report.details["als_tried"] = [{**_of(settings), "ndcg": round(value, 4)} for settings, value in tried.items()]
     words = ", ".join(f"{key} {value:g}" for key, value in _of(chosen).items())
@@ -54,12 +54,12 @@ def _tried(context: Context, staged: Publication, pairs: DataFrame) -> tuple[dic
     asked = asked._replace(truth=staged.keep("als/truth", asked.truth))
 
     def value(users: DataFrame, items: DataFrame) -> float:
-        found = measure(asked, staged.keep("als/lists", ranked(split, users, items, K)), [K])
+        found = measure(asked, staged.keep("als/lists", rank_items(split, users, items, K)), [K])
         return found[WARM].value([K], f"ndcg_{K}") if WARM in found else 0.0
 
     start, blocks, tried = als_settings(context), blocks_for(pairs.count()), dict[AlsSettings, float]()
     for key in (None, *ORDER):
-        best = frugal(tried) if tried else start
+        best = smallest_good_settings(tried) if tried else start
         for settings in [start] if key is None else neighbours_of(best, key):
             factors = fit_als(train, settings, blocks)
             tried[settings] = value(factors.users, factors.items)

@@ -29,14 +29,14 @@ from synthspark.judging import (
     PairTable,
     Ridge,
     item_statistics,
-    judged,
     load_judge,
     pair_rows,
     with_linear,
+    with_merit,
 )  # fmt: skip
 from synthspark.judging.neighbours import alike_pairs, neighbours
 from synthspark.judging.ridge import FILE as RIDGE_FILE
-from synthspark.retrieval import scored
+from synthspark.retrieval import with_score
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
 from synthspark.training import storage
@@ -129,9 +129,9 @@ def merits(
     load = partial(load_judge, *judge, storage.read)
 
     def said(pairs: DataFrame, name: str) -> DataFrame:
-        asked = staged.keep(f"judge/{name}", scored(pairs, shop.users, made, SCORES))
+        asked = staged.keep(f"judge/{name}", with_score(pairs, shop.users, made, SCORES))
         rows = pair_rows(asked, made, shop.items, history, table, config.max_history)
-        return staged.keep(f"judge/merits_{name}", judged(rows, table, stats, load))
+        return staged.keep(f"judge/merits_{name}", with_merit(rows, table, stats, load))
 
     proposed = said(_proposals(context, staged, shop, made, stats, budget), "proposed")
     others, times = _others(context, shop, made)
@@ -191,7 +191,7 @@ def placed(found: Merits, users: DataFrame, placing: Placing, min_users: int, se
     return place_by_forecast(found.pairs, users, found.forecast, placing.budget, placing.slack, min_users, seed)
 
 
-def natural(budget: float, shop: Shop, made: DataFrame) -> float:
+def capped_budget(budget: float, shop: Shop, made: DataFrame) -> float:
     """Limit `budget` so that items of `made` get no more events on average than warm items have.
 
     Without the limit, a few items would be given to every user.
@@ -199,7 +199,7 @@ def natural(budget: float, shop: Shop, made: DataFrame) -> float:
     return min(budget, made.count() / max(1, shop.warm().count()))
 
 
-def place(
+def place_events(
     context: Context, staged: Publication, shop: Shop, made: DataFrame, judge: ChosenJudge | None,
     budget: float | None = None, weight: float | None = None,
 ) -> DataFrame:  # fmt: skip
@@ -210,7 +210,7 @@ def place(
     """
     config = context.config.synthesize
     placing = judge.placing if judge else Placing(config.fixed_budget or BUDGET, config.unjudged_weight)
-    budget, weight = natural(placing.budget if budget is None else budget, shop, made), weight or placing.weight
+    budget, weight = capped_budget(placing.budget if budget is None else budget, shop, made), weight or placing.weight
     if judge is not None:
         made = staged.keep("judge/made", with_linear(made, shop.items, judge.ridge(shop.table())))
     found = merits(context, staged, shop, made, judge.address if judge else None, budget)

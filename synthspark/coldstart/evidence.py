@@ -51,7 +51,7 @@ class Evidence:
             found = found.join(self.warm(side).select(side.index), on=side.index, how="left_semi")
         return found
 
-    def tells(self, side: Side) -> bool:
+    def has_input(self, side: Side) -> bool:
         """Return whether a generator has input for cold entities: attributes, or the few events of users."""
         return side == USERS or bool(self.encodings[side].encoders)
 

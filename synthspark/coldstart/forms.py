@@ -18,7 +18,7 @@ from synthspark.coldstart.learn import Learned
 from synthspark.coldstart.spaces import als_settings
 from synthspark.coldstart.trials import MIN_TRIAL_USERS, asked_share, held_back, of_share
 from synthspark.indexing import uniform
-from synthspark.ranking.measures import measure, questions, ranked
+from synthspark.ranking.measures import measure, questions, rank_items
 from synthspark.ranking.split import COLD, WARM, Slice, Split
 from synthspark.recommend import blocks_for, fit_als, with_virtual
 from synthspark.runs.context import Context
@@ -55,7 +55,7 @@ def best_form(
     for name, form in forms.items():
         rows = with_virtual(split.train, baskets(context, asked, form)) if form else split.train
         factors = fit_als(staged.keep("form/rows", rows), als_settings(context), blocks)
-        lists = staged.keep("form/lists", ranked(split, factors.users, factors.items, K))
+        lists = staged.keep("form/lists", rank_items(split, factors.users, factors.items, K))
         result = measure(of, lists, [K]).get("cold")
         found[name] = round(result.value([K], f"ndcg_{K}"), 4) if result else 0.0
     return forms[max(found, key=lambda name: found[name])], found

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark import config as configuration
-from synthspark.coldstart.audience import BUDGET, WEIGHT, Placing, merits, natural
+from synthspark.coldstart.audience import BUDGET, WEIGHT, Placing, capped_budget, merits
 from synthspark.coldstart.folding import bounded_fold_in, swapped
 from synthspark.coldstart.shop import Shop, folded, open_pairs
 from synthspark.coldstart.spaces import als_settings, space_settings
@@ -35,7 +35,7 @@ from synthspark.judging import (
 )  # fmt: skip
 from synthspark.ranking.split import Split
 from synthspark.recommend import AlsSettings
-from synthspark.retrieval import scored
+from synthspark.retrieval import with_score
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ITEM_SPACE
@@ -73,7 +73,7 @@ def train_judge(
 
     made = staged.keep("judge/made", said_of(fold))
     labelled = labelled_pairs(shop.pairs, fold, config.negatives, config.max_pairs, seed)
-    asked = staged.keep("judge/asked", scored(labelled, shop.users, made, SCORES))
+    asked = staged.keep("judge/asked", with_score(labelled, shop.users, made, SCORES))
     seen = open_pairs(context, shop.pairs)
     stats = item_statistics(warm.where(~folded(context)), seen, table)
     history = seen.join(asked.select("user_index").distinct(), on="user_index", how="left_semi")
@@ -134,7 +134,7 @@ def _placing(
         known = replace(known, items=staged.keep("judge/items", items))
         made = tried.unionByName(staged.keep("judge/asking", said_of(asking)))
     found = merits(context, staged, known, made, (trial_url, saved["sha256"]), fixed[0] or max(BUDGETS))
-    most = natural(max(BUDGETS), known, made)
+    most = capped_budget(max(BUDGETS), known, made)
     return tuned(context, staged, trial, found, known.users, als_settings(context), fixed, most)
 
 

@@ -78,7 +78,7 @@ def prepare(
         context.on_step(f"factorizing interactions and writing the feed of {side.name}")
         seen = open_pairs(context, pairs) if side == ITEMS else pairs
         write_spaces(context, place, evidence, seen, side)
-        if evidence.tells(side):
+        if evidence.has_input(side):
             shown = seen if side == ITEMS else seen.where(~held_back(context))
             write_behaviour_feed(context, place, evidence, shown, side)
 
@@ -93,7 +93,7 @@ def tasks(
     """
     found = {}
     for side in sides:
-        if not evidence.tells(side):
+        if not evidence.has_input(side):
             continue
         rows = place.read(behaviour_feed(side)).count()
         if rows < MIN_FEED:

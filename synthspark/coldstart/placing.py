@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from synthspark.indexing import uniform
-from synthspark.retrieval import Draw, scored, top_k
+from synthspark.retrieval import Draw, top_k, with_score
 
 PAIR = ("user_index", "item_index")
 ROUNDS = 2
@@ -30,7 +30,7 @@ def propose(users: DataFrame, items: DataFrame, min_users: int) -> DataFrame:
     nearest, so that every item has candidates.
     """
     by_user = _matched(users, items, "user_index", "item_index")
-    both = by_user.unionByName(scored(of_like_taste(users, items, min_users), users, items))
+    both = by_user.unionByName(with_score(of_like_taste(users, items, min_users), users, items))
     return both.groupBy(*PAIR).agg(F.max("score").alias("score"))
 
 

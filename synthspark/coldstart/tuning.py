@@ -16,7 +16,7 @@ from synthspark.indexing import uniform
 from synthspark.judging import MERIT
 from synthspark.quantiles import quantiles
 from synthspark.ranking.gate import WARM_TOLERANCE
-from synthspark.ranking.measures import SliceResult, measure, paired_difference, questions, ranked
+from synthspark.ranking.measures import SliceResult, measure, paired_difference, questions, rank_items
 from synthspark.ranking.split import COLD, COLD_ITEMS, WARM, Split
 from synthspark.recommend import AlsSettings, blocks_for, fit_als, with_virtual
 from synthspark.runs.context import Context
@@ -148,7 +148,7 @@ def tuned(
             rows = with_virtual(rows, chosen.withColumn("weight", F.lit(placing.weight) * F.col(MERIT)))
         rows = staged.keep("trial/rows", rows)
         factors = fit_als(rows, als, blocks)
-        lists = staged.keep("trial/lists", ranked(split, factors.users, factors.items, K))
+        lists = staged.keep("trial/lists", rank_items(split, factors.users, factors.items, K))
         found = Trial({name: measure(of, lists, [K]) for name, of in asked.items()})
         name = "real alone" if placing == NOTHING else placing.words()
         table[name] = {f"{s}, {q}": round(found.value(q, s), 4) for q in asked for s in COLD_ITEMS}
@@ -195,8 +195,8 @@ def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = Tru
     """
     gaining = {p: t for p, t in tried.items() if _gains(real, t, p.budget)}
     if not gaining:
-        return NOTHING if may_be_nothing else max(tried, key=lambda p: _kept(real, tried[p], "warm", min))
-    good = {p: _kept(real, t, "all", sum) for p, t in gaining.items()}
+        return NOTHING if may_be_nothing else max(tried, key=lambda p: _share_kept(real, tried[p], "warm", min))
+    good = {p: _share_kept(real, t, "all", sum) for p, t in gaining.items()}
     as_good = [p for p in gaining if good[p] >= MIN_AS_GOOD * max(good.values())]
     return max(as_good, key=lambda p: sum(gaining[p].value(q, "cold") for q in real.found))
 
@@ -209,7 +209,7 @@ def _gains(real: Trial, tried: Trial, budget: float) -> bool:
     least = {"warm": MIN_KEPT, "all": 1.0}
     if any(_kept_between(real, tried, part, q)[1] < least[part] for part, q in product(least, real.found)):
         return False
-    if _kept(real, tried, "all", sum) < MIN_KEPT * len(real.found):
+    if _share_kept(real, tried, "all", sum) < MIN_KEPT * len(real.found):
         return False
     return any(_surely(real.found[q], tried.found[q]) for q in real.found)
 
@@ -231,6 +231,6 @@ def _kept_between(real: Trial, tried: Trial, part: str, question: str) -> tuple[
     return 1 + found.low / max(found.real, 1e-9), 1 + found.high / max(found.real, 1e-9)
 
 
-def _kept(real: Trial, tried: Trial, part: str, over: Callable[[Iterable[float]], float]) -> float:
+def _share_kept(real: Trial, tried: Trial, part: str, over: Callable[[Iterable[float]], float]) -> float:
     """Return a placing's accuracy as a share of that of the real rows alone, combined over the questions by `over`."""
     return over(tried.value(q, part) / max(real.value(q, part), 1e-9) for q in real.found)

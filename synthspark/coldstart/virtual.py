@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.audience import place
+from synthspark.coldstart.audience import place_events
 from synthspark.coldstart.baskets import Asked, Form, baskets, cold_users, new_baskets
 from synthspark.coldstart.forms import best_form
 from synthspark.coldstart.learn import Learned
@@ -82,7 +82,7 @@ def audience_of(
         return None
     shop = learned.shop(items)
     shop = replace(shop, items=staged.keep("items", shop.items), users=staged.keep("users", shop.users))
-    return place(context, staged, shop, made, learned.judge, budget, weight)
+    return place_events(context, staged, shop, made, learned.judge, budget, weight)
 
 
 def asked_users(context: Context, staged: Publication, learned: Learned, users: DataFrame) -> Asked:

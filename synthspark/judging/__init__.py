@@ -10,11 +10,11 @@ from synthspark.judging.pairs import (
     LabelledFeatures,
     in_fold,
     item_statistics,
-    judged,
     labelled_pairs,
     pair_rows,
     thinned,
     training_rows,
+    with_merit,
 )  # fmt: skip
 from synthspark.judging.prior import Prior
 from synthspark.judging.ridge import Ridge, fit_ridge, with_linear
@@ -38,7 +38,7 @@ __all__ = [
     "fit_trees",
     "in_fold",
     "item_statistics",
-    "judged",
+    "with_merit",
     "labelled_pairs",
     "load_judge",
     "pair_rows",

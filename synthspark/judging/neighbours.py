@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from synthspark.indexing import uniform
 from synthspark.judging.features import Items, ItemStatistics, PairTable, similarity
-from synthspark.retrieval import tie, top_k
+from synthspark.retrieval import tie_breaker, top_k
 
 NEIGHBOURS = 20
 MAX_ROWS = 2000
@@ -32,7 +32,7 @@ def neighbours(
     nobody = F.lit(None).cast("array<int>").alias("exclude")
     queries = cold.select(F.col(key).alias("query_index"), columns, F.lit(count).alias("k"), nobody)
     targets = warm.select(F.col(key).alias("target_index"), columns)
-    found = top_k(queries, targets, kernel=partial(_alike, table, stats)).where(F.col("score") > 0)
+    found = top_k(queries, targets, kernel=partial(_similarities, table, stats)).where(F.col("score") > 0)
     return found.select(
         F.col("query_index").alias(key), F.col("target_index").alias("neighbour"), F.col("score").alias("similarity")
     )
@@ -53,12 +53,12 @@ def alike_pairs(near: DataFrame, pairs: DataFrame, users: DataFrame, seed: int) 
     met = near.join(bought, on="neighbour", how="inner")
     squared = (F.col("similarity") ** 2 * SCALE).cast("long")  # integers: their sum does not depend on the order
     alike = met.groupBy("user_index", "item_index").agg(F.sum(squared).alias("_alike"))
-    best = Window.partitionBy("user_index").orderBy(F.col("_alike").desc(), tie("user_index", "item_index"))
+    best = Window.partitionBy("user_index").orderBy(F.col("_alike").desc(), tie_breaker("user_index", "item_index"))
     ranked = alike.withColumn("_place", F.row_number().over(best)).join(users, on="user_index", how="inner")
     return ranked.where(F.col("_place") <= F.col("k")).select("user_index", "item_index")
 
 
-def _alike(table: PairTable, stats: ItemStatistics, queries: Floats, targets: Floats) -> Floats:
+def _similarities(table: PairTable, stats: ItemStatistics, queries: Floats, targets: Floats) -> Floats:
     return similarity(table, stats, _split(targets, table), _split(queries, table))[0]
 
 

@@ -152,7 +152,7 @@ def training_rows(rows: DataFrame, table: PairTable, stats: ItemStatistics) -> L
     )
 
 
-def judged(rows: DataFrame, table: PairTable, stats: ItemStatistics, load: Callable[[], Judge]) -> DataFrame:
+def with_merit(rows: DataFrame, table: PairTable, stats: ItemStatistics, load: Callable[[], Judge]) -> DataFrame:
     """Compute the judge's merit of each pair of `pair_rows`, in (0, 1): `user_index`, `item_index`, `merit`."""
     names = table.feature_names
 

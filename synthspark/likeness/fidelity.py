@@ -20,7 +20,7 @@ from synthspark.likeness.shapes import (
     number_shapes,
     number_trends,
 )
-from synthspark.likeness.tables import Columns, Tables, code, counted, kept, long_form, prepare, row_counts
+from synthspark.likeness.tables import Columns, Tables, code, counted, long_form, persisted, prepare, row_counts
 
 DIGITS = 9
 """Decimals of the figures; differences due to the order of floating-point sums across partitions are smaller."""
@@ -64,7 +64,7 @@ def fidelity(train: DataFrame, holdout: DataFrame, synthetic: DataFrame, seed: i
     the ceiling. seed: seed of the sample and folds of `detection_auc`, the only figure that is sampled. Raises
     SourceError if a column is missing or has another type than in train, or if a table has no rows.
     """
-    with kept(prepare(train, holdout, synthetic)) as tables:
+    with persisted(prepare(train, holdout, synthetic)) as tables:
         counts = row_counts(tables)
         columns = tables.columns
         values = _category_counts(tables).persist()

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from synthspark import schemas
 from synthspark.likeness.fidelity import fidelity
 from synthspark.likeness.privacy import privacy
-from synthspark.likeness.segments import met, segment_likeness
+from synthspark.likeness.segments import meets, segment_likeness
 from synthspark.likeness.texts import text_likeness
 from synthspark.newrows.feeds import read_tokens, split_off
 from synthspark.profiles.conditions import parse
@@ -80,7 +80,9 @@ SHOWN = {
 
 def _segment(context: Context, side: Side) -> Column:
     """Return the condition that real rows of the requested segment meet."""
-    return met([parse(text) for text in context.config.synthesize.where(side)], context.config.source.attributes(side))
+    return meets(
+        [parse(text) for text in context.config.synthesize.where(side)], context.config.source.attributes(side)
+    )
 
 
 def _named(context: Context, side: Side) -> str:
@@ -134,7 +136,7 @@ def _of_texts(context: Context, side: Side, new: DataFrame, report: StageReport)
 def _generated(context: Context, side: Side) -> list[str]:
     """Return the attributes to compare: those the profile generator makes, without ids, texts and empty columns."""
     tokens = read_tokens(context, side)
-    return [n for n, kind in tokens.kinds.items() if kind in COMPARED and tokens.of(n)]
+    return [n for n, kind in tokens.kinds.items() if kind in COMPARED and tokens.positions_of(n)]
 
 
 def _attributes(df: DataFrame, names: list[str]) -> DataFrame:

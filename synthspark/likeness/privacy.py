@@ -18,7 +18,7 @@ from synthspark.likeness.fidelity import rounded
 from synthspark.likeness.neighbours import base_blocks, nearest, query_blocks
 from synthspark.likeness.ranks import Distribution, distributions
 from synthspark.likeness.singling import SinglingOut, matches, multivariate, singled_out, univariate
-from synthspark.likeness.tables import Columns, coded, indexed, kept, prepare, row_counts
+from synthspark.likeness.tables import Columns, coded, indexed, persisted, prepare, row_counts
 
 MAX_SAMPLES = 16
 """Maximum number of train samples, each as large as the holdout, that the holdout is compared with. They cover all of
@@ -79,7 +79,7 @@ def privacy(train: DataFrame, holdout: DataFrame, synthetic: DataFrame | None, s
     rows.
     """
     itself = synthetic is None
-    with kept(prepare(train, holdout, holdout if synthetic is None else synthetic)) as tables:
+    with persisted(prepare(train, holdout, holdout if synthetic is None else synthetic)) as tables:
         columns, counts = tables.columns, row_counts(tables)
         held = indexed(tables.holdout, columns, seed, "holdout").persist()
         made = held if itself else indexed(tables.synthetic, columns, seed, "synthetic").persist()

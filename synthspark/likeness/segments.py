@@ -50,15 +50,15 @@ class SegmentLikeness:
         return {**named, **{f"like_segment by {name}": value for name, value in self.by_attribute.items()}}
 
 
-def met(conditions: Sequence[Condition], kinds: dict[str, str]) -> Column:
+def meets(conditions: Sequence[Condition], kinds: dict[str, str]) -> Column:
     """Return a Boolean column: True for rows of a clean table that meet all conditions (see `profiles.conditions`)."""
     found = F.lit(True)
     for condition in conditions:
-        found = found & _met(condition, kinds[condition.name])
+        found = found & _meets(condition, kinds[condition.name])
     return found
 
 
-def _met(condition: Condition, kind: str) -> Column:
+def _meets(condition: Condition, kind: str) -> Column:
     column = F.col(quoted(condition.name))
     if not condition.value:
         return column.isNull() if condition.sign == "=" else column.isNotNull()

@@ -82,7 +82,7 @@ def row_counts(tables: Tables) -> dict[str, int]:
 
 
 @contextmanager
-def kept(tables: Tables) -> Iterator[Tables]:
+def persisted(tables: Tables) -> Iterator[Tables]:
     """Persist the tables during the block, because they are read many times."""
     held = tables.train, tables.holdout, tables.synthetic
     for table in held:

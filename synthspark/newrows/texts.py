@@ -104,6 +104,8 @@ def with_texts(
     drawn = staged.keep("drawn_texts", drawn_texts(rows, side.index, texts, url, meta, seed))
     written = rows.drop(*[text.name for text in texts.texts])
     for place, text in enumerate(texts.texts):
-        first = fitting.nobodys(drawn, context.read(clean(side)), side.index, text.name, order_of(place), least)
+        first = fitting.first_common_value(
+            drawn, context.read(clean(side)), side.index, text.name, order_of(place), least
+        )
         written = written.join(first, on=side.index, how="left")
     return written

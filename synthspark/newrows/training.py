@@ -38,7 +38,7 @@ class Suited(NamedTuple):
     hyper: Hyper
 
 
-def suited(network: ProfileNetwork, rows: int) -> Suited:
+def settings_by_rows(network: ProfileNetwork, rows: int) -> Suited:
     """Choose settings of the default network by the number of rows, unless configured.
 
     A small table needs small batches, more epochs, and a network that cannot memorise it. Measured on tables of 2,000
@@ -78,7 +78,7 @@ def profile_task(context: Context, side: Side, report: StageReport) -> TrainingT
 def _token_task(context: Context, side: Side, rows: int, output: str) -> TrainingTask:
     name, network, tokens = f"profile_{side.name}", configured(context, side), read_tokens(context, side)
     require_known_settings(name, network.network, network.hyper)
-    size, validation = suited(network, rows), validation_feed(side)
+    size, validation = settings_by_rows(network, rows), validation_feed(side)
     # With dp, the best epoch must not be chosen by private rows.
     validated = context.rows("featurize", validation) if network.dp is None else 0
     task = TrainingTask(
@@ -125,7 +125,7 @@ def add_judge(task: TrainingTask, real: npt.NDArray[np.int64]) -> Judged | None:
     Returns None, and saves nothing, if there are too few rows.
     """
     halved = halving_pays()
-    model = ProfileModel.unjudged(task.output_url, halved)
+    model = ProfileModel.without_judge(task.output_url, halved)
     proposed = proposed_codes(model, len(real), np.random.default_rng(task.seed))
     found = fit_judge(real, proposed, task.code_columns, task.seed)
     if found is not None:

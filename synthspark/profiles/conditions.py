@@ -45,17 +45,17 @@ def parse(text: str) -> Condition:
     return Condition(match["name"], match["sign"], match["value"])
 
 
-def wanted(encoding: TokenEncoding, conditions: Sequence[Condition]) -> Wanted:
+def condition_shares(encoding: TokenEncoding, conditions: Sequence[Condition]) -> Wanted:
     """Convert conditions to shares of tokens. Raises ConfigError for an unknown column or an impossible value."""
     shares: dict[int, Shares] = {}
     limits: dict[str, tuple[float, float]] = {}
     for condition in conditions:
-        places = encoding.of(condition.name)
+        places = encoding.positions_of(condition.name)
         if not places:
             raise ConfigError(_no_column(encoding, condition))
         for place, share in _shares(encoding, places, condition, limits):
             shares[place] = shares.get(place, np.ones(len(share))) * share
-    never = encoding.never()
+    never = encoding.forbidden_codes()
     for place, share in shares.items():
         if not share[~never[place]].any():
             name = encoding.tokens[place].name

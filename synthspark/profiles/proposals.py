@@ -49,7 +49,7 @@ class Proposer:
     ) -> Proposer:  # fmt: skip
         """Create a proposer. wanted: conditions; their columns are drawn first, the most restricted one foremost."""
         first = sorted(wanted.shares, key=lambda i: float(wanted.shares[i].sum())) if wanted else []
-        never = tuple(torch.from_numpy(np.where(out, NEVER, 0.0)).float() for out in encoding.never())
+        never = tuple(torch.from_numpy(np.where(out, NEVER, 0.0)).float() for out in encoding.forbidden_codes())
         shares = tuple((i, _log_shares(wanted.shares[i])) for i in first) if wanted else ()
         return cls(network, encoding, Rules(drawing_order(encoding, first), never, supports(encoding), shares), wanted,
                    tuple(Allowed.of(encoding, h) for h in encoding.hierarchies))  # fmt: skip
@@ -97,7 +97,7 @@ def density_ratio(judge: Judge, codes: Codes) -> Weights:
     return ratio
 
 
-def raked(
+def rake(
     codes: Codes, weights: Weights, counts: Sequence[Sequence[int]], never: Sequence[npt.NDArray[np.bool_]]
 ) -> Weights:
     """Rake weights so that their sums per code approach the shares of real rows, column by column; they sum to 1."""
@@ -120,7 +120,7 @@ def raked(
     return done
 
 
-def taken(codes: Codes, weights: Weights, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def draw_rows(codes: Codes, weights: Weights, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Sample `count` distinct rows in proportion to their weights, in random order; returns their positions.
 
     Rows are sorted by the column with most codes first, so that each of its codes gets its share within one row.

@@ -66,9 +66,9 @@ class NumberTokens:
 
     def decode(self, codes: Codes, uniform: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
         """Decode codes (B,) to values (B,) inside their intervals by uniform numbers (B,); NaN or NaT if missing."""
-        return self.within(codes, uniform, -np.inf, np.inf)
+        return self.decode_within(codes, uniform, -np.inf, np.inf)
 
-    def within(
+    def decode_within(
         self, codes: Codes, uniform: npt.NDArray[np.float64], least: float, most: float
     ) -> npt.NDArray[Any]:  # fmt: skip
         """Decode like `decode`, with every interval cut to [least, most]."""
@@ -160,11 +160,11 @@ class TokenEncoding:
         """Number of codes of each token column."""
         return [t.cardinality for t in self.tokens]
 
-    def of(self, attribute: str) -> list[int]:
+    def positions_of(self, attribute: str) -> list[int]:
         """Return the positions of an attribute's token columns."""
         return [i for i, t in enumerate(self.tokens) if t.name == attribute]
 
-    def never(self) -> list[npt.NDArray[np.bool_]]:
+    def forbidden_codes(self) -> list[npt.NDArray[np.bool_]]:
         """Return, per token column, which codes are never drawn: UNKNOWN, RARE, and codes without real rows."""
         ruled_out = []
         for counts in self.counts:
@@ -184,7 +184,7 @@ class TokenEncoding:
         """
         decoded: dict[str, npt.NDArray[Any] | list[Any]] = {}
         for name, kind in self.kinds.items():
-            places = self.of(name)
+            places = self.positions_of(name)
             if not places:
                 decoded[name] = [self.constants.get(name)] * len(codes)
             elif kind == "multi":
@@ -194,7 +194,7 @@ class TokenEncoding:
                 assert not isinstance(tokens, MemberTokens)
                 column, noise = codes[:, places[0]], uniform[:, places[0]]
                 if limits and name in limits and isinstance(tokens, NumberTokens):
-                    decoded[name] = tokens.within(column, noise, *limits[name])
+                    decoded[name] = tokens.decode_within(column, noise, *limits[name])
                 else:
                     decoded[name] = tokens.decode(column, noise)
         return decoded

@@ -90,17 +90,19 @@ def _kept(staged: Publication, part: DataFrame | None) -> DataFrame | None:
 
 def _no_judge(judged: Judged, learned: Learned) -> Parts:
     """Place the same number of events by the generator's own ranking."""
-    return _again(judged, replace(learned, judge=None)) if learned.judge else []
+    return _place_again(judged, replace(learned, judge=None)) if learned.judge else []
 
 
 def _permuted(judged: Judged, learned: Learned) -> Parts:
     """Place events of cold entities that have the attributes of another one."""
     mixed = {side: permuted(cold, side.index, judged.seed) if (cold := _cold(learned, side)) is not None else None
              for side in (ITEMS, USERS)}  # fmt: skip
-    return _again(judged, learned, mixed[ITEMS], mixed[USERS])
+    return _place_again(judged, learned, mixed[ITEMS], mixed[USERS])
 
 
-def _again(judged: Judged, learned: Learned, items: DataFrame | None = None, users: DataFrame | None = None) -> Parts:
+def _place_again(
+    judged: Judged, learned: Learned, items: DataFrame | None = None, users: DataFrame | None = None
+) -> Parts:
     """Place events like the product, of the same volume and form of baskets, with changed inputs."""
     context, staged, found = judged.context, judged.staged, []
     items = _cold(learned, ITEMS) if items is None else items

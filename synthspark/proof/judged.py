@@ -14,7 +14,7 @@ from synthspark.judging.neighbours import neighbours
 from synthspark.proof.arms import REAL, Judged, statistics
 from synthspark.proof.protocols import PROTOCOLS
 from synthspark.proof.references import WIDEST_CATEGORY, content_knn, popular_in_category
-from synthspark.ranking.measures import Questions, SliceResult, averaged, best_of, measure, questions, ranked
+from synthspark.ranking.measures import Questions, SliceResult, averaged, best_of, measure, questions, rank_items
 from synthspark.ranking.split import WARM, Slice, Split
 from synthspark.recommend import fit_als, popular
 from synthspark.runs.context import Context, StageReport
@@ -78,7 +78,7 @@ def _by_als(judged: Judged, arm: str, rows: DataFrame, asked: Questions) -> dict
     settings, blocks, found = als_settings(context), als_blocks(context), []
     for start in range(context.config.evaluate.als_seeds):
         factors = fit_als(rows, replace(settings, seed=settings.seed + start), blocks)
-        lists = ranked(judged.split, factors.users, factors.items, max(ks))
+        lists = rank_items(judged.split, factors.users, factors.items, max(ks))
         found.append(measure(asked, judged.staged.keep(f"{arm}/{start}", lists), ks))
     return averaged(found)
 
@@ -89,7 +89,7 @@ def _references(judged: Judged) -> Iterator[tuple[str, DataFrame]]:
     `content_knn` ranks cold items only.
     """
     split, config, learned = judged.split, judged.context.config.evaluate, judged.learned
-    yield "popular", ranked(split, *popular(split.train), max(config.ks))
+    yield "popular", rank_items(split, *popular(split.train), max(config.ks))
     if learned is None or ITEMS.name not in learned.models or not config.references:
         return
     warm, cold = learned.evidence.warm(ITEMS), learned.evidence.cold(ITEMS)
@@ -98,7 +98,7 @@ def _references(judged: Judged) -> Iterator[tuple[str, DataFrame]]:
     if codes:
         values, code = max(codes)
         vectors = popular_in_category(split.train, warm.unionByName(cold), code, values)
-        yield "popular_in_category", ranked(split, *vectors, max(config.ks))
+        yield "popular_in_category", rank_items(split, *vectors, max(config.ks))
     near = neighbours(cold, warm, ITEMS.index, table, stats)
     yield "content_knn", best_of(content_knn(split.train, near), split, max(config.ks))
 

@@ -21,9 +21,9 @@ from synthspark.ranking.split import (
     Split,
     check_split,
     entity_split,
-    lacking,
     of_users,
     time_split,
+    why_not_judged,
 )
 from synthspark.recommend import rating
 from synthspark.runs.context import Context, StageReport
@@ -74,7 +74,7 @@ def by_entities(items: bool, users: bool) -> Splits:
             )
             called = f"{name}+{left}" if left else name
             split = _rated(entity_split(*tables, shares, config.part, seed))
-            found[called] = kept(context, staged, split, called, report)
+            found[called] = keep_split(context, staged, split, called, report)
             check_split(found[called], called, shares, PROTOCOLS[name].slices, PROTOCOLS[name].held_by)
         return found
 
@@ -87,7 +87,7 @@ def _rated(split: Split) -> Split:
     return split._replace(train=split.train.withColumn("rating", rating(F.col("weight"), unit)).drop("weight"))
 
 
-def kept(
+def keep_split(
     context: Context, staged: Publication, split: Split, name: str, report: StageReport, who: str = "users"
 ) -> Split:
     """Keep a split in scratch, and limit the users asked to `evaluate.max_users`. who: their name in the report."""
@@ -162,8 +162,8 @@ def by_time(context: Context, staged: Publication, name: str, _seed: int, report
     users = context.read(features(USERS)).where(F.col("breadth") > 0).select("user_index")
     before = before.join(items, on="item_index", how="left_semi")
     split = time_split(before, after, users, items, least.min_user_items, least.min_item_users)
-    held, shares, of = kept(context, staged, split, name, report), Shares(items=1.0), PROTOCOLS[name]
-    why = lacking(held, name, shares, of.slices, of.held_by)
+    held, shares, of = keep_split(context, staged, split, name, report), Shares(items=1.0), PROTOCOLS[name]
+    why = why_not_judged(held, name, shares, of.slices, of.held_by)
     if why is not None:
         report.notes.append(f"protocol {name}: not judged. {why}")
         return {}

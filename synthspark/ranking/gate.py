@@ -38,7 +38,7 @@ class Verdict:
     """True if the verdict is not to ship, though both means would pass and only their intervals do not."""
 
 
-def together(verdicts: Mapping[str, Verdict]) -> Verdict:
+def combine_verdicts(verdicts: Mapping[str, Verdict]) -> Verdict:
     """Combine the verdicts of protocols: ship only if all do. The reason lists each protocol's name and words."""
     if not verdicts:
         return Verdict(False, "do not ship: nothing could be judged")

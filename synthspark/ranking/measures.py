@@ -16,7 +16,7 @@ from synthspark.ranking.bootstrap import GroupSums, group_sums, interval, resamp
 from synthspark.ranking.gate import Difference
 from synthspark.ranking.metrics import covered_items, metric_columns, user_metrics
 from synthspark.ranking.split import ASIDE, Slice, Split, truth
-from synthspark.retrieval import tie, top_k
+from synthspark.retrieval import tie_breaker, top_k
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SliceResult:
         return float(self.sums.means()[metric_columns(ks).index(column)])
 
 
-def ranked(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k: int) -> DataFrame:
+def rank_items(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k: int) -> DataFrame:
     """Rank the best `k` items per role for each judged user: `user_index`, `item_index`, `score`, `role`, `rank`.
 
     user_vectors: `user_index`, `vector`; item_vectors: `item_index`, `vector`. It is a full ranking without training
@@ -86,7 +86,8 @@ def best_of(scores: DataFrame, split: Split, k: int) -> DataFrame:
     unseen = scores.join(split.train.select("user_index", "item_index"), on=["user_index", "item_index"],
                          how="left_anti")  # fmt: skip
     of_role = unseen.join(split.items, on="item_index", how="inner")
-    best = Window.partitionBy("user_index", "role").orderBy(F.col("score").desc(), tie("user_index", "item_index"))
+    order = F.col("score").desc(), tie_breaker("user_index", "item_index")
+    best = Window.partitionBy("user_index", "role").orderBy(*order)
     return of_role.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= k)
 
 
@@ -118,7 +119,8 @@ def measure(asked: Questions, lists: DataFrame, ks: Sequence[int]) -> dict[str, 
     of_slice = F.broadcast(local_frame(spark, roles, "slice string, role string"))
     users = asked.truth.select("slice", "user_index").distinct()
     mine = lists.join(of_slice, on="role", how="inner").join(users, on=["slice", "user_index"], how="left_semi")
-    best = Window.partitionBy("slice", "user_index").orderBy(F.col("score").desc(), tie("user_index", "item_index"))
+    order = F.col("score").desc(), tie_breaker("user_index", "item_index")
+    best = Window.partitionBy("slice", "user_index").orderBy(*order)
     mine = mine.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= max(ks))
     mine = mine.select("slice", "user_index", "item_index", "rank")
     sums = group_sums(user_metrics(mine, asked.truth, ks, by=["slice"]), metric_columns(ks), "slice")

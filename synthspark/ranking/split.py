@@ -151,7 +151,7 @@ def check_split(
 
     name: name of the split in the message. The split should be kept in scratch, since it is read several times.
     """
-    why = lacking(split, name, shares, slices, held_by)
+    why = why_not_judged(split, name, shares, slices, held_by)
     if why is not None:
         raise ContractError(why)
     for key, roles in (("user_index", split.users), ("item_index", split.items)):
@@ -163,7 +163,7 @@ def check_split(
             raise ContractError(f"{name} split: cold {side} {leaked[0][key]} has {leaked[0]['count']} training rows")
 
 
-def lacking(
+def why_not_judged(
     split: Split, name: str, shares: Shares, slices: Mapping[str, Slice], held_by: Mapping[str, str]
 ) -> str | None:
     """Return what the split lacks to be judged, and the way out, in one line; None if it lacks nothing.

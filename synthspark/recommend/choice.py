@@ -47,7 +47,7 @@ def neighbours_of(settings: AlsSettings, key: str) -> list[AlsSettings]:
     return [replace(settings, **{key: value}) for value in values[key] if not math.isclose(value, own)]
 
 
-def frugal(tried: Mapping[AlsSettings, float]) -> AlsSettings:
+def smallest_good_settings(tried: Mapping[AlsSettings, float]) -> AlsSettings:
     """Return the settings of the smallest rank, then the largest alpha, among those within TOLERANCE of the best.
 
     A small rank is cheap. With a large alpha virtual events of low weight count less: for ALS any rating above 0 is a

@@ -37,12 +37,12 @@ def traversals(network: InfoGanGenerator, encoding: TableEncoding, side: str, se
         steps = [Codes(_with(categorical, place, value), continuous) for value in range(shape.categories)]
         made = [_generated(network, encoding, noise, codes, seed) for codes in steps]
         title = f"categorical code {place + 1} of new {side}"
-        found.append(Traversal(title, [str(v + 1) for v in range(shape.categories)], _moved(encoding, made)))
+        found.append(Traversal(title, [str(v + 1) for v in range(shape.categories)], _most_changed(encoding, made)))
     for place in range(min(shape.continuous, MAX_CODES)):
         steps = [Codes(categorical, _with(continuous, place, value)) for value in STEPS]
         made = [_generated(network, encoding, noise, codes, seed) for codes in steps]
         title = f"continuous code {place + 1} of new {side}"
-        found.append(Traversal(title, [f"{v:g}" for v in STEPS], _moved(encoding, made)))
+        found.append(Traversal(title, [f"{v:g}" for v in STEPS], _most_changed(encoding, made)))
     return found
 
 
@@ -64,7 +64,7 @@ def _generated(
             if kind in ("categorical", "numeric") and name not in encoding.left_out}  # fmt: skip
 
 
-def _moved(encoding: TableEncoding, made: list[dict[str, npt.NDArray[np.object_]]]) -> list[Panel]:
+def _most_changed(encoding: TableEncoding, made: list[dict[str, npt.NDArray[np.object_]]]) -> list[Panel]:
     """Return the attributes whose shares the code changes most: mean total variation distance from their mean."""
     panels = []
     for name in made[0]:

@@ -26,7 +26,7 @@ def finite(value: Column) -> Column:
     return F.when(~F.isnan(number) & (F.abs(number) < float("inf")), number)
 
 
-def shown(df: DataFrame) -> DataFrame:
+def as_bounded_text(df: DataFrame) -> DataFrame:
     """Return `df` with strings, sets and times as bounded text; numbers and booleans are unchanged.
 
     Times are text because Python's datetime ends with the year 9999, unlike Spark's timestamps.

@@ -137,12 +137,12 @@ class Catalogue:
 
     def names(self) -> list[str]:
         """Return the lake names of the tables in the database."""
-        shown = self._shown()
+        shown = self._tables_and_views()
         return [n for n in TABLES if _catalogue_name(n) in shown and self._lake_name(self.table(n)) == n]
 
     def views(self, names: Iterable[str]) -> list[str]:
         """Return those of `names` that are views of the lake here; raise LakeError if one is not synthspark's."""
-        shown = self._shown()
+        shown = self._tables_and_views()
         found = [name for name in names if _catalogue_name(name) in shown]
         for name in found:
             table = self.table(name)
@@ -160,7 +160,7 @@ class Catalogue:
         """Drop a view."""
         self._spark.sql(f"drop view {self.table(name)}")
 
-    def _shown(self) -> set[str]:
+    def _tables_and_views(self) -> set[str]:
         """Return the catalogue names of the tables and views in the database."""
         return {row["tableName"] for row in self._spark.sql(f"show tables in {_path(self.database)}").collect()}
 

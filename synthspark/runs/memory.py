@@ -29,10 +29,10 @@ class PeakMemory:
     def _watch(self) -> None:
         own = psutil.Process()
         while not self._stop.wait(SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_held, [own, *own.children(recursive=True)])))
+            self.peak_bytes = max(self.peak_bytes, sum(map(_resident_bytes, [own, *own.children(recursive=True)])))
 
 
-def _held(process: psutil.Process) -> int:
+def _resident_bytes(process: psutil.Process) -> int:
     """Return a process's memory in bytes.
 
     On Linux a page shared by n processes counts 1/n in each (PSS); elsewhere it counts fully in each.

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from synthspark.judging.features import sparse_products
-from synthspark.retrieval import Kernel, inner_products, tie, top_k
-from synthspark.search.corpus import SCALE, Corpus, matching, ones, packed, query_weights, tfidf, unpacked
+from synthspark.retrieval import Kernel, inner_products, tie_breaker, top_k
+from synthspark.search.corpus import SCALE, Corpus, indicator, matching, packed_vectors, query_weights, tfidf, unpacked
 
 PER_SOURCE = 20
 """Maximum number of queries that each source proposes per item."""
@@ -43,13 +43,14 @@ def for_items(
     known = clicks.select("query_index").distinct()
     asked = query_weights(corpus.queries).join(known, on="query_index", how="left_semi")
     titles = corpus.items.join(items, on="item_index", how="left_semi")
-    words = _best(packed(titles, "item_index"), packed(_shares(corpus, asked), "query_index"), PER_SOURCE, _lexical)
+    shares = packed_vectors(_shares(corpus, asked), "query_index")
+    words = _best(packed_vectors(titles, "item_index"), shares, PER_SOURCE, _lexical)
     meant = query_vectors.join(known, on="query_index", how="left_semi")
     tower = _best(item_vectors.join(items, on="item_index", how="left_semi"), meant, PER_SOURCE)
     alike = similar_items_queries(items, corpus, clicks)
     breadth = clicks.groupBy("query_index").agg(F.count(F.lit(1)).alias("breadth"))
     score = F.col("alike") / F.sqrt(1.0 + F.col("breadth"))
-    best = Window.partitionBy("item_index").orderBy(score.desc(), tie("item_index", "query_index"))
+    best = Window.partitionBy("item_index").orderBy(score.desc(), tie_breaker("item_index", "query_index"))
     ranked = alike.join(breadth, on="query_index", how="inner").withColumn("rank", F.row_number().over(best))
     near = ranked.where(F.col("rank") <= PER_SOURCE).select("item_index", "query_index")
     pairs = words.unionByName(tower).unionByName(near).distinct()
@@ -60,8 +61,8 @@ def similar_items_queries(items: DataFrame, corpus: Corpus, clicks: DataFrame) -
     """Compute `Candidates.neighbours`."""
     weights = tfidf(corpus.items)
     warm = clicks.select("item_index").distinct()
-    own = packed(weights.join(items, on="item_index", how="left_semi"), "item_index")
-    others = packed(weights.join(warm, on="item_index", how="left_semi"), "item_index")
+    own = packed_vectors(weights.join(items, on="item_index", how="left_semi"), "item_index")
+    others = packed_vectors(weights.join(warm, on="item_index", how="left_semi"), "item_index")
     queries = own.select(F.col("item_index").alias("query_index"), "vector", F.lit(NEIGHBOURS).alias("k"),
                          F.array(F.col("item_index")).alias("exclude"))  # fmt: skip
     targets = others.select(F.col("item_index").alias("target_index"), "vector")
@@ -81,7 +82,7 @@ def for_queries(
     field: searched terms of the items (`item_index`, `term_index`, `weight`).
     """
     asked = query_weights(corpus.queries).join(queries, on="query_index", how="left_semi")
-    words = _best(packed(asked, "query_index"), packed(field, "item_index"), FOR_QUERY, matching)
+    words = _best(packed_vectors(asked, "query_index"), packed_vectors(field, "item_index"), FOR_QUERY, matching)
     tower = _best(query_vectors.join(queries, on="query_index", how="left_semi"), item_vectors, FOR_QUERY)
     return words.unionByName(tower).distinct().select("item_index", "query_index")
 
@@ -106,5 +107,5 @@ def _shares(corpus: Corpus, weights: DataFrame) -> DataFrame:
 def _lexical(items: Floats, queries: Floats) -> Floats:
     """Return BM25 of item and query, times the squared share of the query's information that the item contains."""
     titles, asked = unpacked(items), unpacked(queries)
-    scores: Floats = sparse_products(titles, ones(asked)) * sparse_products(ones(titles), asked) ** 2
+    scores: Floats = sparse_products(titles, indicator(asked)) * sparse_products(indicator(titles), asked) ** 2
     return scores

@@ -109,10 +109,10 @@ def heaviest(rows: DataFrame, key: str, most: int, by: str) -> DataFrame:
 def tfidf(items: DataFrame) -> DataFrame:
     """Return `item_index`, `term_index`, `weight`: (1 + log tf) x idf, scaled to length 1 per item."""
     raw = items.select("item_index", "term_index", ((1 + F.log("tf")) * F.col("idf")).alias("weight"))
-    return unit(raw, "item_index")
+    return to_unit_length(raw, "item_index")
 
 
-def unit(weights: DataFrame, key: str) -> DataFrame:
+def to_unit_length(weights: DataFrame, key: str) -> DataFrame:
     """Return `key`, `term_index`, `weight` with weights scaled to length 1 per key."""
     squares = _millionths(F.col("weight") ** 2).over(Window.partitionBy(key))
     scaled = F.col("weight") / F.sqrt(F.greatest(squares, F.lit(1)) / SCALE)
@@ -128,7 +128,7 @@ def query_weights(queries: DataFrame) -> DataFrame:
     return queries.select("query_index", "term_index", (1 / F.greatest(whole, F.lit(1e-6))).alias("weight"))
 
 
-def packed(weights: DataFrame, key: str) -> DataFrame:
+def packed_vectors(weights: DataFrame, key: str) -> DataFrame:
     """Return `key` and `vector` array<float>: term indices, then as many weights.
 
     Indices are padded with -1 and weights with 0 to the longest row.
@@ -159,6 +159,6 @@ def unpacked(vectors: Floats) -> csr_matrix:
     return csr_matrix((weights[known], ids[known], starts), shape=(len(vectors), size))
 
 
-def ones(rows: csr_matrix) -> csr_matrix:
+def indicator(rows: csr_matrix) -> csr_matrix:
     """Return the matrix with 1 for every stored value."""
     return csr_matrix((np.ones_like(rows.data), rows.indices, rows.indptr), shape=rows.shape)

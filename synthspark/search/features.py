@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
 from synthspark.indexing import uniform
-from synthspark.search.corpus import SCALE, Corpus, exact_sum, heaviest, ones, tfidf, unit
+from synthspark.search.corpus import SCALE, Corpus, exact_sum, heaviest, indicator, tfidf, to_unit_length
 
 WORDS = ("bm25", "bm25_share", "coverage", "missing_terms", "rarest_missing", "query_terms", "item_terms",
          "missing_numbers", "last_term", "translated", "least_translated", "tower")  # fmt: skip
@@ -72,7 +72,7 @@ def histories(corpus: Corpus, clicks: DataFrame, queries: DataFrame, item_payloa
     summed = titles.agg(exact_sum(F.col("weight")).alias("weight"))
     kept = heaviest(summed, "query_index", CENTROID_TERMS, "weight")
     centroid = (
-        unit(kept, "query_index")
+        to_unit_length(kept, "query_index")
         .groupBy("query_index")
         .agg(
             F.sort_array(F.collect_list(F.struct("term_index", F.col("weight").cast("float").alias("weight")))).alias(
@@ -128,8 +128,8 @@ def matrix_of(batch: pa.RecordBatch) -> Floats:
     q, i = batch.column("q"), batch.column("i")
     size = 1 + max(_largest(q, "terms"), _largest(i, "terms"), _largest(i, "translated"), _largest_of(batch))
     idf = _sparse(q, "terms", "idf", size)
-    asked, bm25 = ones(idf), _sparse(i, "terms", "bm25", size)
-    titles, digits = ones(bm25), _sparse(q, "terms", "digit", size)
+    asked, bm25 = indicator(idf), _sparse(i, "terms", "bm25", size)
+    titles, digits = indicator(bm25), _sparse(q, "terms", "digit", size)
     information = np.maximum(_sums(idf), 1e-6)
     hits = _dots(asked, titles)
     missing = idf - idf.multiply(titles)
@@ -144,7 +144,7 @@ def matrix_of(batch: pa.RecordBatch) -> Floats:
         score, score / information, _dots(idf, titles) / information, lengths - hits,
         np.asarray(missing.tocsr().max(axis=1).todense()).ravel(), lengths, _numbers(i, "length"),
         _sums(digits) - _dots(digits, titles), _dots(last_term, titles), _dots(idf, expansion) / information,
-        _least(translated, lengths), tower,
+        _smallest_stored(translated, lengths), tower,
     ]  # fmt: skip
     return np.column_stack([*columns, *_history(batch, tower, score, size)]).astype(np.float32)
 
@@ -224,7 +224,7 @@ def _sums(rows: csr_matrix) -> Floats:
     return np.asarray(rows.sum(axis=1), np.float32).ravel()
 
 
-def _least(rows: csr_matrix, lengths: Floats) -> Floats:
+def _smallest_stored(rows: csr_matrix, lengths: Floats) -> Floats:
     """Return the smallest stored value of each row; 0 if fewer than its `lengths` terms have a value."""
     found = np.zeros(rows.shape[0], np.float32)
     whole = np.diff(rows.indptr) >= np.maximum(lengths, 1)

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from synthspark.coldstart.spaces import Place
 from synthspark.indexing import uniform
 from synthspark.judging.trees import TreeJudge, TreeSettings, fit_trees
-from synthspark.retrieval import tie
+from synthspark.retrieval import tie_breaker
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
 from synthspark.search.candidates import Candidates, for_items, for_queries
@@ -197,7 +197,7 @@ def virtual_clicks(learned: Learned, found: Candidates, most: int) -> DataFrame:
     """Return `query_index`, `item_index`, `probability`: at most `most` per item. found: result of `proposed`."""
     fitted = learned.fitted
     rows = joined(found.pairs, fitted.queries, fitted.items, fitted.past, found.neighbours)
-    return best_of(judged(rows, learned.judges.get(KNOWN)), "item_index", "query_index", most)
+    return best_of(with_probability(rows, learned.judges.get(KNOWN)), "item_index", "query_index", most)
 
 
 def virtual_answers(
@@ -211,17 +211,17 @@ def virtual_answers(
     pairs = staged.keep("answers", for_queries(queries, field, learned.texts.corpus, fitted.query_vectors,
                                                fitted.item_vectors))  # fmt: skip
     rows = joined(pairs, fitted.queries, fitted.items, fitted.past.limit(0), nothing_alike(pairs))
-    return best_of(judged(rows, judge), "query_index", "item_index", most)
+    return best_of(with_probability(rows, judge), "query_index", "item_index", most)
 
 
 def best_of(scored: DataFrame, of: str, other: str, most: int) -> DataFrame:
     """Return the `most` pairs with the highest `probability` per `of`. of, other: names of the two index columns."""
-    best = Window.partitionBy(of).orderBy(F.col("probability").desc(), tie(of, other))
+    best = Window.partitionBy(of).orderBy(F.col("probability").desc(), tie_breaker(of, other))
     ranked = scored.where(F.col("probability") >= MIN_PROBABILITY).withColumn("_n", F.row_number().over(best))
     return ranked.where(F.col("_n") <= most).drop("_n")
 
 
-def judged(rows: DataFrame, judge: TreeJudge | None) -> DataFrame:
+def with_probability(rows: DataFrame, judge: TreeJudge | None) -> DataFrame:
     """Return `query_index`, `item_index`, `probability` of `features.joined` rows; no rows without a judge."""
     scored = features_of(rows.select(*PAIR, "q", "i", "h", "alike"))
     if judge is None:

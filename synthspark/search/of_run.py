@@ -223,7 +223,7 @@ def _public_terms(learned: Learned, public: DataFrame) -> DataFrame:
 def _named(log: SearchLog, shown: DataFrame) -> DataFrame:
     rows = shown.join(for_als(shown), on=["query_index", "item_index"], how="inner")
     rows = rows.join(log.items.select("item_index", "item_id"), on="item_index", how="inner")
-    return schemas.conform(rows.withColumn("source", F.lit("judge")), schemas.SYNTHETIC_SEARCHES,
+    return schemas.to_schema(rows.withColumn("source", F.lit("judge")), schemas.SYNTHETIC_SEARCHES,
                            SYNTHETIC_SEARCHES.name)  # fmt: skip
 
 

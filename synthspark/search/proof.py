@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from synthspark.coldstart.spaces import Place, als_settings
 from synthspark.config import SearchControl
 from synthspark.indexing import uniform, with_index
-from synthspark.ranking.measures import SliceResult, measure, questions, ranked
+from synthspark.ranking.measures import SliceResult, measure, questions, rank_items
 from synthspark.ranking.split import COLD, Slice, Split
 from synthspark.recommend import blocks_for, fit_als, rating, with_virtual
 from synthspark.runs.context import Context
@@ -151,7 +151,7 @@ class Trial:
             ratings = self.staged.keep("ratings", ratings)
             settings = replace(als_settings(self.context), rank=ALS_RANK, alpha=ALS_ALPHA)
             factors = fit_als(ratings, settings, blocks_for(ratings.count()))
-            return self._measured(ranked(self.split, factors.users, factors.items, self.k))
+            return self._measured(rank_items(self.split, factors.users, factors.items, self.k))
 
     def _knn(self, alike: DataFrame) -> DataFrame:
         """Return clicks of the queries of similar items, with the same limit. alike: `Candidates.neighbours`."""

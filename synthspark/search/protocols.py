@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from synthspark.proof.protocols import kept
+from synthspark.proof.protocols import keep_split
 from synthspark.quantiles import quantiles
 from synthspark.ranking.split import (
     ANYBODY,
@@ -18,8 +18,8 @@ from synthspark.ranking.split import (
     Slice,
     Split,
     entity_split,
-    lacking,
     time_split,
+    why_not_judged,
 )
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.publication import Publication
@@ -96,9 +96,9 @@ def held_out(
         if not wanted or (TIME in wanted and seed != context.config.evaluate.seeds[0]):
             continue
         name = "+".join(wanted)
-        split = kept(context, staged, split_of(context, log, seed), name, report, "queries")
+        split = keep_split(context, staged, split_of(context, log, seed), name, report, "queries")
         slices = dict(SLICES[protocols[0]])
-        why = lacking(split, name, Shares(items=1.0), slices, HELD_BY)
+        why = why_not_judged(split, name, Shares(items=1.0), slices, HELD_BY)
         if why is not None:
             report.notes.append(f"searches are not judged: {why}")
             continue

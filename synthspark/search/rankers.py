@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from synthspark.ranking.measures import best_of
 from synthspark.ranking.split import ASIDE, Split
 from synthspark.retrieval import top_k
-from synthspark.search.corpus import Corpus, exact_sum, matching, packed, query_weights
+from synthspark.search.corpus import Corpus, exact_sum, matching, packed_vectors, query_weights
 
 TABLE_WEIGHT = 2.0
 """Weight of a certain click relative to the score by words, which is BM25 divided by the query's information: about 1
@@ -30,13 +30,13 @@ def by_words(split: Split, corpus: Corpus, field: DataFrame, k: int) -> DataFram
     asked = split.test.select("user_index").distinct()
     seen = split.train.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
     weights = query_weights(corpus.queries).withColumnRenamed("query_index", "user_index")
-    vectors = packed(weights.join(asked, on="user_index", how="left_semi"), "user_index")
+    vectors = packed_vectors(weights.join(asked, on="user_index", how="left_semi"), "user_index")
     queries = vectors.join(seen, on="user_index", how="left").select(
         F.col("user_index").alias("query_index"), "vector", F.lit(k).alias("k"), "exclude"
     )
     judged = split.items.where(F.col("role") != ASIDE)
     targets = (
-        packed(field, "item_index")
+        packed_vectors(field, "item_index")
         .join(judged, on="item_index", how="inner")
         .select(F.col("item_index").alias("target_index"), "vector", "role")
     )

@@ -23,7 +23,7 @@ from synthspark.runs.context import Context
 from synthspark.runs.tables import Table
 from synthspark.search.corpus import terms_of
 from synthspark.search.features import PAIR, joined, query_payload
-from synthspark.search.learn import MIN_PROBABILITY, UNKNOWN, Learned, judged, nothing_alike
+from synthspark.search.learn import MIN_PROBABILITY, UNKNOWN, Learned, nothing_alike, with_probability
 from synthspark.search.log import SearchLog
 from synthspark.search.towers import QUERY_TERMS, hashed, vectors
 from synthspark.synthesis.blocks import ROWS, generator, in_blocks, map_blocks
@@ -190,7 +190,7 @@ def written_queries(
     queries = keep("written_payload", query_payload(of_texts, own))
     fitted = learned.fitted
     rows = joined(pairs.select(PAIR), queries, fitted.items, fitted.past.limit(0), nothing_alike(pairs))
-    scored = judged(rows, learned.judges.get(UNKNOWN)).join(pairs, on=PAIR, how="inner")
+    scored = with_probability(rows, learned.judges.get(UNKNOWN)).join(pairs, on=PAIR, how="inner")
     best = Window.partitionBy("item_index").orderBy(F.col("probability").desc(), "query")
     ranked = scored.where(F.col("probability") >= MIN_PROBABILITY).withColumn("_n", F.row_number().over(best))
     taken = ranked.where(F.col("_n") <= config.queries_per_item)

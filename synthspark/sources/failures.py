@@ -30,7 +30,7 @@ def first_words(error: BaseException) -> str:
 
 
 @contextmanager
-def told(where: str, hint: str = "") -> Iterator[None]:
+def as_source_error(where: str, hint: str = "") -> Iterator[None]:
     """Convert Spark's exceptions in this block to a SourceError. where: beginning of its message; hint: its end."""
     try:
         yield

@@ -90,7 +90,7 @@ def _merged(
     told = {k: v for k, v in options.items() if k.lower() not in LISTING}
     record = F.col("record")
     for each, apart in zip(variants, _stand_together(lines, variants), strict=True):
-        for name, value in _apart(each) if apart else _as_one(each, where):
+        for name, value in _as_columns(each) if apart else _as_one(each, where):
             record = record.withField(".".join(quoted(part) for part in each.path(name)), value)
     parsed = lines.withColumn("record", F.from_json(F.col(LINE), kept, told)).where(F.trim(F.col(LINE)) != "")
     return parsed.withColumn("record", record).select("record.*", *[F.col(quoted(c)) for c in partitions])
@@ -106,7 +106,7 @@ def _without(schema: T.StructType, paths: set[tuple[str, ...]], inside: tuple[st
     return T.StructType(kept)
 
 
-def _apart(variants: _Variants) -> list[tuple[str, Column]]:
+def _as_columns(variants: _Variants) -> list[tuple[str, Column]]:
     """Return all variants but the first as columns with distinct names."""
     names = distinct_names([f.name for f in variants.fields])
     return [

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from synthspark.schemas import MALFORMED
 from synthspark.sources.columnar import read_orc, read_parquet
 from synthspark.sources.delimited import read_csv
-from synthspark.sources.failures import told
+from synthspark.sources.failures import as_source_error
 from synthspark.sources.files import settings
 from synthspark.sources.json_lines import read_json
 from synthspark.sources.nested import exploded
@@ -42,7 +42,7 @@ def read(spark: SparkSession, place: Place, name: str, needed: Sequence[str] = (
     """
     where = f"table {name} ({place.path or place.table})"
     hint = f" Check {name}.path and .format." if place.path else f" Check {name}.table and Spark's catalogue."
-    with told(where, hint), settings(spark, PARTITIONS_AS_TEXT):
+    with as_source_error(where, hint), settings(spark, PARTITIONS_AS_TEXT):
         frame = _read(spark, place, needed, where)
         if place.where is not None:
             frame = frame.where(_wanted(frame, place.where))

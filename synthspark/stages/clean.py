@@ -14,13 +14,13 @@ from synthspark import schemas
 from synthspark.clean import (
     EntityRules,
     SearchRules,
+    accepted_rows,
     classify_entities,
     classify_events,
     classify_searches,
     item_status,
-    kept,
     reason_counts,
-    rejected,
+    rejected_rows,
     searches_of,
     unreadable_values,
     user_sample,
@@ -59,21 +59,23 @@ def clean(context: Context) -> StageReport:
         events = read["events"].frame
         counted, seen = _counted(events, "events")
         classified = classify_events(counted, status, asked, datetime.now(timezone.utc)).persist(STORAGE)
-        staged.write(EVENTS, schemas.conform(kept(classified, schemas.EVENTS.names), schemas.EVENTS, "events"))
+        staged.write(
+            EVENTS, schemas.to_schema(accepted_rows(classified, schemas.EVENTS.names), schemas.EVENTS, "events")
+        )
         for side, of_side in entities.items():
             require_known(classified, of_side, side, sources[side])
         _account(report, staged, events, "events", EVENTS, seen, classified)
-        rejects = [rejected(of_side, side.name) for side, of_side in entities.items()]
+        rejects = [rejected_rows(of_side, side.name) for side, of_side in entities.items()]
         held = [*entities.values(), classified]
         if searches is not None:
             context.on_step("reading and checking searches")
             typed = _searches(report, staged, read["searches"].frame, status, rules_of_searches)
-            rejects.append(rejected(typed, "searches"))
+            rejects.append(rejected_rows(typed, "searches"))
             held.append(typed)
         elif config.source.has_searches:
-            staged.write(SEARCHES, schemas.conform(searches_of(staged.read(EVENTS)), schemas.SEARCHES, SEARCHES.name))
+            staged.write(SEARCHES, schemas.to_schema(searches_of(staged.read(EVENTS)), schemas.SEARCHES, SEARCHES.name))
         context.on_step("writing rejected rows")
-        staged.write(REJECTS, reduce(DataFrame.unionByName, [*rejects, rejected(classified, "events")]))
+        staged.write(REJECTS, reduce(DataFrame.unionByName, [*rejects, rejected_rows(classified, "events")]))
         _check(report, staged)
         for frame in held:
             frame.unpersist()
@@ -109,7 +111,7 @@ def _entities(
     counted, seen = _counted(frame, side.name)
     classified = classify_entities(counted, rules).persist(STORAGE)
     schema = schemas.entity_schema(side.key, dict(rules.attributes))
-    staged.write(table, schemas.conform(kept(classified, schema.names), schema, table.name))
+    staged.write(table, schemas.to_schema(accepted_rows(classified, schema.names), schema, table.name))
     _account(report, staged, frame, side.name, table, seen, classified)
     for attribute, count in unreadable_values(classified, rules.attributes).items():
         if count:
@@ -123,7 +125,9 @@ def _searches(
     """Stage searches; returns the classified rows, persisted."""
     counted, seen = _counted(frame, "searches")
     classified = classify_searches(counted, status, rules, datetime.now(timezone.utc)).persist(STORAGE)
-    staged.write(SEARCHES, schemas.conform(kept(classified, schemas.SEARCHES.names), schemas.SEARCHES, SEARCHES.name))
+    staged.write(
+        SEARCHES, schemas.to_schema(accepted_rows(classified, schemas.SEARCHES.names), schemas.SEARCHES, SEARCHES.name)
+    )
     _account(report, staged, frame, "searches", SEARCHES, seen, classified)
     return classified
 

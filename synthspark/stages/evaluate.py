@@ -11,7 +11,7 @@ from synthspark.likeness.of_run import likeness
 from synthspark.proof.arms import PRODUCT
 from synthspark.proof.judged import Results, judge_protocol
 from synthspark.proof.protocols import PROTOCOLS
-from synthspark.ranking.gate import Difference, Verdict, depth, together, verdict
+from synthspark.ranking.gate import Difference, Verdict, combine_verdicts, depth, verdict
 from synthspark.ranking.measures import MetricRow, metric_rows, paired_difference
 from synthspark.report.headline import cautions, sample_in_words
 from synthspark.runs.context import Context, StageReport
@@ -37,7 +37,7 @@ def evaluate(context: Context) -> StageReport:
                 results.setdefault(name, []).append(found)
                 rows += metric_rows(found, config.ks, name, seed, config.bootstrap)
         sample = sample_of(context.lake.records(context.run_id))
-        decision = together({name: decided(config, name, found) for name, found in results.items()})
+        decision = combine_verdicts({name: decided(config, name, found) for name, found in results.items()})
         if sample:
             decision = replace(decision, why=f"{sample_in_words(sample)}: {decision.why}")
         context.on_step("comparing new rows with real ones")

@@ -22,7 +22,7 @@ from synthspark.guess.vocabulary import matches_item
 from synthspark.guess.words import Place
 from synthspark.schemas import MALFORMED, quoted
 from synthspark.sources import Place as SourcePlace
-from synthspark.sources import read, told
+from synthspark.sources import as_source_error, read
 from synthspark.sources.delimited import decoded
 from synthspark.sources.dialect import dialect
 from synthspark.sources.files import first_bytes, input_files
@@ -90,14 +90,14 @@ def _seen(spark: SparkSession, path: str, name: str, kind: str | None, encoding:
         return read(spark, SourcePlace(path, None, place.format, place.options, explode), name)
 
     frame = opened(())
-    with told(where):
+    with as_source_error(where):
         require_rows(frame, f"{name} ({path})")
         found = leaves(frame)
         lines = _lines(found) if name == "events" else None
         if lines is not None:
             place, frame = replace(place, explode=(lines,)), opened((lines,))
             found = [leaf for leaf in leaves(frame) if not leaf.is_list]
-        return Seen(place, frame, _look(frame, found))
+        return Seen(place, frame, _facts_of(frame, found))
 
 
 def _checked(given: Mapping[str, str], events: Seen) -> dict[str, str]:
@@ -141,7 +141,7 @@ def _inside(leaf: Leaf) -> list[str]:
 
 def _place(spark: SparkSession, path: str, name: str, kind: str | None, encoding: str | None) -> Place:
     where = f"table {name} ({path})"
-    with told(where, " There is nothing to read at that path."):
+    with as_source_error(where, " There is nothing to read at that path."):
         files = input_files(spark, path, {})
     suffix = next((s for s in map(_suffix, files) if s), "")
     kind = kind or FORMATS.get(suffix)
@@ -150,7 +150,7 @@ def _place(spark: SparkSession, path: str, name: str, kind: str | None, encoding
     if kind is None:
         raise SourceError(f"{where}: the names of its files do not show their format; add --format "
                           f"{'|'.join(sorted(set(FORMATS.values())))}")  # fmt: skip
-    with told(where):
+    with as_source_error(where):
         if kind == "csv":
             found = dialect(spark, path, where, encoding)
             return Place(path, kind, found.options, words=found.words)
@@ -178,7 +178,7 @@ def _has_lines(spark: SparkSession, file: str) -> bool:
     return True
 
 
-def _look(frame: DataFrame, found: Sequence[Leaf]) -> list[ColumnFacts]:
+def _facts_of(frame: DataFrame, found: Sequence[Leaf]) -> list[ColumnFacts]:
     """Collect facts from a sample; values are converted like ids, so that keys of different types can be compared."""
     asked, types, paths = [], {}, {}
     computed = {leaf.path for leaf in found if leaf.computed}

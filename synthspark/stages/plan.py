@@ -60,7 +60,7 @@ def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None
         kinds = ", ".join(f"{name} ({kind})" for name, kind in source.attributes.items()) or "none"
         yield f"{side.name}: {rows:,} rows of {source.path or source.table}; attributes: {kinds}"
         classified[side] = looked = classify_entities(frame.limit(MAX_LOOKED), rules).persist(STORAGE)
-        yield from _rejected(side.name, looked, rows)
+        yield from _lines_on_rejects(side.name, looked, rows)
         yield from _unreadable(looked, rules.attributes)
         if rows > MAX_LOOKED:
             classified[side] = classify_entities(frame, rules)
@@ -72,9 +72,9 @@ def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None
     status = item_status(classified[ITEMS]) if ITEMS in classified else None
     looked = classify_events(events.limit(MAX_LOOKED), status, asked, datetime.now(timezone.utc)).persist(STORAGE)
     yield from _types(config, events)
-    yield from _rejected("events", looked, rows)
+    yield from _lines_on_rejects("events", looked, rows)
     for side, entities in classified.items():
-        yield from _known(looked, entities, side, config)
+        yield from _lines_on_ids(looked, entities, side, config)
     yield from _searches(context, read, status)
     return rows
 
@@ -90,10 +90,10 @@ def _searches(context: Context, read: dict[str, Declared], status: DataFrame | N
     rows = frame.count()
     yield f"searches: {rows:,} rows of {source.path or source.table}"
     looked = classify_searches(frame.limit(MAX_LOOKED), status, asked, datetime.now(timezone.utc)).persist(STORAGE)
-    yield from _rejected("searches", looked, rows)
+    yield from _lines_on_rejects("searches", looked, rows)
 
 
-def _known(events: DataFrame, entities: DataFrame, side: Side, config: Config) -> Iterator[str]:
+def _lines_on_ids(events: DataFrame, entities: DataFrame, side: Side, config: Config) -> Iterator[str]:
     """Yield a line on how many ids of the events the side's table has. Raises SourceError if too few."""
     source = config.source.of(side)
     assert source is not None
@@ -102,7 +102,7 @@ def _known(events: DataFrame, entities: DataFrame, side: Side, config: Config) -
     yield f"{side.name}: the table has {found.known:,} of the {found.ids:,} ids in the events{lacking}"
 
 
-def _rejected(side: str, classified: DataFrame, rows: int) -> Iterator[str]:
+def _lines_on_rejects(side: str, classified: DataFrame, rows: int) -> Iterator[str]:
     """Yield reasons for rejection with an example row each. Raises SourceError if they are grave.
 
     classified: the first MAX_LOOKED rows; rows: number of all rows.

@@ -18,7 +18,7 @@ from synthspark.report.codes import traversals
 from synthspark.report.distributions import Parts, by_class, by_reach, by_size, by_value, by_year
 from synthspark.report.facts import in_short
 from synthspark.report.nearest import nearest_rows
-from synthspark.report.texts import as_text, shown
+from synthspark.report.texts import as_bounded_text, as_text
 from synthspark.runs.context import Context
 from synthspark.runs.tables import EVENTS, GENERATORS, REJECTS, SYNTHETIC_EVENTS, Table, clean, model_folder, synthetic
 from synthspark.schemas import quoted
@@ -55,12 +55,16 @@ def write_report(context: Context) -> None:
         run_id=context.run_id,
         metrics=metrics,
         stages=list(context.lake.records(context.run_id).values()),
-        distributions=_made(_distributions(context, lacking), lacking, "distributions"),
-        heats=_made(_heats(metrics["fidelity"]), lacking, "pairs of columns"),
-        curves=_made(_curves(context), lacking, "curves of training"),
-        traversals=[t for side in SIDES for t in _made(_traversals(context, side), lacking, f"codes of {side.name}")],
-        examples=[e for side in SIDES for e in _made(_examples(context, side), lacking, f"examples of {side.name}")],
-        rejects=_made(_rejects(context), lacking, "rejected rows"),
+        distributions=_collected(_distributions(context, lacking), lacking, "distributions"),
+        heats=_collected(_heats(metrics["fidelity"]), lacking, "pairs of columns"),
+        curves=_collected(_curves(context), lacking, "curves of training"),
+        traversals=[
+            t for side in SIDES for t in _collected(_traversals(context, side), lacking, f"codes of {side.name}")
+        ],
+        examples=[
+            e for side in SIDES for e in _collected(_examples(context, side), lacking, f"examples of {side.name}")
+        ],
+        rejects=_collected(_rejects(context), lacking, "rejected rows"),
         configuration=public_yaml(context.config),
         who={name: protocol.who for name, protocol in PROTOCOLS.items()},
         lacking=lacking,
@@ -68,7 +72,7 @@ def write_report(context: Context) -> None:
     context.lake.write_text(report_path(context), page(facts))
 
 
-def _made(parts: Iterable[Part], lacking: list[str], what: str) -> list[Part]:
+def _collected(parts: Iterable[Part], lacking: list[str], what: str) -> list[Part]:
     """Collect `parts` up to an error and add the error to `lacking`, so that the rest of the report is still made."""
     found: list[Part] = []
     try:
@@ -88,7 +92,7 @@ def _distributions(context: Context, lacking: list[str]) -> Iterator[Distributio
         if parts is not None:
             asked += _of_attributes(context, side, parts)
     for title, make in asked:
-        yield from filter(None, _made((make() for _ in range(1)), lacking, title))
+        yield from filter(None, _collected((make() for _ in range(1)), lacking, title))
 
 
 def _of_events(context: Context, events: Parts) -> Iterator[Asked]:
@@ -133,8 +137,8 @@ def _examples(context: Context, side: Side) -> Iterator[Example]:
     kinds, parts = context.config.source.attributes(side), _of_side(context, side)
     if parts is None:
         return
-    made = [r.asDict() for r in shown(parts[MADE].orderBy(side.key).limit(EXAMPLES)).collect()]
-    for new, real in zip(made, nearest_rows(shown(parts[REAL]), made, kinds), strict=True):
+    made = [r.asDict() for r in as_bounded_text(parts[MADE].orderBy(side.key).limit(EXAMPLES)).collect()]
+    for new, real in zip(made, nearest_rows(as_bounded_text(parts[REAL]), made, kinds), strict=True):
         yield Example(side.name, {name: (new[name], real[name]) for name in (side.key, *kinds)})
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from synthspark.clean import ColumnSource, EntityRules, EventRules, SearchRules, require_rows
 from synthspark.config import Config, EntitySource, Expression, SearchSource, Source
 from synthspark.sides import Side
-from synthspark.sources import Place, read, told
+from synthspark.sources import Place, as_source_error, read
 
 STORAGE = StorageLevel.MEMORY_AND_DISK
 """Storage of classified sources: they are written in several parts, each of which would scan the source again."""
@@ -28,7 +28,7 @@ def read_source(spark: SparkSession, source: Source, name: str) -> DataFrame:
     needed = [c for role, c in source.columns.items() if role in KEYS and isinstance(c, str)]
     frame = read(spark, place, f"source.{name}", [] if place.explode else needed)
     where = f"source.{name} ({source.path or source.table})"
-    with told(f"table {where}"):
+    with as_source_error(f"table {where}"):
         require_rows(frame, where)
     return frame
 

@@ -58,7 +58,7 @@ def synthesize(context: Context, release: Context | None = None) -> StageReport:
         schema = T.StructType([*schemas.EVENTS.fields, *schemas.SYNTHETIC.fields])
         if again is not None:
             events = events.unionByName(_events_again(context, staged, again).select(events.columns))
-        staged.write(SYNTHETIC_EVENTS, schemas.conform(events, schema, SYNTHETIC_EVENTS.name))
+        staged.write(SYNTHETIC_EVENTS, schemas.to_schema(events, schema, SYNTHETIC_EVENTS.name))
         _check(context, staged)
         if context.config.source.has_searches:
             context.on_step("searches: virtual clicks, queries and the index")
@@ -131,9 +131,9 @@ def _write_entities(
         if made is not None:
             seed = F.lit(context.config.synthesize.seed).cast("long")
             marked = made.withColumns({"origin": F.lit(origin), "weight": F.lit(1.0), "seed": seed})
-            rows = rows.unionByName(schemas.conform(marked, full, table.name))
+            rows = rows.unionByName(schemas.to_schema(marked, full, table.name))
     if again is not None:
-        rows = rows.unionByName(schemas.conform(_of_new(again, table), full, table.name))
+        rows = rows.unionByName(schemas.to_schema(_of_new(again, table), full, table.name))
     staged.write(table, rows)
 
 

@@ -65,7 +65,7 @@ def make_tasks(
     for side in SIDES:
         if side.name not in behaviours:
             why = f"its feed has {context.rows('featurize', behaviour_feed(side))} rows"
-            why = why if evidence.tells(side) else f"{side.name} have no attribute to learn from"
+            why = why if evidence.has_input(side) else f"{side.name} have no attribute to learn from"
             report.notes.append(f"{BEHAVIOUR}_{side.name} is not trained: {why}")
     return profiles, behaviours
 

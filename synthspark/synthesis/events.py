@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark import indexing, schemas
-from synthspark.quantiles import ranked, sampled
+from synthspark.quantiles import quantiles_at, sampled
 
 DAY_RANKS = [i / 400 for i in range(401)]
 SECOND_RANKS = [i / 48 for i in range(49)]
@@ -70,15 +70,15 @@ def event_mix(events: DataFrame) -> EventMix:
         **{f"{name}_level": F.when(F.col(name).isNotNull(), F.col(f"usual_{name}")) for name in ("price", "value")},
     })  # fmt: skip
     known = {name: looked.column(name).drop_null().to_numpy() for name in looked.column_names}
-    days = ranked(known["day"], DAY_RANKS)
-    rhythm = {d: ranked(known["second"][known["weekday"] == d], SECOND_RANKS) for d in range(7)} if days else {}
+    days = quantiles_at(known["day"], DAY_RANKS)
+    rhythm = {d: quantiles_at(known["second"][known["weekday"] == d], SECOND_RANKS) for d in range(7)} if days else {}
     overall = events.agg(
         *[_on_grid(name, step).alias(f"{name}_{step}") for name in ("price", "value") for step in STEPS],
     ).collect()[0]
     return EventMix(
         tuple((row["event_type"], row["count"] / total) for row in types),
         tuple(days),
-        tuple(tuple(of_day or ranked(known["second"], SECOND_RANKS)) for of_day in rhythm.values()),
+        tuple(tuple(of_day or quantiles_at(known["second"], SECOND_RANKS)) for of_day in rhythm.values()),
         *[
             _spread(
                 known[name],
@@ -99,13 +99,13 @@ def _usual(name: str) -> Column:
 
 def _spread(values: Doubles, levels: Doubles, ratios: Doubles, step: float | None) -> Spread:
     """Compute the spread. levels, ratios: of the same events, shape (n,) each."""
-    overall = tuple(ranked(values, DRAWN_RANKS))
+    overall = tuple(quantiles_at(values, DRAWN_RANKS))
     if not len(levels):
         return Spread(overall, (), ((1.0,),), step)
-    ends = np.unique(ranked(levels, LEVEL_RANKS))
+    ends = np.unique(quantiles_at(levels, LEVEL_RANKS))
     ends = ends[ends < levels.max()]
     part = np.searchsorted(ends, levels)
-    of_part = [tuple(ranked(ratios[part == p], DRAWN_RANKS)) for p in range(len(ends) + 1)]
+    of_part = [tuple(quantiles_at(ratios[part == p], DRAWN_RANKS)) for p in range(len(ends) + 1)]
     return Spread(overall, tuple(ends.tolist()), tuple(of_part), step)
 
 
@@ -121,8 +121,10 @@ def synthetic_events(pairs: DataFrame, item_levels: DataFrame, mix: EventMix, se
         "item_id",
         _event_type(mix, seed).alias("event_type"),
         _instant(mix, seed).alias("ts"),
-        _around("value", mix.value, seed, uniform(seed, "any value")).alias("value"),
-        _around("price", mix.price, seed, indexing.uniform(F.lit(seed), F.lit("any price"), "item_id")).alias("price"),
+        _near_level("value", mix.value, seed, uniform(seed, "any value")).alias("value"),
+        _near_level("price", mix.price, seed, indexing.uniform(F.lit(seed), F.lit("any price"), "item_id")).alias(
+            "price"
+        ),
         F.lit(None).cast("string").alias("query"),
         F.lit(None).cast("string").alias("session_id"),
         "origin",
@@ -139,7 +141,7 @@ def _on_grid(name: str, step: float) -> Column:
     return F.avg(multiple.cast("double"))
 
 
-def _around(name: str, spread: Spread, seed: int, unknown: Column) -> Column:
+def _near_level(name: str, spread: Spread, seed: int, unknown: Column) -> Column:
     """Draw around the item's level, by the ratios of items of a similar level; without a level, from all real ones.
 
     Draws stay within the range of all real ones if the level does. unknown: number in [0, 1) that draws for items

@@ -24,7 +24,7 @@ from synthspark.judging.judge import Judge
 from synthspark.profiles import conditions
 from synthspark.profiles.conditions import Condition
 from synthspark.profiles.fitting import encode
-from synthspark.profiles.proposals import Proposer, density_ratio, raked, taken
+from synthspark.profiles.proposals import Proposer, density_ratio, draw_rows, rake
 from synthspark.profiles.tokens import Codes, TokenEncoding
 from synthspark.sides import Side
 from synthspark.synthesis.arrow import column_of
@@ -57,14 +57,14 @@ class ProfileModel:
     """Whether rows are drawn with bfloat16: decided once and stored, so that all executors draw the same rows."""
 
     @classmethod
-    def unjudged(cls, url: str, halved: bool = False) -> ProfileModel:
+    def without_judge(cls, url: str, halved: bool = False) -> ProfileModel:
         """Return the model whose model.json and tokens.json are below `url`, without its judge."""
         return cls(url, json.loads(storage.read(f"{url}/model.json"))["sha256"], None, 1.0, halved)
 
     @classmethod
     def at(cls, url: str) -> ProfileModel:
         """Return the model below `url`, with its judge if judge.json exists."""
-        plain = cls.unjudged(url)
+        plain = cls.without_judge(url)
         if not storage.exists(f"{url}/judge.json"):
             return plain
         judge = json.loads(storage.read(f"{url}/judge.json"))
@@ -96,7 +96,7 @@ def _loaded(model: ProfileModel) -> tuple[AutoregressiveGenerator, TokenEncoding
 def _proposer(model: ProfileModel, given: tuple[Condition, ...] = ()) -> Proposer:
     """Build the proposer once per worker: its hierarchies are as large as the vocabularies."""
     network, encoding, _ = model.loaded()
-    return Proposer.of(network, encoding, conditions.wanted(encoding, given) if given else None)
+    return Proposer.of(network, encoding, conditions.condition_shares(encoding, given) if given else None)
 
 
 def drawn_rows(
@@ -166,7 +166,7 @@ def completed_rows(entities: DataFrame, key: str, index: str, model: ProfileMode
     entities: `key`, `index` (int, unique) and the attributes. Known values stay as they are.
     """
     encoding = model.encoding()
-    drawn_fields = [f for f in _fields(encoding) if encoding.of(f.name)]
+    drawn_fields = [f for f in _fields(encoding) if encoding.positions_of(f.name)]
     names = [f.name for f in drawn_fields]
     lacking = [F.col(schemas.quoted(n)).isNull() for n in names]
     if not lacking:
@@ -221,8 +221,8 @@ def _block(
         if judge is not None:
             weights = weights * density_ratio(judge, codes)
             if wanted is None:
-                weights = raked(codes, weights, encoding.counts, encoding.never())
-        codes = codes[taken(codes, weights, rows, rng)]
+                weights = rake(codes, weights, encoding.counts, encoding.forbidden_codes())
+        codes = codes[draw_rows(codes, weights, rows, rng)]
     return codes, rng.random(codes.shape), wanted.limits if wanted else None
 
 

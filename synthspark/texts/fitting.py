@@ -64,7 +64,9 @@ def rare(df: DataFrame, name: str, min_count: int) -> DataFrame:
     return known.groupBy("text").count().where(F.col("count") < min_count).select("text")
 
 
-def nobodys(drawn: DataFrame, real: DataFrame, index: str, name: str, order: str, min_count: int) -> DataFrame:
+def first_common_value(
+    drawn: DataFrame, real: DataFrame, index: str, name: str, order: str, min_count: int
+) -> DataFrame:
     """Return `index`, `name`: for each index the first drawn value that is not `rare` in `real`; no row if all are.
 
     drawn: `index`, `name` and the int column `order`, several rows per index.

@@ -10,7 +10,7 @@ from synthspark.errors import ConfigError
 from synthspark.training.artifacts import build_generator, settings_of, table_of
 from synthspark.training.counterpart import Counterpart
 from synthspark.training.loader import stacked
-from synthspark.training.optimise import adam, apply, set_rate, settling
+from synthspark.training.optimise import adam, apply, learning_rate_at, set_rate
 from synthspark.training.task import TrainingTask
 from synthspark_models import BehaviourDiscriminator, BehaviourGenerator, Preference, summarised
 from synthspark_models.losses import (
@@ -78,7 +78,7 @@ class BehaviourTrainer:
         if self._all_steps:
             # The rate falls towards the end: if constant, the last steps determine which items seem popular.
             peak = float(task.setting("learning_rate"))
-            set_rate(self.optimizers["generator"], settling(self._steps / self._all_steps, peak))
+            set_rate(self.optimizers["generator"], learning_rate_at(self._steps / self._all_steps, peak))
         self._steps += 1
         adversarial = self.adversarial_weight > 0 and self._steps % int(task.setting("adversarial_every")) == 0
         if adversarial:

@@ -54,7 +54,7 @@ def train_all(
         failure = _launched(launcher, tasks, threads, lambda: _report(tasks, seen, on_epoch))
         if failure is None:
             break
-        told = _told(tasks, processes)
+        told = _first_error(tasks, processes)
         if told is not None and (told.own or processes == 1 or launch + 1 == LAUNCHES):
             raise TrainingError(told.message) from failure
         if launch + 1 == LAUNCHES:
@@ -179,7 +179,7 @@ class Told(NamedTuple):
     """True if this process raised a SynthSparkError itself, not because a peer died."""
 
 
-def _told(tasks: Sequence[TrainingTask], processes: int) -> Told | None:
+def _first_error(tasks: Sequence[TrainingTask], processes: int) -> Told | None:
     """Return the first error with `own`, else the first of all; None if no process stored one."""
     found = []
     for url in _error_urls(tasks, processes):

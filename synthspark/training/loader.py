@@ -88,13 +88,13 @@ class Shard:
 
     def _pass(self, seed: int) -> Generator[Batch, None, None]:
         """Yield all rows once, in shuffled parts."""
-        if self._held is None:
-            yield from _ahead(self._row_groups(seed))
-        elif self._held:
-            yield _shuffled([self._held], torch.Generator().manual_seed(seed))
+        if self._rows_in_memory is None:
+            yield from _prefetched(self._row_groups(seed))
+        elif self._rows_in_memory:
+            yield _shuffled([self._rows_in_memory], torch.Generator().manual_seed(seed))
 
     @cached_property
-    def _held(self) -> dict[str, npt.NDArray[Any]] | None:
+    def _rows_in_memory(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return all rows, in an order that is the same after a restart; None if they are too many."""
         if self.num_rows * len(self.columns) * BYTES_PER_VALUE > HELD_BYTES:
             return None
@@ -123,7 +123,7 @@ class Shard:
             reader.join()
 
 
-def _ahead(parts: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
+def _prefetched(parts: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
     """Yield `parts`; a thread reads and shuffles the next part while the current one is used."""
     with closing(parts), ThreadPoolExecutor(1, "feed") as reader:
         coming = reader.submit(next, parts, None)

@@ -24,7 +24,7 @@ from synthspark.training.divergence import Watch
 from synthspark.training.gan import GanTrainer
 from synthspark.training.loader import Shard, batch_rows, check_feed, steps_per_epoch
 from synthspark.training.optimise import averaged, broadcast, processes
-from synthspark.training.private import poisson_batches, spent
+from synthspark.training.private import poisson_batches, privacy_spent
 from synthspark.training.query_writing import QueryWriterTrainer
 from synthspark.training.task import TrainingTask
 from synthspark.training.tower import TowerTrainer
@@ -86,7 +86,7 @@ def train(task: TrainingTask) -> None:
             storage.write(f"{task.output_url}/history.jsonl", lines.encode())
             save_checkpoint(task, epoch, trainer.modules, trainer.optimizers)
     if rank == 0:
-        privacy = spent(task, len(history) * _steps(task)) if task.dp is not None else None
+        privacy = privacy_spent(task, len(history) * _steps(task)) if task.dp is not None else None
         save_generator(task, trainer.generator, history, privacy)
 
 

@@ -75,7 +75,7 @@ def one_cycle(share: float, peak: float) -> float:
     return _between(peak, peak / 1e4, (share - WARM_UP) / (1 - WARM_UP))
 
 
-def settling(share: float, peak: float) -> float:
+def learning_rate_at(share: float, peak: float) -> float:
     """Return the learning rate after `share` of all steps: peak for the first half, then down to peak / 10,000."""
     return _between(peak, peak / 1e4, max(0.0, share - STEADY) / (1 - STEADY))
 

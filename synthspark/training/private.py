@@ -96,7 +96,7 @@ def poisson_batches(batches: Iterator[Mapping[str, Tensor]], rows: int) -> Itera
         yield {name: values[taken] for name, values in whole.items()}
 
 
-def spent(task: TrainingTask, steps: int) -> dict[str, Any]:
+def privacy_spent(task: TrainingTask, steps: int) -> dict[str, Any]:
     """Return the guarantee of the weights after `steps` steps: (epsilon, delta) for adding or removing one row."""
     from opacus.accountants import RDPAccountant
 

@@ -13,11 +13,11 @@ from synthspark.clean import (
     ColumnSource,
     EntityRules,
     EventRules,
+    accepted_rows,
     classify_entities,
     classify_events,
-    kept,
     reason_counts,
-    rejected,
+    rejected_rows,
     require_rows,
     unreadable_values,
 )
@@ -110,12 +110,12 @@ def dirty(spark: SparkSession) -> DataFrame:
 def test_every_row_is_kept_or_rejected_with_its_reason(dirty: DataFrame, items: DataFrame) -> None:
     classified = classify_events(dirty, items, rules(), NOW).cache()
     assert reason_counts(classified) == EXPECTED
-    left = kept(classified, ["user_id", "item_id", "ts", "value"]).orderBy("user_id", "ts").collect()
+    left = accepted_rows(classified, ["user_id", "item_id", "ts", "value"]).orderBy("user_id", "ts").collect()
     assert len(left) + sum(EXPECTED.values()) == len(DIRTY)
     assert [r.user_id for r in left] == ["robot", "u1", "u1", "Ünïcode ☃"]
     # 10:00 in New York is 15:00 UTC in winter; a stamp with its own zone keeps that one.
     assert [r.ts for r in left if r.user_id == "u1"] == [datetime(2024, 3, 1, 15), datetime(2024, 3, 4, 8)]
-    raw = {r.reason: r.raw for r in rejected(classified, "events").collect()}
+    raw = {r.reason: r.raw for r in rejected_rows(classified, "events").collect()}
     assert '"Käufer id":"u1"' in raw["unparsable_timestamp"]
     assert '"when":"soon"' in raw["unparsable_timestamp"]
     assert '"item":"nowhere"' in raw["unknown_item"]
@@ -197,10 +197,10 @@ def test_entities_are_read_as_their_kinds(spark: SparkSession) -> None:
     classified = classify_entities(df, asked).cache()
     assert reason_counts(classified) == {"filtered": 2, "duplicate": 1, "duplicate_key": 1, "null_key": 1}
     assert list(reason_counts(classified)) == ["filtered", "duplicate", "duplicate_key", "null_key"]
-    told = {r["reason"]: json.loads(r["raw"]) for r in rejected(classified, "items").collect()}
+    told = {r["reason"]: json.loads(r["raw"]) for r in rejected_rows(classified, "items").collect()}
     assert told["null_key"] == {"colour": "x", "size": "1"} and told["duplicate_key"] == {"id": "1"}
     assert classified.where("reason is null and raw is not null").isEmpty(), "of what is kept nobody asks"
-    first, second = kept(classified, ["item_id", *attributes]).orderBy("item_id").collect()
+    first, second = accepted_rows(classified, ["item_id", *attributes]).orderBy("item_id").collect()
     assert tuple(first) == ("1", "red", 3.0, datetime(2024, 1, 1), ["a", "b"])
     assert tuple(second) == ("2", None, None, None, None)
     assert unreadable_values(classified, attributes)["size"] == 1

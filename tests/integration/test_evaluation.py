@@ -13,7 +13,7 @@ from synthspark.errors import ContractError
 from synthspark.proof.controls import blind_pairs, duplicated_pairs, permuted
 from synthspark.proof.protocols import PROTOCOLS
 from synthspark.ranking.bootstrap import group_sums
-from synthspark.ranking.measures import measure, questions, ranked
+from synthspark.ranking.measures import measure, questions, rank_items
 from synthspark.ranking.metrics import metric_columns, user_metrics
 from synthspark.ranking.split import (
     ASIDE,
@@ -173,7 +173,7 @@ def test_ranking_by_roles_and_merging_gives_what_one_ranking_gives(spark: SparkS
         found = [(n, row.tolist()) for n, row in enumerate(table) if n != unknown]
         return spark.createDataFrame(found, f"{name} int, vector array<float>")
 
-    lists = ranked(split, vectors(users, "user_index", 5), vectors(items, "item_index", 3), 5).persist()
+    lists = rank_items(split, vectors(users, "user_index", 5), vectors(items, "item_index", 3), 5).persist()
     assert {r["role"] for r in lists.select("role").distinct().collect()} == {COLD, WARM}, "what nobody asks for"
     results = measure(questions(split, COLD_ITEMS), lists, [5])
     items[3] = 0  # what ALS never saw scores 0

@@ -22,13 +22,13 @@ from synthspark.judging import (
     TreeSettings,
     fit_trees,
     item_statistics,
-    judged,
     labelled_pairs,
     load_judge,
     pair_rows,
     pairs,
     save_judge,
     training_rows,
+    with_merit,
 )
 from synthspark.judging.features import Bag
 from synthspark.judging.neighbours import alike_pairs, neighbours
@@ -136,10 +136,10 @@ def test_merits_know_taste_and_not_partitions(model: str, world: dict[str, DataF
     for partitions in (1, 7):
         shuffled = pair_rows(unlabelled.repartition(partitions), world["made"], world["items"],
                              world["open"].repartition(partitions), TABLE, 500)  # fmt: skip
-        merits = judged(shuffled.repartition(partitions), TABLE, stats, load).collect()
+        merits = with_merit(shuffled.repartition(partitions), TABLE, stats, load).collect()
         found.append({(r.user_index, r.item_index): r.merit for r in merits})
     assert found[0] == found[1]
-    alone = judged(shuffled, TABLE, stats, saved(replace(judge, prior=None), f"{tmp_path}/alone")).collect()
+    alone = with_merit(shuffled, TABLE, stats, saved(replace(judge, prior=None), f"{tmp_path}/alone")).collect()
     own = gap({(r.user_index, r.item_index): r.merit for r in alone})
     assert own > 0.3
     assert 0.1 * own < gap(found[0]) < 0.3 * own  # of 30 items, and a regression that says the same of all
@@ -180,6 +180,6 @@ def test_a_table_without_codes_is_judged_by_its_numbers(world: dict[str, DataFra
     features, labels, items = training_rows(rows, table, stats)
     judge = fit_trees(features, labels, items, table.feature_names, TreeSettings(trees=5))
     assert judge is not None
-    merits = judged(rows, table, stats, lambda: judge).collect()
+    merits = with_merit(rows, table, stats, lambda: judge).collect()
     assert len(merits) == len(labels)
     assert all(0 < r.merit < 1 for r in merits)

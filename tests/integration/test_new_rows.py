@@ -12,7 +12,7 @@ from synthspark.features.encoding import TableEncoding
 from synthspark.features.encoding.categorical import CategoricalEncoder
 from synthspark.sides import ITEMS
 from synthspark.synthesis.generate import new_entities
-from synthspark.texts.fitting import nobodys
+from synthspark.texts.fitting import first_common_value
 from synthspark.training import TrainingTask
 from synthspark.training.artifacts import save_generator
 from synthspark.training.gan import GanTrainer
@@ -54,11 +54,13 @@ def test_what_few_real_rows_have_is_not_written_again(spark: SparkSession) -> No
          (2, "new too", 5), (2, "new", 4), (3, None, 0), (3, "new", 1)],
         "item_index int, `ti.tle` string, place int",
     )  # fmt: skip
-    found = {row[0]: row[1] for row in nobodys(drawn, real, "item_index", "ti.tle", "place", 3).collect()}
+    found = {row[0]: row[1] for row in first_common_value(drawn, real, "item_index", "ti.tle", "place", 3).collect()}
     assert found == {0: "red mug", 2: "new", 3: None}  # three have the mug, two the bowl; a row may have none
 
 
 def test_sets_are_copies_in_whatever_order(spark: SparkSession) -> None:
     real = spark.createDataFrame([(["a", "B"],), (None,)], "tags array<string>")
     drawn = spark.createDataFrame([(0, ["b", "A"], 0), (0, ["a"], 1)], "item_index int, tags array<string>, place int")
-    assert [row["tags"] for row in nobodys(drawn, real, "item_index", "tags", "place", 3).collect()] == [["a"]]
+    assert [row["tags"] for row in first_common_value(drawn, real, "item_index", "tags", "place", 3).collect()] == [
+        ["a"]
+    ]

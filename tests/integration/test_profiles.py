@@ -85,7 +85,7 @@ def model(
     trainer.keep()
     save_generator(task, trainer.generator, [])
     real = tokens[fitted.columns].to_numpy(dtype=np.int64)
-    found = fit_judge(real, proposed_codes(ProfileModel.unjudged(url), ROWS, rng), fitted.columns, 0)
+    found = fit_judge(real, proposed_codes(ProfileModel.without_judge(url), ROWS, rng), fitted.columns, 0)
     assert found is not None
     about = {"rate": found.rate, "halved": False}
     save_judge(found.judge, {}, lambda name, data: storage.write(f"{url}/{name}", data), about)

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark import quantiles
-from synthspark.quantiles import median, ranked
+from synthspark.quantiles import median, quantiles_at
 from synthspark.synthesis.events import Spread, event_mix
 
 pytestmark = pytest.mark.spark
@@ -65,7 +65,7 @@ def test_rows_that_are_alike_do_not_depend_on_partitions_either(
 
 def test_a_rank_is_not_missed_by_the_last_bit_of_a_product() -> None:
     hundred = np.arange(1, 101)
-    assert ranked(hundred, [i / 100 for i in range(1, 101)]) == hundred.tolist()
+    assert quantiles_at(hundred, [i / 100 for i in range(1, 101)]) == hundred.tolist()
 
 
 def test_nothing_is_no_quantile(spark: SparkSession) -> None:
@@ -73,7 +73,7 @@ def test_nothing_is_no_quantile(spark: SparkSession) -> None:
     assert quantiles.quantiles(frame, {"x": F.col("x")}, RANKS) == {"x": []}
     assert median(frame, "x") is None
     assert median(frame.limit(0), "id") is None
-    assert ranked(np.array([3.0]), RANKS) == [3.0] * len(RANKS)
+    assert quantiles_at(np.array([3.0]), RANKS) == [3.0] * len(RANKS)
 
 
 def test_the_mix_of_events_does_not_depend_on_partitions(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:

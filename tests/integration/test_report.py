@@ -153,5 +153,5 @@ def test_a_part_that_cannot_be_made_is_told_and_the_rest_stays() -> None:
         raise OverflowError("date value out of range\nand more")
 
     lacking: list[str] = []
-    assert report._made(parts(), lacking, "examples of items") == [1]
+    assert report._collected(parts(), lacking, "examples of items") == [1]
     assert lacking == ["examples of items: OverflowError: date value out of range"]

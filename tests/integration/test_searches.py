@@ -23,7 +23,7 @@ from synthspark.cli import cli, run_job
 from synthspark.config import parse
 from synthspark.runs.context import StageReport
 from synthspark.runs.tables import SEARCHES, clean
-from synthspark.search.corpus import Corpus, corpus_of, packed, query_weights
+from synthspark.search.corpus import Corpus, corpus_of, packed_vectors, query_weights
 from synthspark.search.log import SearchLog, of_searches
 from synthspark.search.of_run import why_not
 from synthspark.search.protocols import Held, held_out
@@ -124,7 +124,7 @@ def test_scores_of_queries_can_be_compared(corpus: Corpus) -> None:
 
 
 def test_packed_vectors_are_of_one_length(corpus: Corpus) -> None:
-    rows = packed(corpus.items, "item_index").collect()
+    rows = packed_vectors(corpus.items, "item_index").collect()
     assert len({len(r["vector"]) for r in rows}) == 1 and {r["item_index"] for r in rows} == set(range(len(TITLES)))
 
 

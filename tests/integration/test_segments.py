@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from synthspark.likeness.segments import met, segment_likeness
+from synthspark.likeness.segments import meets, segment_likeness
 from synthspark.profiles.conditions import parse
 
 pytestmark = pytest.mark.spark
@@ -43,7 +43,7 @@ def people(spark: SparkSession) -> DataFrame:
 def test_a_segment_are_the_rows_that_meet_all_conditions(
     people: DataFrame, conditions: list[str], expected: str
 ) -> None:
-    found = people.where(met([parse(c) for c in conditions], KINDS))
+    found = people.where(meets([parse(c) for c in conditions], KINDS))
     assert "".join(sorted(row["user_id"] for row in found.collect())) == expected
 
 

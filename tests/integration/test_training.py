@@ -304,7 +304,7 @@ def test_what_goes_wrong_ahead_is_raised_where_the_part_is_wanted() -> None:
             if part == 1:
                 raise TrainingError("cut off")
 
-    read = loader._ahead(broken())
+    read = loader._prefetched(broken())
     assert [int(next(read)["part"]) for _ in range(2)] == [0, 1]
     with pytest.raises(TrainingError, match="cut off"):
         next(read)
@@ -318,7 +318,7 @@ def test_what_goes_wrong_ahead_is_raised_where_the_part_is_wanted() -> None:
             closed.append(True)
 
     held = endless()  # else it would be closed by being forgotten
-    read = loader._ahead(held)
+    read = loader._prefetched(held)
     next(read)
     read.close()
     assert closed == [True]

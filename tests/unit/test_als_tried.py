@@ -6,15 +6,15 @@ import pytest
 
 from synthspark.config import Recommend
 from synthspark.recommend import AlsSettings
-from synthspark.recommend.choice import ALPHAS, RANKS, frugal, neighbours_of
+from synthspark.recommend.choice import ALPHAS, RANKS, neighbours_of, smallest_good_settings
 
 
 def test_a_smaller_rank_is_taken_within_the_noise_and_then_a_larger_alpha() -> None:
     small, large, sure = AlsSettings(32), AlsSettings(64), AlsSettings(32, alpha=4.0)
-    assert frugal({small: 0.199, large: 0.2}) == small
-    assert frugal({small: 0.19, large: 0.2}) == large
-    assert frugal({small: 0.2, sure: 0.197}) == sure
-    assert frugal({small: 0.2, sure: 0.19}) == small
+    assert smallest_good_settings({small: 0.199, large: 0.2}) == small
+    assert smallest_good_settings({small: 0.19, large: 0.2}) == large
+    assert smallest_good_settings({small: 0.2, sure: 0.197}) == sure
+    assert smallest_good_settings({small: 0.2, sure: 0.19}) == small
 
 
 def test_the_other_values_of_one_setting_are_tried() -> None:

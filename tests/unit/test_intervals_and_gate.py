@@ -7,7 +7,7 @@ from synthspark.coldstart.audience import NOTHING, Placing
 from synthspark.coldstart.tuning import DRAWN, LATER, Trial, best
 from synthspark.config import Evaluate
 from synthspark.ranking.bootstrap import GroupSums, interval, resampled_means
-from synthspark.ranking.gate import Difference, Verdict, together, verdict
+from synthspark.ranking.gate import Difference, Verdict, combine_verdicts, verdict
 from synthspark.ranking.measures import SliceResult, averaged, paired_difference
 from synthspark.ranking.metrics import metric_columns
 from synthspark.stages.evaluate import decided
@@ -88,14 +88,18 @@ def test_starts_of_als_are_averaged_per_user_and_counted_once() -> None:
 
 def test_several_protocols_ship_together_or_not_at_all() -> None:
     good, bad = Verdict(True, "ship: a"), Verdict(False, "do not ship: b")
-    assert together({"cold_item": bad}) == bad
-    assert together({"cold_item": good, "time": good}) == Verdict(True, "ship: cold_item: ship: a; time: ship: a")
-    assert together({"cold_item": good, "time": bad}).why.startswith("do not ship: cold_item: ship: a; time: do not")
-    assert not together({}).ship
+    assert combine_verdicts({"cold_item": bad}) == bad
+    assert combine_verdicts({"cold_item": good, "time": good}) == Verdict(
+        True, "ship: cold_item: ship: a; time: ship: a"
+    )
+    assert combine_verdicts({"cold_item": good, "time": bad}).why.startswith(
+        "do not ship: cold_item: ship: a; time: do not"
+    )
+    assert not combine_verdicts({}).ship
     unsure = Verdict(False, "do not ship: c", undecided=True)
-    assert together({"cold_item": good, "time": unsure}).undecided
-    assert not together({"cold_item": bad, "time": unsure}).undecided
-    assert not together({"cold_item": good, "time": good}).undecided
+    assert combine_verdicts({"cold_item": good, "time": unsure}).undecided
+    assert not combine_verdicts({"cold_item": bad, "time": unsure}).undecided
+    assert not combine_verdicts({"cold_item": good, "time": good}).undecided
 
 
 def test_no_verdict_without_both_slices_that_decide() -> None:

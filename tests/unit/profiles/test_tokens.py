@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthspark.errors import ConfigError
-from synthspark.profiles.conditions import Condition, parse, wanted
+from synthspark.profiles.conditions import Condition, condition_shares, parse
 from synthspark.profiles.fitting import _intervals
 from synthspark.profiles.tokens import CategoryTokens, Hierarchy, MemberTokens, NumberTokens, TokenEncoding
 
@@ -111,7 +111,7 @@ def test_conditions_are_read(text: str, expected: Condition) -> None:
     ],
 )
 def test_conditions_become_shares(texts: list[str], place: int, shares: list[float]) -> None:
-    found = wanted(ENCODING, [parse(t) for t in texts]).shares[place]
+    found = condition_shares(ENCODING, [parse(t) for t in texts]).shares[place]
     assert found == pytest.approx(shares, abs=0.011)
 
 
@@ -132,7 +132,7 @@ def test_conditions_become_shares(texts: list[str], place: int, shares: list[flo
 )
 def test_what_cannot_be_met_is_said(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        wanted(ENCODING, [parse(text)])
+        condition_shares(ENCODING, [parse(text)])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_dates_are_decoded_as_dates_within_the_real_range(limits: tuple[float, f
     assert born is not None
     codes, noise = np.repeat(np.arange(3, born.cardinality), 500), np.tile(np.linspace(0, 1, 500, endpoint=False), 4)
     codes, noise = codes[: len(noise)], noise[: len(codes)]
-    values = born.within(codes, noise, *(limits or (-np.inf, np.inf)))
+    values = born.decode_within(codes, noise, *(limits or (-np.inf, np.inf)))
     assert (values == values.astype("datetime64[D]")).all()
     days = values.astype("datetime64[D]").astype(int)
     assert days.min() >= -2 and days.max() <= 9

@@ -18,7 +18,7 @@ from synthspark.sides import USERS
 from synthspark.training import private
 from synthspark.training.artifacts import save_tokens
 from synthspark.training.autoregressive import AutoregressiveTrainer
-from synthspark.training.private import PrivateSteps, poisson_batches, spent
+from synthspark.training.private import PrivateSteps, poisson_batches, privacy_spent
 from synthspark.training.task import TrainingTask
 from synthspark_models import AutoregressiveGenerator
 
@@ -88,13 +88,13 @@ def test_epsilon_is_that_of_the_gaussian_mechanism_where_every_row_is_always_tak
     """Without subsampling RDP is alpha T / (2 s^2), and epsilon the least of it + what the order costs."""
     whole = TrainingTask("profile_users", "autoregressive", "", 64, NAMES, CARDS, [], "", 1, 64,
                          dp={"noise_multiplier": 4.0, "max_grad_norm": 1.0, "delta": 1e-5})  # fmt: skip
-    found = spent(whole, 10)
+    found = privacy_spent(whole, 10)
     assert found["sampling_rate"] == 1
     orders = [1 + x / 100 for x in range(1, 6000)]
     costs = [a * 10 / 32 + math.log((a - 1) / a) - (math.log(1e-5) + math.log(a)) / (a - 1) for a in orders]
     assert found["epsilon"] == pytest.approx(min(costs), rel=0.01)
-    assert spent(task(), 10)["epsilon"] < spent(task(), 100)["epsilon"]
-    assert spent(task(noise=2.0), 10)["epsilon"] < spent(task(noise=1.0), 10)["epsilon"]
+    assert privacy_spent(task(), 10)["epsilon"] < privacy_spent(task(), 100)["epsilon"]
+    assert privacy_spent(task(noise=2.0), 10)["epsilon"] < privacy_spent(task(noise=1.0), 10)["epsilon"]
 
 
 def test_a_trainer_with_dp_takes_private_steps(tmp_path: Any) -> None:
