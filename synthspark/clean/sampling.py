@@ -25,6 +25,10 @@ class UserSample:
     """Number of users in the events before sampling, counted approximately."""
     seed: int
 
+    def words(self) -> str:
+        """Return the sample in words, for reports and plans."""
+        return f"a sample of about {self.users * self.share:,.0f} of {self.users:,} users is read (source.max_users)"
+
     def of(
         self, table: DataFrame, column: ColumnSource, name: str, null_values: Sequence[str] | None = None
     ) -> DataFrame:

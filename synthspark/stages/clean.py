@@ -23,7 +23,6 @@ from synthspark.clean import (
     rejected_rows,
     searches_of,
     unreadable_values,
-    user_sample,
 )
 from synthspark.errors import ContractError, SourceError
 from synthspark.runs.context import Context, StageReport
@@ -32,7 +31,7 @@ from synthspark.runs.tables import EVENTS, REJECTS, SEARCHES, Table
 from synthspark.runs.tables import clean as clean_table
 from synthspark.sides import ITEMS, SIDES, Side
 from synthspark.stages.checks import Declared, blamed, require_known, require_sound
-from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source, search_rules
+from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source, sample_of_users, search_rules
 
 
 def clean(context: Context) -> StageReport:
@@ -85,12 +84,8 @@ def clean(context: Context) -> StageReport:
 
 def _sample(context: Context, report: StageReport, read: dict[str, Declared]) -> None:
     """Restrict the tables in `read` that have user ids to a sample of users, if the configuration asks for one."""
-    source, events = context.config.source, read["events"]
-    if source.max_users is None:
-        return
-    context.on_step("counting users")
-    sample = user_sample(events.frame, events.columns["user_id"], "source.events", source.events.null_values,
-                         source.max_users, context.config.seed)  # fmt: skip
+    source = context.config.source
+    sample = sample_of_users(context.config, read["events"].frame)
     if sample is None:
         return
     for name, table in read.items():
@@ -98,8 +93,7 @@ def _sample(context: Context, report: StageReport, read: dict[str, Declared]) ->
             words = getattr(source, name).null_values
             read[name] = replace(table, frame=sample.of(table.frame, column, f"source.{name}", words))
     report.details["sample"] = {"users": source.max_users, "of": sample.users}
-    report.notes.append(f"a sample of about {source.max_users:,} of {sample.users:,} users is read "
-                        "(source.max_users)")  # fmt: skip
+    report.notes.append(sample.words())
 
 
 def _entities(

@@ -18,7 +18,7 @@ from synthspark.runs.context import Context
 from synthspark.session import task_slots
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 from synthspark.stages.checks import Declared, blamed, examples_in_words, require_known, require_sound
-from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source, search_rules
+from synthspark.stages.sources import STORAGE, entity_rules, event_rules, read_source, sample_of_users, search_rules
 
 FIXED_SECONDS, SECONDS_PER_MILLION = 200.0, 350.0
 """Durations measured with the demo on 2 cores (1.47 million events, one split): fixed part, and part per million
@@ -46,7 +46,10 @@ def plan(context: Context) -> Iterator[str]:
 
 
 def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None, int]:
-    """Yield lines on each table and its rejects; returns the number of events. read: filled with the tables opened."""
+    """Yield lines on each table and its rejects; returns the number of events that the run reads.
+
+    read: filled with the tables opened.
+    """
     config, classified = context.config, {}
     for side in SIDES:
         source = config.source.of(side)
@@ -76,7 +79,11 @@ def _sources(context: Context, read: dict[str, Declared]) -> Generator[str, None
     for side, entities in classified.items():
         yield from _lines_on_ids(looked, entities, side, config)
     yield from _searches(context, read, status)
-    return rows
+    sample = sample_of_users(config, events)
+    if sample is None:
+        return rows
+    yield f"{sample.words()}, with about {sample.share:.0%} of the events"
+    return round(rows * sample.share)
 
 
 def _searches(context: Context, read: dict[str, Declared], status: DataFrame | None) -> Iterator[str]:

@@ -8,7 +8,15 @@ from datetime import date, datetime
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
-from synthspark.clean import ColumnSource, EntityRules, EventRules, SearchRules, require_rows
+from synthspark.clean import (
+    ColumnSource,
+    EntityRules,
+    EventRules,
+    SearchRules,
+    UserSample,
+    require_rows,
+    user_sample,
+)
 from synthspark.config import Config, EntitySource, Expression, SearchSource, Source
 from synthspark.sides import Side
 from synthspark.sources import Place, as_source_error, read
@@ -31,6 +39,15 @@ def read_source(spark: SparkSession, source: Source, name: str) -> DataFrame:
     with as_source_error(f"table {where}"):
         require_rows(frame, where)
     return frame
+
+
+def sample_of_users(config: Config, events: DataFrame) -> UserSample | None:
+    """Return the sample of the users of `events` that is to be read; None to read all."""
+    source = config.source.events
+    if config.source.max_users is None:
+        return None
+    column = column_sources(source.columns)["user_id"]
+    return user_sample(events, column, "source.events", source.null_values, config.source.max_users, config.seed)
 
 
 def column_sources(columns: Mapping[str, str | Expression]) -> dict[str, ColumnSource]:

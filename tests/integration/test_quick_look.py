@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ import synthspark as ss
 from synthspark.clean import ColumnSource, user_sample
 from synthspark.config import parse
 from synthspark.errors import ConfigError, LakeError, SourceError
+from synthspark.runs.context import Context
 from synthspark.runs.current import promote
+from synthspark.runs.lake import Lake
+from synthspark.stages.plan import plan
 
 pytestmark = pytest.mark.spark
 
@@ -71,6 +75,9 @@ def test_a_quick_look_ends_with_a_verdict_that_says_so(spark: SparkSession, tmp_
     towns = [(u, ["A", "B"][u % 2]) for u in range(USERS + 50)]
     pd.DataFrame(towns, columns=["user", "town"]).to_parquet(tmp_path / "users.parquet")
     config = parse(settings(tmp_path))
+    sampled = parse({**settings(tmp_path), "source": {**settings(tmp_path)["source"], "max_users": 100}})
+    lines = list(plan(Context(spark, Lake(spark, sampled.lake.root), sampled, "planned")))
+    assert any(re.match(r"a sample of about 100 of \d+ users .* about 2\d% of the events", line) for line in lines)
     run = ss.run(config, "look", quick=True, overrides=["source.max_users=100"])
     assert run.stages == ["clean", "featurize", "evaluate"]
     drawn = {row["user_id"] for row in run.clean.users.collect()}
