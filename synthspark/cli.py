@@ -299,6 +299,7 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
 )
 @click.option("--items", type=click.Path(), metavar="PATH", help="Table of items.")
 @click.option("--users", type=click.Path(), metavar="PATH", help="Table of users.")
+@click.option("--searches", type=click.Path(), metavar="PATH", help="Table of searches: queries and clicked items.")
 @click.option(
     "--format",
     "kind",
@@ -314,8 +315,8 @@ def _opened(path: Path, overrides: tuple[str, ...]) -> Iterator[tuple[Lake, Cons
 )
 @click.option("--output", type=FILE, default=Path("synthspark.yaml"), show_default=True)
 def init(
-    events: str, items: str | None, users: str | None, kind: str | None, user_id: str | None, item_id: str | None,
-    ts: str | None, encoding: str | None, lake: str, output: Path,
+    events: str, items: str | None, users: str | None, searches: str | None, kind: str | None, user_id: str | None,
+    item_id: str | None, ts: str | None, encoding: str | None, lake: str, output: Path,
 ) -> None:  # fmt: skip
     """Write a first configuration for tables. Comments show the evidence for each guess."""
     if output.exists():
@@ -326,7 +327,8 @@ def init(
     from synthspark.stages.init import first_configuration
 
     log.configure(False)
-    paths = {n: p for n, p in (("events", events), ("items", items), ("users", users)) if p is not None}
+    tables = {"events": events, "items": items, "users": users, "searches": searches}
+    paths = {name: path for name, path in tables.items() if path is not None}
     given = {n: c for n, c in (("user_id", user_id), ("item_id", item_id), ("ts", ts)) if c is not None}
     if ts == "none":
         given["ts"] = ""

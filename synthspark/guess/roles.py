@@ -71,14 +71,14 @@ def guess_events(
     for role, table in (("item_id", items), ("user_id", users)):
         mine = columns.get(role)
         open_columns = [c for c in events if c.name == mine or (mine is None and c.name not in columns.values())]
-        bare = [[_without_zeros(c) for c in cs] for cs in (open_columns, table)]
+        bare = [[without_zeros(c) for c in cs] for cs in (open_columns, table)]
         pair = _shared([*open_columns, *bare[0]], [*table, *bare[1]], role)
         if pair is not None:
             columns[role], keys[role] = pair
     columns = {role: name for role, name in columns.items() if name}
     for role in ("user_id", "item_id", "ts", "session_id", "event_type", "query", "price", "value"):
         if role not in columns and role not in given:
-            found = _named(role, [c for c in events if c.name not in columns.values()])
+            found = named_column(role, [c for c in events if c.name not in columns.values()])
             if found is not None:
                 columns[role] = found
     for role in ("user_id", "item_id"):
@@ -120,7 +120,7 @@ def _by_name(table: Sequence[ColumnFacts], name: str | None) -> ColumnFacts | No
     return next((c for c in table if c.name == name), None)
 
 
-def _without_zeros(column: ColumnFacts) -> ColumnFacts:
+def without_zeros(column: ColumnFacts) -> ColumnFacts:
     """Return the column with leading zeros removed from its values, as spreadsheets do."""
     return replace(column, values=frozenset(value.lstrip("0") or "0" for value in column.values))
 
@@ -224,7 +224,8 @@ def _shared(events: Sequence[ColumnFacts], table: Sequence[ColumnFacts], role: s
     return found
 
 
-def _named(role: str, columns: Sequence[ColumnFacts]) -> str | None:
+def named_column(role: str, columns: Sequence[ColumnFacts]) -> str | None:
+    """Return the column that fits a role (a key of WORDS) best by its name and values; None if none does."""
     fits = [c for c in columns if _may_be(role, c)]
     best = max(fits, key=lambda c: _fitness(c, role), default=None)
     if best is None:
@@ -264,5 +265,7 @@ def _may_be(role: str, column: ColumnFacts) -> bool:
         return not numbered and column.distinct <= MAX_TYPES and not matches(column.name, NOT_TYPES)
     if role == "query":
         return column.numbers < MOSTLY
+    if role == "position":
+        return column.numbers >= MOSTLY and column.whole and not column.negative
     broken = column.type.startswith(("double", "float")) and not column.whole
     return column.dates < MOSTLY and not broken and not column.type.startswith(("date", "timestamp", "array", "map"))

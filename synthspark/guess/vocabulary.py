@@ -17,6 +17,7 @@ WORDS = {
     r"quantita|quantidade|aantal",
     "price": r"price|cost|preis|unit_price|stuckpreis|einzelpreis|prix|precio|prezzo|preco|prijs",
     "query": r"query|search|keyword|q|suche|suchbegriff|recherche|busqueda|ricerca|busca|zoekterm",
+    "position": r"position|pos|rank|slot|platz|rang|posicion|posizione|posicao|positie",
     "session_id": r"session|visit|basket|cart|sitzung|bon|warenkorb|panier|cesta|carrello|carrinho|mandje",
 }
 """Contract name -> regex of words in English, German, French, Spanish, Italian, Portuguese and Dutch, unaccented."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from synthspark.guess.columns import ColumnFacts
 from synthspark.guess.roles import EntityGuess, EventGuess
+from synthspark.guess.searches import SearchGuess
 from synthspark.guess.vocabulary import known_weight
 
 EPOCHS = {
@@ -37,11 +38,11 @@ class Place:
 
 def configuration_text(
     lake: str, places: Mapping[str, Place], events: EventGuess, seen: Mapping[str, Sequence[ColumnFacts]],
-    entities: Mapping[str, EntityGuess],
+    entities: Mapping[str, EntityGuess], searches: SearchGuess | None = None,
 ) -> str:  # fmt: skip
     """Return the configuration as YAML with comments.
 
-    places, seen: keys are `events`, and `items` and `users` if they exist.
+    places, seen: keys are `events`, and `items`, `users` and `searches` if they exist.
     """
     lines = [
         "# Written by `synthspark init`: guesses from a sample. Review them; conf/local.yaml has every other key.",
@@ -52,6 +53,8 @@ def configuration_text(
     ]
     for side, guess in entities.items():
         lines += _entities(side, places[side], guess, seen[side])
+    if searches is not None:
+        lines += _searches(places["searches"], searches, seen["searches"])
     lines += _weights(events)
     return "\n".join(lines) + "\n"
 
@@ -73,9 +76,7 @@ def _place(place: Place, seen: Sequence[ColumnFacts]) -> list[str]:
 def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> list[str]:
     lines = ["  events:", *_place(place, seen), "    columns:"]
     known = {c.name: c for c in seen}
-    for role, name in guess.columns.items():
-        how = _filled(known[name], guess.widths[role]) if role in guess.widths else _read(known[name], role)
-        lines.append(f"      {role}: {how}{_seen(known[name])}")
+    lines += _columns(guess, known)
     if guess.total is not None:
         lines.append(_price_of_one(known[guess.total], known[guess.columns["value"]]))
     for role in ("value", "price"):
@@ -93,6 +94,24 @@ def _events(place: Place, guess: EventGuess, seen: Sequence[ColumnFacts]) -> lis
         lines.append("    # ts: no column looks like a time; if there is one, add it above, and its timestamp_format")
     lines += [f"    # {_one_line(name)}: {why}" for name, why in guess.left_out.items()]
     return lines
+
+
+def _columns(guess: EventGuess | SearchGuess, known: Mapping[str, ColumnFacts]) -> list[str]:
+    lines = []
+    for role, name in guess.columns.items():
+        how = _filled(known[name], guess.widths[role]) if role in guess.widths else _read(known[name], role)
+        lines.append(f"      {role}: {how}{_seen(known[name])}")
+    return lines
+
+
+def _searches(place: Place, guess: SearchGuess, seen: Sequence[ColumnFacts]) -> list[str]:
+    known = {c.name: c for c in seen}
+    lines = ["  searches:", *_place(place, seen), "    columns:", *_columns(guess, known)]
+    if guess.timestamp_format:
+        lines.append(f"    timestamp_format: {_quoted(guess.timestamp_format)}{_doubt(known[guess.columns['ts']])}")
+    if "ts" in guess.columns:
+        lines.append("    timezone: UTC   # of times without a zone")
+    return lines + [f"    # {_one_line(name)}: {why}" for name, why in guess.left_out.items()]
 
 
 def _entities(side: str, place: Place, guess: EntityGuess, seen: Sequence[ColumnFacts]) -> list[str]:

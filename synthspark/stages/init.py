@@ -16,7 +16,7 @@ from synthspark.clean import require_rows
 from synthspark.clean.columns import ColumnSource, find, resolved
 from synthspark.clean.ids import as_id
 from synthspark.errors import SourceError, did_you_mean
-from synthspark.guess import configuration_text, facts, guess_entities, guess_events
+from synthspark.guess import configuration_text, facts, guess_entities, guess_events, guess_searches
 from synthspark.guess.columns import ColumnFacts
 from synthspark.guess.vocabulary import matches_item
 from synthspark.guess.words import Place
@@ -55,7 +55,7 @@ def first_configuration(
     spark: SparkSession, paths: Mapping[str, str], lake: str, kind: str | None = None,
     given: Mapping[str, str] | None = None, encoding: str | None = None,
 ) -> str:  # fmt: skip
-    """Return the YAML of a configuration for the tables `paths`: `events`, and optionally `items` and `users`.
+    """Return the YAML of a configuration for the tables `paths`: `events`, optionally `items`, `users`, `searches`.
 
     kind: format of the files, if their names do not show it; given: `user_id`, `item_id` or `ts` -> column of the
     events, if it cannot be guessed ("" for ts: no times); encoding: encoding of CSV files that are not UTF-8. Raises
@@ -63,10 +63,12 @@ def first_configuration(
     """
     seen = {name: _seen(spark, path, name, kind, encoding) for name, path in paths.items()}
     given = _checked(given or {}, seen["events"])
-    columns = {name: seen[name].columns if name in seen else [] for name in ("events", "items", "users")}
+    columns = {name: seen[name].columns if name in seen else [] for name in ("events", "items", "users", "searches")}
     events, item_key, user_key = guess_events(columns["events"], columns["items"], columns["users"], given)
-    entities = {}
+    entities, ids = {}, {}
     for side, key, role in (("items", item_key, "item_id"), ("users", user_key, "user_id")):
+        own = next(c for c in columns["events"] if c.name == events.columns[role])
+        ids[role] = next((c for c in columns[side] if c.name == key), own)
         if side in seen:
             if key is None:
                 raise SourceError(
@@ -74,12 +76,12 @@ def first_configuration(
                     f"right table? If its ids are written differently, leave --{side} out, and add the table to the "
                     "configuration by hand, with an {expr: ...} that converts them to the ids of the events"
                 )
-            own = next(c for c in columns["events"] if c.name == events.columns[role])
             entities[side] = guess_entities(columns[side], key, own)
     if "event_type" in events.columns:
         events = replace(events, event_types=_types(seen["events"].frame, events.columns["event_type"]))
+    searches = guess_searches(columns["searches"], ids) if "searches" in seen else None
     places = {name: one.place for name, one in seen.items()}
-    return configuration_text(lake, places, events, columns, entities)
+    return configuration_text(lake, places, events, columns, entities, searches)
 
 
 def _seen(spark: SparkSession, path: str, name: str, kind: str | None, encoding: str | None) -> Seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,20 @@ def test_tables_that_do_not_fit_together_are_named(spark: SparkSession, files: d
         first_configuration(spark, {"events": str(unknown)}, "lake")
     with pytest.raises(SourceError, match=r"no column 'Kunde' for user_id\..* It has Kunde Nr, Artikel, Zeit, Menge"):
         first_configuration(spark, files, "lake", given={"user_id": "Kunde"})
+
+
+def test_a_search_log_beside_them_is_a_source_of_the_configuration(
+    spark: SparkSession, files: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "log.jsonl"
+    lines = [{"q": f"good thing {i % 9}", "clicked": f"ä{i % 30}" if i % 2 else None, "who": f"K{i % 20}"}
+             for i in range(200)]  # fmt: skip
+    log.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    text = first_configuration(spark, {**files, "searches": str(log)}, str(tmp_path / "lake"))
+    config = parse_text(text, "t")
+    assert config.source.searches is not None
+    assert config.source.searches.columns == {"query": "q", "item_id": "clicked", "user_id": "who"}
+    context = Context(spark, Lake(spark, config.lake.root), config, "first")
+    assert f"searches: 200 rows of {log}" in list(plan(context))
+    run_stage(context, "clean")
+    assert context.read(Table("clean/searches")).where("item_id is not null").count() == 100

@@ -7,7 +7,7 @@ import pytest
 
 from synthspark.config import parse_text
 from synthspark.errors import SourceError
-from synthspark.guess import ColumnFacts, configuration_text, facts, guess_entities, guess_events
+from synthspark.guess import ColumnFacts, configuration_text, facts, guess_entities, guess_events, guess_searches
 from synthspark.guess.texts import read_numbers, read_times
 from synthspark.guess.words import Place
 
@@ -264,3 +264,32 @@ def test_a_visit_is_no_user() -> None:
              "itemid": [f"a{i % 30}" for i in range(90)]}  # fmt: skip
     guess, _, _ = guess_events(seen(table), (), (), {})
     assert guess.columns == {"user_id": "visitorid", "item_id": "itemid", "session_id": "user_session"}
+
+
+def searches() -> dict[str, Sequence[object]]:
+    return {
+        "Zeitpunkt": [1_600_000_000 + i for i in range(N)],
+        "Suchbegriff": [f"fine thing {i % 50}" for i in range(N)],
+        "geklickt": [None if i % 3 else str(i % 301) for i in range(N)],
+        "wer": [f"K{i % 97}" for i in range(N)],
+        "Rang": [i % 20 for i in range(N)],
+        "browser": ["firefox", "chrome"] * (N // 2),
+    }
+
+
+def test_a_search_log_is_matched_by_its_ids_and_written_as_a_source() -> None:
+    events, items, log = seen(sales()), seen(catalogue()), seen(searches())
+    guess, key, _ = guess_events(events, items, (), {"user_id": "Kd-Nr"})
+    ids = {"item_id": next(c for c in items if c.name == key), "user_id": next(c for c in events if c.name == "Kd-Nr")}
+    found = guess_searches(log, ids)
+    assert found.columns == {"user_id": "wer", "item_id": "geklickt", "ts": "Zeitpunkt", "query": "Suchbegriff",
+                             "position": "Rang"}  # fmt: skip
+    assert found.widths == {"item_id": 5} and found.left_out == {"browser": "not used by the job"}
+    places = {name: Place(f"/x/{name}", "csv", {}) for name in ("events", "items", "searches")}
+    tables = {"events": events, "items": items, "searches": log}
+    text = configuration_text("lake", places, guess, tables, {"items": guess_entities(items, "nr")}, found)
+    source = parse_text(text, "t").source.searches
+    assert source is not None and source.timestamp_format == "epoch_seconds"
+    assert source.columns["query"] == "Suchbegriff" and "lpad" in getattr(source.columns["item_id"], "expr", "")
+    with pytest.raises(SourceError, match=r"searches: none of the columns \(geklickt, wer, browser\) looks like a query"):
+        guess_searches([c for c in log if c.name in ("wer", "geklickt", "browser")], ids)
