@@ -66,6 +66,20 @@ def terms_of(texts: DataFrame, key: str, column: str, language: str | None) -> D
     return grouped.agg(F.count(F.lit(1)).alias("tf"), F.max("pos").alias("position"), F.first("length").alias("length"))
 
 
+def words_of_terms(texts: DataFrame, column: str, language: str | None) -> DataFrame:
+    """Return `term`, `word`: the spelling in which a term occurs most often in `texts`; of equals, the first by name.
+
+    The terms of a text are the stems of its words, in the same order.
+    """
+    stems, words = (of_each(partial(search_terms, language=of), F.col(column), "array<string>")
+                    for of in (language, None))  # fmt: skip
+    listed = texts.select(stems.alias("term"), words.alias("word"))
+    spread = listed.select(F.explode(F.arrays_zip("term", "word")).alias("pair")).select("pair.term", "pair.word")
+    counted = spread.groupBy("term", "word").agg(F.count(F.lit(1)).alias("n"))
+    best = Window.partitionBy("term").orderBy(F.col("n").desc(), "word")
+    return counted.withColumn("_place", F.row_number().over(best)).where(F.col("_place") == 1).select("term", "word")
+
+
 def lexicon_of(items: DataFrame, queries: DataFrame) -> DataFrame:
     """Build `Corpus.lexicon`. idf = log(1 + (N - n + .5) / (n + .5)) over the N items with a text, as in Lucene."""
     n = F.coalesce("n", F.lit(0))

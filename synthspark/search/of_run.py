@@ -30,6 +30,7 @@ from synthspark.runs.tables import (
     model_folder,
 )
 from synthspark.search import gate
+from synthspark.search.corpus import words_of_terms
 from synthspark.search.learn import (
     KNOWN,
     UNKNOWN,
@@ -151,7 +152,8 @@ def publish_search(context: Context, staged: Publication, report: StageReport) -
         shown = staged.keep("shown", virtual.join(public, on="query_index", how="inner"))
         staged.write(SYNTHETIC_SEARCHES, _named(log, shown))
         terms = staged.keep("terms", _public_terms(learned, public))
-        expansion = staged.keep("expanded", _expansions(log, learned, shown, terms))
+        words = staged.keep("spelt", _words(context, log, public))
+        expansion = staged.keep("expanded", _expansions(log, learned, shown, terms.join(words, on="term", how="left")))
         staged.write(EXPANSIONS, expansion)
         staged.write_lines(f"{EXPANSIONS.name}_ndjson", expansion)
         field = staged.keep("field", learned.field(shown))
@@ -220,6 +222,12 @@ def _public_terms(learned: Learned, public: DataFrame) -> DataFrame:
     return corpus.lexicon.select("term_index", "term", "idf").join(known, on="term_index", how="left_semi")
 
 
+def _words(context: Context, log: SearchLog, public: DataFrame) -> DataFrame:
+    """Return `term`, `word`: how titles and public queries spell a term."""
+    texts = log.items.select("text").unionByName(public.select(F.col("query").alias("text")))
+    return words_of_terms(texts.where(F.col("text").isNotNull()), "text", context.config.search.language)
+
+
 def _named(log: SearchLog, shown: DataFrame) -> DataFrame:
     rows = shown.join(for_als(shown), on=["query_index", "item_index"], how="inner")
     rows = rows.join(log.items.select("item_index", "item_id"), on="item_index", how="inner")
@@ -228,9 +236,12 @@ def _named(log: SearchLog, shown: DataFrame) -> DataFrame:
 
 
 def _expansions(log: SearchLog, learned: Learned, shown: DataFrame, terms: DataFrame) -> DataFrame:
-    """Return `item_id`, `terms`, `queries`: weighted terms and queries to index an item by in addition to its title."""
+    """Return `item_id`, `terms`, `queries`: weighted terms and queries to index an item by in addition to its title.
+
+    terms: `term_index`, `term`, `word` of what may be published.
+    """
     translated = learned.fitted.expansion.join(terms, on="term_index", how="inner")
-    pair = F.struct(F.round("tf", 4).alias("weight"), "term")
+    pair = F.struct(F.round("tf", 4).alias("weight"), "term", "word")
     listed = translated.groupBy("item_index").agg(F.sort_array(F.collect_list(pair), asc=False).alias("terms"))
     query = F.struct(F.round("probability", 4).alias("weight"), "query")
     queries = shown.groupBy("item_index").agg(F.sort_array(F.collect_list(query), asc=False).alias("queries"))

@@ -23,7 +23,7 @@ from synthspark.cli import cli, run_job
 from synthspark.config import parse
 from synthspark.runs.context import StageReport
 from synthspark.runs.tables import SEARCHES, clean
-from synthspark.search.corpus import Corpus, corpus_of, packed_vectors, query_weights
+from synthspark.search.corpus import Corpus, corpus_of, packed_vectors, query_weights, words_of_terms
 from synthspark.search.log import SearchLog, of_searches
 from synthspark.search.of_run import why_not
 from synthspark.search.protocols import Held, held_out
@@ -115,6 +115,12 @@ def test_bm25_is_the_published_one(spark: SparkSession, corpus: Corpus) -> None:
         mine = [found.get((number, item), 0.0) for item in range(len(TITLES))]
         # Published ones leave the constant k1 + 1 out, which orders nothing.
         assert mine == pytest.approx((scores * 2.2).tolist(), rel=1e-5, abs=1e-9)
+
+
+def test_a_stem_is_spelt_as_most_often_in_the_texts(spark: SparkSession) -> None:
+    texts = spark.createDataFrame([(t,) for t in ["Oak shelves", "shelves 6 ft", "shelving", "oaks", None]], "t string")
+    found = {r["term"]: r["word"] for r in words_of_terms(texts, "t", "english").collect()}
+    assert found == {"oak": "oak", "shelv": "shelves", "6ft": "6ft"}, "of oak and oaks the first by name"
 
 
 def test_scores_of_queries_can_be_compared(corpus: Corpus) -> None:
@@ -262,6 +268,7 @@ def test_what_is_published_is_whole_and_nobodys_own(spark: SparkSession, shop: P
     expansions = {r["item_id"]: r for r in read(spark, shop, "expansions").collect()}
     kettles = [r for item, r in expansions.items() if "-kettle-" in item]
     assert np.mean(["teapot" in {t["term"] for t in r["terms"]} for r in kettles]) > 0.9
+    assert all(t["word"] for r in expansions.values() for t in r["terms"] or []), "every term has a spelling"
     assert not rare & {q["query"] for r in expansions.values() for q in r["queries"] or []}
     lines = spark.read.json(str(shop.parent / "lake" / "expansions_ndjson" / "run_id=r")).count()
     assert lines == len(expansions)

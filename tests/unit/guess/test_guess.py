@@ -291,5 +291,7 @@ def test_a_search_log_is_matched_by_its_ids_and_written_as_a_source() -> None:
     source = parse_text(text, "t").source.searches
     assert source is not None and source.timestamp_format == "epoch_seconds"
     assert source.columns["query"] == "Suchbegriff" and "lpad" in getattr(source.columns["item_id"], "expr", "")
-    with pytest.raises(SourceError, match=r"searches: none of the columns \(geklickt, wer, browser\) looks like a query"):
+    with pytest.raises(
+        SourceError, match=r"searches: none of the columns \(geklickt, wer, browser\) looks like a query"
+    ):
         guess_searches([c for c in log if c.name in ("wer", "geklickt", "browser")], ids)
