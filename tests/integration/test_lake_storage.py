@@ -64,3 +64,29 @@ def test_a_lake_that_cannot_be_written_is_told_before_any_work(
     with pytest.raises(LakeError, match="writing .*_staging/probe.* failed: .*the lake must be writable"):
         run_stage(context, "clean")
     assert context.lake.runs() == []
+
+
+class OtherStore:
+    """A file system that does not say that it is the local one, so that files are replaced as on HDFS."""
+
+    def __init__(self, local: object) -> None:
+        self._local = local
+
+    def getScheme(self) -> str:
+        return "hdfs"
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._local, name)
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_replaced_file_is_the_new_one_and_nothing_is_left_beside_it(
+    spark: SparkSession, tmp_path: Path, local: bool
+) -> None:
+    lake = Lake(spark, str(tmp_path))
+    if not local:
+        lake._fs = OtherStore(lake._fs)
+    for text in ("one", "two: ä"):
+        lake.replace_text(f"{lake.root}/current.json", text)
+        assert lake.read_text(f"{lake.root}/current.json") == text
+    assert {path.name for path in tmp_path.iterdir()} - {".current.json.crc"} == {"current.json"}
