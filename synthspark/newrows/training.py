@@ -25,7 +25,7 @@ from synthspark.training.storage import portable
 from synthspark.training.task import Hyper
 
 LARGE_TABLE = 10_000
-"""Minimum number of rows for the larger network, see `suited`."""
+"""Minimum number of rows for the larger network, see `settings_by_rows`."""
 JUDGED_ROWS = 100_000
 """Maximum number of real rows that the judge learns from; they are in the driver's memory (8 bytes per column)."""
 

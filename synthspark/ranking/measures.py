@@ -56,7 +56,7 @@ def rank_items(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k
 
     user_vectors: `user_index`, `vector`; item_vectors: `item_index`, `vector`. It is a full ranking without training
     positives. An item without a vector (ALS never saw it, and Spark would leave it out) has the score 0; a user without
-    a vector gets the most bought items, as in a shop. Ties are broken in an order per user (`retrieval.tie`).
+    a vector gets the most bought items, as in a shop. Ties are broken in an order per user (`retrieval.tie_breaker`).
     """
     seen = split.train.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
     popularity = split.train.groupBy("item_index").agg(F.count(F.lit(1)).cast("float").alias("popularity"))
@@ -82,7 +82,7 @@ def rank_items(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k
 
 
 def best_of(scores: DataFrame, split: Split, k: int) -> DataFrame:
-    """Rank like `ranked`, by the `scores` (`user_index`, `item_index`, `score`) of some pairs; leave out the others."""
+    """Rank like `rank_items`, by the `scores` (`user_index`, `item_index`, `score`) of some pairs; leave out the others."""
     unseen = scores.join(split.train.select("user_index", "item_index"), on=["user_index", "item_index"],
                          how="left_anti")  # fmt: skip
     of_role = unseen.join(split.items, on="item_index", how="inner")
@@ -110,7 +110,7 @@ def questions(split: Split, slices: Mapping[str, Slice]) -> Questions:
 
 
 def measure(asked: Questions, lists: DataFrame, ks: Sequence[int]) -> dict[str, SliceResult]:
-    """Compute the metrics of every slice with users from `lists` (as `ranked` returns them), in two Spark jobs.
+    """Compute the metrics of every slice with users from `lists` (as `rank_items` returns them), in two Spark jobs.
 
     The best items over several roles are among the best of each role, so that no slice needs another ranking.
     """

@@ -147,7 +147,7 @@ def of_users(split: Split, most: int, seed: int) -> DataFrame:
 def check_split(
     split: Split, name: str, shares: Shares, slices: Mapping[str, Slice], held_by: Mapping[str, str]
 ) -> None:
-    """Raise ContractError if a cold entity has more training rows than it may, or if nothing can be judged (`lacking`).
+    """Raise ContractError if a cold entity has more training rows than it may, or if nothing can be judged (`why_not_judged`).
 
     name: name of the split in the message. The split should be kept in scratch, since it is read several times.
     """

@@ -1,6 +1,6 @@
 """Build an inverted index of the terms of titles and queries, and compute BM25, all in Spark SQL.
 
-Counts and joins use long tables (one row per document and term); `packed` converts these to vectors for
+Counts and joins use long tables (one row per document and term); `packed_vectors` converts these to vectors for
 `retrieval.top_k`, which compares all queries with all items.
 """
 
