@@ -1,18 +1,20 @@
 """Baskets of cold and new users.
 
-The items of a basket are drawn in proportion to the generated preference, or are the most preferred ones. Which form
-serves a shop's users best is tried (`forms`).
+The items of a basket are drawn in proportion to the generated preference, or are the most preferred ones, or those that
+most users have bought lately. Which form serves a shop's users best is tried (`forms`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.placing import draw_items
+from synthspark.indexing import uniform
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
 from synthspark.sides import USERS
@@ -28,13 +30,32 @@ class Form:
 
     size: int
     sharpness: float | None
+    days: int | None = None
+    """If set, the basket has the items that most users bought in the last `days` days, whatever the preference."""
 
     def words(self) -> str:
         """Return the form in words, for reports."""
+        if self.days is not None:
+            return f"{self.size} most bought of the last {self.days} days"
         return f"{self.size} {'best' if self.sharpness is None else f'drawn by preference^{self.sharpness:g}'}"
 
 
 FORMS = (Form(200, 1.0), Form(100, 2.0), Form(20, None))
+RECENT = Form(20, None, 28)
+"""Form that is tried for users without any event, in addition to FORMS."""
+
+
+class Forms(NamedTuple):
+    """Forms of a shop's baskets; None for no baskets."""
+
+    sparse: Form | None
+    """Form for users who have a few events."""
+    cold: Form | None
+    """Form for users without any event."""
+
+
+NO_FORMS = Forms(None, None)
+MICROS_PER_DAY = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +67,8 @@ class Asked:
     targets: DataFrame
     """`item_index`, `vector` in ALS's own space."""
     train: DataFrame
-    """`user_index`, `item_index`, `rating`: all real interactions, including those of cold users."""
+    """`user_index`, `item_index`, `rating`, `until` if times are known: all real interactions, including those of cold
+    users."""
     own: DataFrame
     """`user_index`, `item_index`: interactions of the cold users, which baskets leave out."""
 
@@ -69,11 +91,38 @@ def cold_users(
 def baskets(context: Context, asked: Asked, form: Form) -> DataFrame:
     """Make the virtual events of cold users: `user_index`, `item_index`, `weight`."""
     s = context.config.synthesize
-    seen = asked.own.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
-    largest = max(s.min_events, asked.targets.count() // MIN_ITEMS_PER_EVENT)
-    users = asked.made.select("user_index", "vector", F.lit(min(form.size, largest)).alias("k"))
-    drawn = draw_items(users.join(seen, on="user_index", how="left"), asked.targets, s.seed, form.sharpness)
-    return drawn.select("user_index", "item_index", F.lit(s.basket_weight).alias("weight"))
+    size = min(form.size, max(s.min_events, asked.targets.count() // MIN_ITEMS_PER_EVENT))
+    if form.days is not None:
+        found = _most_bought(asked, size, form.days, s.seed)
+    else:
+        seen = asked.own.groupBy("user_index").agg(F.collect_set("item_index").alias("exclude"))
+        users = asked.made.select("user_index", "vector", F.lit(size).alias("k"))
+        found = draw_items(users.join(seen, on="user_index", how="left"), asked.targets, s.seed, form.sharpness)
+    return found.select("user_index", "item_index", F.lit(s.basket_weight).alias("weight"))
+
+
+def baskets_by_history(context: Context, asked: Asked, forms: Forms) -> DataFrame | None:
+    """Make the virtual events of cold users, in one form for those with a few events and one for those without any."""
+    if forms.sparse == forms.cold:
+        return None if forms.cold is None else baskets(context, asked, forms.cold)
+    known, parts = asked.own.select("user_index").distinct(), []
+    for form, how in ((forms.sparse, "left_semi"), (forms.cold, "left_anti")):
+        if form is not None:
+            theirs = replace(asked, made=asked.made.join(known, on="user_index", how=how))
+            parts.append(baskets(context, theirs, form))
+    return reduce(DataFrame.unionByName, parts)
+
+
+def _most_bought(asked: Asked, size: int, days: int, seed: int) -> DataFrame:
+    """Pair every user with the `size` targets that most users bought in the last `days` days, leaving out own items."""
+    newest = asked.train.agg(F.max("until").alias("_newest"))
+    lately = asked.train.crossJoin(F.broadcast(newest)).where(F.col("until") > F.col("_newest") - days * MICROS_PER_DAY)
+    buyers = lately.groupBy("item_index").agg(F.count(F.lit(1)).alias("buyers"))
+    buyers = buyers.join(asked.targets.select("item_index"), on="item_index", how="left_semi")
+    order = F.col("buyers").desc(), uniform(F.lit("most bought"), F.lit(seed), "item_index"), "item_index"
+    best = buyers.orderBy(*order).limit(size).select("item_index")
+    pairs = asked.made.select("user_index").crossJoin(F.broadcast(best))
+    return pairs.join(asked.own, on=["user_index", "item_index"], how="left_anti")
 
 
 def new_baskets(

@@ -27,10 +27,13 @@ class Evidence:
     """Interactions, roles and encoded attributes of a shop."""
 
     pairs: DataFrame
-    """`user_index`, `item_index`, `rating` of every real interaction; `since` (microseconds) if it is known."""
+    """`user_index`, `item_index`, `rating` of every real interaction; `since` and `until` (microseconds, first and last
+    event) if they are known."""
     entities: Mapping[Side, DataFrame]
     """Key, index, `role` and the encoded columns of all entities of a side."""
     encodings: Mapping[Side, TableEncoding]
+    later: bool = False
+    """Whether virtual events are for a time after all interactions, as in a run, and not for a drawn part of them."""
 
     def warm(self, side: Side) -> DataFrame:
         """Return index and encoded columns of the warm entities."""
@@ -86,9 +89,9 @@ def of_run(context: Context, read: Read, unit: float, encodings: Mapping[Side, T
     }  # fmt: skip
     pairs = indexed_interactions(read).select(
         *[side.index for side in SIDES], rating(F.col("weight"), unit).alias("rating"),
-        F.unix_micros("first_ts").alias("since"),
+        F.unix_micros("first_ts").alias("since"), F.unix_micros("last_ts").alias("until"),
     )  # fmt: skip
-    return Evidence(pairs, entities, encodings)
+    return Evidence(pairs, entities, encodings, later=True)
 
 
 def published(context: Context) -> Evidence:
@@ -98,11 +101,13 @@ def published(context: Context) -> Evidence:
 
 
 def of_split(
-    context: Context, staged: Publication, split: Split, encodings: Mapping[Side, TableEncoding] | None = None
-) -> Evidence:
+    context: Context, staged: Publication, split: Split, later: bool,
+    encodings: Mapping[Side, TableEncoding] | None = None,
+) -> Evidence:  # fmt: skip
     """Build the evidence of a split: the interactions of its training rows only, but the attributes of all entities.
 
-    encodings: those of another split with the same warm entities; None to fit them.
+    later: whether the test pairs come after all training rows; encodings: those of another split with the same warm
+    entities, None to fit them.
     """
     entities, fitted = {}, {}
     for side, roles in zip(SIDES, (split.items, split.users), strict=True):
@@ -117,7 +122,7 @@ def of_split(
         fitted[side] = encodings[side] if encodings else fit_encoding(context, warm, side)
         encoded = _encoded(encoding.encode(rows, fitted[side]), side, fitted[side], F.col("_role"))
         entities[side] = staged.keep(f"entities_{side.name}", encoded)
-    return Evidence(split.train, entities, fitted)
+    return Evidence(split.train, entities, fitted, later)
 
 
 def _encoded(table: DataFrame, side: Side, fitted: TableEncoding, role: Column) -> DataFrame:

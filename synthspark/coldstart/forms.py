@@ -8,17 +8,18 @@ eighth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.baskets import FORMS, Form, baskets, cold_users
+from synthspark.coldstart.baskets import FORMS, Asked, Form, baskets, cold_users
 from synthspark.coldstart.learn import Learned
 from synthspark.coldstart.spaces import als_settings
 from synthspark.coldstart.trials import MIN_TRIAL_USERS, asked_share, held_back, of_share
 from synthspark.indexing import uniform
-from synthspark.ranking.measures import measure, questions, rank_items
+from synthspark.ranking.measures import SliceResult, measure, questions, rank_items
 from synthspark.ranking.split import COLD, WARM, Slice, Split
 from synthspark.recommend import blocks_for, fit_als, with_virtual
 from synthspark.runs.context import Context
@@ -47,25 +48,45 @@ def best_form(
     split = _split(context, staged, learned, held, cold)
     about, targets = learned.models[USERS.name], learned.spaces[ALS_SPACE][ITEMS]
     asked = cold_users(context, staged, held, targets, split.train, about.url, about.meta)
+    results = try_forms(context, staged, split, asked, [None, *bounded(context, learned, cold, FORMS)])
+    found = {in_words(form): accuracy(result) for form, result in results.items()}
+    return max(results, key=lambda form: found[in_words(form)]), found
+
+
+def try_forms(
+    context: Context, staged: Publication, split: Split, asked: Asked, forms: Sequence[Form | None]
+) -> dict[Form | None, SliceResult | None]:
+    """Fit ALS with baskets of each form, and measure how it ranks for the split's cold users; None: no such user.
+
+    asked: the split's cold users and what their baskets are made from.
+    """
     of = questions(split, SLICES)
     of = of._replace(truth=staged.keep("form/truth", of.truth))
-    blocks = blocks_for(split.train.count() + held.count() * max(form.size for form in FORMS))
-    found: dict[str, float] = {}
-    forms: dict[str, Form | None] = {NONE: None} | {form.words(): form for form in bounded(context, learned, cold)}
-    for name, form in forms.items():
+    blocks = blocks_for(split.train.count() + asked.made.count() * max(form.size for form in forms if form))
+    found: dict[Form | None, SliceResult | None] = {}
+    for form in forms:
         rows = with_virtual(split.train, baskets(context, asked, form)) if form else split.train
         factors = fit_als(staged.keep("form/rows", rows), als_settings(context), blocks)
         lists = staged.keep("form/lists", rank_items(split, factors.users, factors.items, K))
-        result = measure(of, lists, [K]).get("cold")
-        found[name] = round(result.value([K], f"ndcg_{K}"), 4) if result else 0.0
-    return forms[max(found, key=lambda name: found[name])], found
+        found[form] = measure(of, lists, [K]).get("cold")
+    return found
 
 
-def bounded(context: Context, learned: Learned, cold: DataFrame) -> list[Form]:
-    """Return FORMS with sizes limited so that the baskets of all `cold` users stay within `max_basket_share`."""
+def accuracy(result: SliceResult | None) -> float:
+    """Return NDCG@20, rounded for reports; 0 without users."""
+    return round(result.value([K], f"ndcg_{K}"), 4) if result else 0.0
+
+
+def in_words(form: Form | None) -> str:
+    """Return a form in words, for reports."""
+    return form.words() if form else NONE
+
+
+def bounded(context: Context, learned: Learned, cold: DataFrame, forms: Sequence[Form]) -> list[Form]:
+    """Return `forms` with sizes limited so that the baskets of all `cold` users stay within `max_basket_share`."""
     s = context.config.synthesize
     each = learned.evidence.pairs.count() * s.max_basket_share / max(1, cold.count())
-    return [replace(form, size=min(form.size, max(s.min_events, int(each)))) for form in FORMS]
+    return [replace(form, size=min(form.size, max(s.min_events, int(each)))) for form in forms]
 
 
 def _split(context: Context, staged: Publication, learned: Learned, held: DataFrame, cold: DataFrame) -> Split:

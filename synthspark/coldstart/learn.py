@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.audience import ChosenJudge
-from synthspark.coldstart.baskets import Form
+from synthspark.coldstart.baskets import Form, Forms
 from synthspark.coldstart.evidence import Evidence, published
 from synthspark.coldstart.judge import train_judge
 from synthspark.coldstart.shop import Shop, open_pairs
@@ -55,8 +55,8 @@ class Learned:
     spaces: Mapping[str, Mapping[Side, DataFrame]]
     """Space -> side -> index and `vector`."""
     judge: ChosenJudge | None
-    form: tuple[Form | None, dict[str, float]] | None = None
-    """Form of cold users' baskets and an empty dict if an earlier run has chosen it; None to choose it by a trial."""
+    forms: tuple[Forms, dict[str, float]] | None = None
+    """Forms of cold users' baskets and an empty dict if an earlier run has chosen them; None to choose by trials."""
 
     def shop(self, asked: DataFrame | None = None) -> Shop:
         """Return the shop in which items get their audience. asked: further items, with index and encoded columns."""
@@ -161,14 +161,14 @@ def load(context: Context, staged: Publication) -> Learned:
     chosen = ChosenJudge(context.url(model_folder(JUDGE)), about) if about else None
     pairs = staged.keep("pairs", evidence.pairs)
     evidence = replace(evidence, pairs=pairs)
-    pairs, form = staged.keep("warm", evidence.warm_pairs()), _carried_form(context)
-    return Learned(evidence, pairs, models, spaces_of(context), chosen, form)
+    pairs, forms = staged.keep("warm", evidence.warm_pairs()), _carried_forms(context)
+    return Learned(evidence, pairs, models, spaces_of(context), chosen, forms)
 
 
-def _carried_form(context: Context) -> tuple[Form | None, dict[str, float]] | None:
-    """Return the form of baskets applied with the models of an earlier run; None if the run trained its own."""
+def _carried_forms(context: Context) -> tuple[Forms, dict[str, float]] | None:
+    """Return the forms of baskets applied with the models of an earlier run; None if the run trained its own."""
     record = context.record("train")
     if "applied" not in record:
         return None
-    form = record["details"]["basket_form"]
-    return (Form(**form) if form else None), {}
+    found = record["details"]["basket_forms"] or {}
+    return Forms(*[Form(**found[users]) if found.get(users) else None for users in Forms._fields]), {}

@@ -8,9 +8,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.audience import place_events
-from synthspark.coldstart.baskets import Asked, Form, baskets, cold_users, new_baskets
-from synthspark.coldstart.forms import best_form
+from synthspark.coldstart.baskets import NO_FORMS, Asked, Forms, baskets_by_history, cold_users, new_baskets
 from synthspark.coldstart.learn import Learned
+from synthspark.coldstart.newcomers import choose_forms
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ALS_SPACE
@@ -30,9 +30,9 @@ class VirtualEvents:
     """Events of cold items, among real users."""
     users: DataFrame | None
     """Events of cold users: baskets of warm items."""
-    form: Form | None = None
-    """Form of the baskets; None for no baskets."""
-    forms: dict[str, float] = field(default_factory=dict)
+    forms: Forms = NO_FORMS
+    """Forms of the baskets."""
+    tried: dict[str, float] = field(default_factory=dict)
     """NDCG@20 of users who were treated as cold, by form of the baskets; empty if no forms were tried."""
 
     def parts(self) -> list[DataFrame]:
@@ -49,9 +49,10 @@ def virtual_events(
         context.on_step("cold users: choosing a form of baskets and filling them")
     if users is None or USERS.name not in learned.models:
         return VirtualEvents(of_items, None)
-    form, tried = learned.form or best_form(context, staged, learned, users)
-    made = baskets(context, asked_users(context, staged, learned, users), form) if form else None
-    return VirtualEvents(of_items, made, form, tried)
+    forms, tried = learned.forms or choose_forms(context, staged, learned, users)
+    some = forms != NO_FORMS
+    made = baskets_by_history(context, asked_users(context, staged, learned, users), forms) if some else None
+    return VirtualEvents(of_items, made, forms, tried)
 
 
 def audience(

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.audience import WEIGHT
-from synthspark.coldstart.baskets import FORMS, Asked, baskets
+from synthspark.coldstart.baskets import FORMS, NO_FORMS, Asked, baskets, baskets_by_history
 from synthspark.coldstart.learn import Learned
 from synthspark.coldstart.virtual import VirtualEvents, asked_users, audience, audience_of, virtual_events
 from synthspark.config import Arm
@@ -110,8 +110,10 @@ def _place_again(
     made = None if items is None else audience(context, staged, learned, items, budget=judged.budget)
     if made is not None:
         found.append(made)
-    if users is not None and judged.product.form is not None:
-        found.append(baskets(context, asked_users(context, staged, learned, users), judged.product.form))
+    if users is not None and judged.product.forms != NO_FORMS:
+        made = baskets_by_history(context, asked_users(context, staged, learned, users), judged.product.forms)
+        if made is not None:
+            found.append(made)
     return found
 
 
@@ -171,7 +173,7 @@ def _simple(judged: Judged, learned: Learned, vectors_of: Callable[[Side, DataFr
         made = staged.keep("made", vectors_of(USERS, users, learned.spaces[ALS_SPACE][USERS]))
         own = evidence.pairs.join(made, on="user_index", how="left_semi")
         asked = Asked(made, learned.spaces[ALS_SPACE][ITEMS], evidence.pairs, own)
-        parts += [baskets(context, asked, judged.product.form or FORMS[-1])]
+        parts += [baskets(context, asked, judged.product.forms.sparse or FORMS[-1])]
     return parts
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from pyspark.sql import DataFrame
 
+from synthspark.coldstart.baskets import NO_FORMS
 from synthspark.coldstart.evidence import of_split
 from synthspark.coldstart.learn import Learned, learn
 from synthspark.coldstart.spaces import als_blocks, als_settings
@@ -32,11 +33,14 @@ def judge_protocol(
     with staged.scope():
         for name, split in splits.items():
             known = None
+            later = not PROTOCOLS[protocol].drawn
             if learned is None and _asks_more_than_real(context):
-                known = learned = _learned(context, staged, split, f"{protocol}-{seed}")
+                known = learned = _learned(context, staged, split, later, f"{protocol}-{seed}")
             with staged.scope():
                 if learned is not None and known is None:
-                    known = replace(learned, evidence=of_split(context, staged, split, learned.evidence.encodings))
+                    known = replace(
+                        learned, evidence=of_split(context, staged, split, later, learned.evidence.encodings)
+                    )
                 judged = Judged.of(context, staged, split, known, seed)
                 results = _results(judged, PROTOCOLS[protocol].slices, name, report)
             yield name, results
@@ -47,12 +51,12 @@ def _asks_more_than_real(context: Context) -> bool:
     return set(config.arms) != {REAL} or bool(config.ablations)
 
 
-def _learned(context: Context, staged: Publication, split: Split, name: str) -> Learned:
+def _learned(context: Context, staged: Publication, split: Split, later: bool, name: str) -> Learned:
     """Learn from the split's training rows alone, for the sides with cold entities."""
     roles = zip(SIDES, (split.items, split.users), strict=True)
     cold = [side for side, of in roles if of.where(of["role"] != WARM).take(1)]
     ablations = {n: dict(a.hyper) for n, a in context.config.evaluate.ablations.items() if a.hyper}
-    return learn(context, staged, of_split(context, staged, split), name, cold, ablations)
+    return learn(context, staged, of_split(context, staged, split, later), name, cold, ablations)
 
 
 def _results(judged: Judged, slices: Mapping[str, Slice], name: str, report: StageReport) -> Results:
@@ -115,8 +119,8 @@ def _report(judged: Judged, where: str, report: StageReport) -> None:
         placing, trials = judged.learned.judge.placing, judged.learned.judge.meta["trials"]
         report.notes.append(f"{where}: {placing.words()}")
         report.details.setdefault("placings", {})[where] = {**asdict(placing), "trials": trials}
-    if product.forms:
-        told = ", ".join(f"{name} {value:.4f}" for name, value in product.forms.items())
+    if product.tried:
+        told = ", ".join(f"{name} {value:.4f}" for name, value in product.tried.items())
         report.notes.append(f"{where}: NDCG@20 of warm users treated as cold, by form of the baskets: {told}")
-        if product.form is None:
+        if product.forms == NO_FORMS:
             report.notes.append(f"{where}: cold users get no virtual events, because no form does better")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.features.interactions import pair_statistics
@@ -118,7 +118,7 @@ def _tables(context: Context, staged: Publication) -> tuple[DataFrame, DataFrame
     """Return the arguments `pairs`, `users` and `items` of `entity_split`, kept in scratch."""
     config, least = context.config.evaluate, context.config.features
     items = context.read(features(ITEMS)).where(F.col("breadth") >= least.min_item_users)
-    pairs = indexed_interactions(context.read).withColumn("since", F.unix_micros("first_ts"))
+    pairs = indexed_interactions(context.read).withColumns(_times())
     pairs = pairs.join(items.select("item_index"), on="item_index", how="left_semi")
     users = context.read(features(USERS))
     declared = _declared_users(context)
@@ -128,7 +128,7 @@ def _tables(context: Context, staged: Publication) -> tuple[DataFrame, DataFrame
     enough = F.col("breadth") >= max(least.min_user_items, 1 + max(config.events_left, default=0))
     users = users.where(F.col("breadth") > 0).select("user_index", (known & enough).alias("eligible"))
     return (
-        staged.keep("pairs", pairs.select("user_index", "item_index", "weight", "since")),
+        staged.keep("pairs", pairs.select("user_index", "item_index", "weight", *_times())),
         staged.keep("users", users),
         staged.keep("items", items.select("item_index")),
     )
@@ -177,7 +177,12 @@ def _indexed_pairs(context: Context, events: DataFrame) -> DataFrame:
     for side in SIDES:
         ids = context.read(features(side)).select(side.key, side.index)
         pairs = pairs.join(ids, on=side.key, how="inner")
-    return pairs.select("user_index", "item_index", "weight", F.unix_micros("first_ts").alias("since"))
+    return pairs.withColumns(_times()).select("user_index", "item_index", "weight", *_times())
+
+
+def _times() -> dict[str, Column]:
+    """Return the columns of training rows that hold the first and the last time of a pair, in microseconds."""
+    return {"since": F.unix_micros("first_ts"), "until": F.unix_micros("last_ts")}
 
 
 DRAWN = {"cold": "cold_fraction", "warm": "warm_holdout"}

@@ -82,7 +82,7 @@ def rank_items(split: Split, user_vectors: DataFrame, item_vectors: DataFrame, k
 
 
 def best_of(scores: DataFrame, split: Split, k: int) -> DataFrame:
-    """Rank like `rank_items`, by the `scores` (`user_index`, `item_index`, `score`) of some pairs; leave out the others."""
+    """Rank like `rank_items`, by the `scores` (`user_index`, `item_index`, `score`) of some pairs; omit the others."""
     unseen = scores.join(split.train.select("user_index", "item_index"), on=["user_index", "item_index"],
                          how="left_anti")  # fmt: skip
     of_role = unseen.join(split.items, on="item_index", how="inner")

@@ -48,7 +48,7 @@ class Split(NamedTuple):
     """Training and held-out interactions, and the role of every user and item."""
 
     train: DataFrame
-    """`user_index`, `item_index`, `rating`, and `since` if it is known."""
+    """`user_index`, `item_index`, `rating`, and `since` and `until` if they are known."""
     test: DataFrame
     """`user_index`, `item_index`: the held-out interactions that are judged."""
     users: DataFrame
@@ -99,9 +99,9 @@ def time_split(
 ) -> Split:
     """Split by time: train on `before`, test on the pairs of `after` that are not in `before`.
 
-    before: `user_index`, `item_index`, `rating`, optionally `since`, which the training rows keep; after: `user_index`,
-    `item_index`. An entity without pairs in `before` is cold; a user with fewer than `min_items` items in `before`, or
-    an item with fewer than `min_users` users, is sparse.
+    before: `user_index`, `item_index`, `rating`, optionally `since` and `until`, which the training rows keep; after:
+    `user_index`, `item_index`. An entity without pairs in `before` is cold; a user with fewer than `min_items` items in
+    `before`, or an item with fewer than `min_users` users, is sparse.
     """
     roles = [
         _roles_by_breadth(entities, before, key, least)
@@ -109,7 +109,7 @@ def time_split(
     ]
     new = after.join(before.select(*PAIR), on=list(PAIR), how="left_anti")
     test = new.join(users, on="user_index", how="left_semi").join(items, on="item_index", how="left_semi")
-    kept = [name for name in (*PAIR, "rating", "since") if name in before.columns]
+    kept = [name for name in (*PAIR, "rating", "since", "until") if name in before.columns]
     return Split(before.select(*kept), test.select(*PAIR), *roles)
 
 
@@ -147,7 +147,7 @@ def of_users(split: Split, most: int, seed: int) -> DataFrame:
 def check_split(
     split: Split, name: str, shares: Shares, slices: Mapping[str, Slice], held_by: Mapping[str, str]
 ) -> None:
-    """Raise ContractError if a cold entity has more training rows than it may, or if nothing can be judged (`why_not_judged`).
+    """Raise ContractError if a cold entity has more training rows than it may, or for a split that is not judged.
 
     name: name of the split in the message. The split should be kept in scratch, since it is read several times.
     """

@@ -18,7 +18,8 @@ def nearest_rows(real: DataFrame, new: Sequence[Mapping[str, Any]], kinds: Mappi
     """Return for each row of `new` the nearest row of `real`, in one pass; ties are resolved by the order of values.
 
     The distance is Gower's (1971): 1 for a value that differs; for numbers the difference divided by the range of the
-    finite real values. Both inputs should come from `texts.as_bounded_text`, since the found rows are collected on the driver.
+    finite real values. Both inputs should come from `texts.as_bounded_text`, since the rows found are collected on the
+    driver.
     """
     numbers = [name for name, kind in kinds.items() if kind == "numeric"]
     extents = [F.max(finite(F.col(quoted(n)))) - F.min(finite(F.col(quoted(n)))) for n in numbers]

@@ -152,7 +152,7 @@ def carry_models(context: Context, release: Context) -> StageReport:
         for folder in folders:
             staged.copy_in(release.url(folder), folder)
         report.details |= record["details"]
-        report.details["basket_form"] = release.record("synthesize")["details"].get("basket_form")
+        report.details["basket_forms"] = release.record("synthesize")["details"].get("basket_forms")
         report.notes.append(f"{len(folders)} models copied from run {release.run_id!r}")
         report.rows_out = len(folders)
         staged.details.update(report.to_json(), applied=release.run_id)

@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 
 from synthspark import schemas
 from synthspark.coldstart.audience import NOTHING
+from synthspark.coldstart.baskets import NO_FORMS
 from synthspark.coldstart.learn import Learned, load
 from synthspark.coldstart.virtual import DRAWN, audience, baskets_of_new, virtual_events
 from synthspark.errors import ConfigError, ContractError
@@ -158,12 +159,13 @@ def _pairs(
     """
     items, users = asking[ITEMS], asking[USERS]
     cold = virtual_events(context, staged, learned, items.cold, users.cold)
-    report.details["basket_form"] = None if cold.form is None else asdict(cold.form)
-    if cold.forms:
-        report.details["baskets"] = cold.forms
-        if cold.form is None:
+    forms = cold.forms._asdict().items()
+    report.details["basket_forms"] = {users: None if form is None else asdict(form) for users, form in forms}
+    if cold.tried:
+        report.details["baskets"] = cold.tried
+        if cold.forms == NO_FORMS:
             report.notes.append("cold users get no virtual events: no form of baskets served warm users who were "
-                                f"treated as cold better (NDCG@20 {cold.forms})")  # fmt: skip
+                                f"treated as cold better (NDCG@20 {cold.tried})")  # fmt: skip
     if learned.judge and learned.judge.placing == NOTHING:
         report.notes.append(NOTHING.words())
     made = {

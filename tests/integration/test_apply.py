@@ -118,7 +118,7 @@ def test_new_items_and_users_get_events_and_who_did_more_another_vector(release:
     ]
     assert sum(right) / len(right) > 0.7
     baskets = context.read(SYNTHETIC_EVENTS).where("origin = 'cold_user'").select("user_id").distinct().collect()
-    form = release.record("synthesize")["details"]["basket_form"]
+    form = release.record("synthesize")["details"]["basket_forms"]["cold"]
     assert ({"newer"} <= {row["user_id"] for row in baskets}) == (form is not None)
 
     def vectors(of: Context) -> dict[str, list[float]]:

@@ -14,11 +14,12 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from synthspark.coldstart import forms, trials
-from synthspark.coldstart.baskets import FORMS, Asked, Form, baskets
+from synthspark.coldstart import forms, newcomers, trials
+from synthspark.coldstart.baskets import FORMS, MICROS_PER_DAY, Asked, Form, Forms, baskets, baskets_by_history
 from synthspark.coldstart.forms import best_form
 from synthspark.coldstart.judge import trial_shop
 from synthspark.coldstart.learn import Learned, Model
+from synthspark.coldstart.newcomers import choose_forms
 from synthspark.coldstart.shop import Shop, folded
 from synthspark.config import Config, parse
 from synthspark.recommend import AlsSettings, fit_als
@@ -143,12 +144,12 @@ def test_many_cold_users_do_not_drown_what_is_real(
 ) -> None:
     few = config.model_copy(update={"synthesize": config.synthesize.model_copy(update={"max_basket_share": 0.01})})
     context, everybody = Context(spark, Lake(spark, str(tmp_path)), few, "r"), asked(shop, 0)
-    made = forms.bounded(context, learned(shop), everybody.made)
+    made = forms.bounded(context, learned(shop), everybody.made, FORMS)
     assert [form.size for form in made] == [1] * len(FORMS)  # 18 of 1,800 for 10 users
     assert baskets(context, everybody, made[0]).count() == 10
     least = few.synthesize.model_copy(update={"min_events": 3})
     context = replace(context, config=few.model_copy(update={"synthesize": least}))
-    assert forms.bounded(context, learned(shop), everybody.made)[0].size == 3
+    assert forms.bounded(context, learned(shop), everybody.made, FORMS)[0].size == 3
 
 
 def test_few_pairs_are_tried_whole_and_of_many_enough_users(
@@ -203,3 +204,47 @@ def test_a_history_is_what_the_network_was_trained_on(spark: SparkSession) -> No
     for user, met in ((7, [0, 4]), (8, [2])):
         known = summarised(torch.from_numpy(vectors[met])[None], torch.ones(1, len(met), dtype=torch.bool))
         assert found[user] == pytest.approx(known[0].tolist(), abs=1e-6)
+
+
+SEASON = range(60, 70)
+"""Items that are bought late only."""
+
+
+def in_time(spark: SparkSession, late: range) -> DataFrame:
+    """80 users who buy ten of 60 items in 70 days, half of them then the season's; then 40 new ones, who buy `late`."""
+    rng = np.random.default_rng(0)
+    usual = [(u, int(i), float(rng.uniform(0, 70))) for u in range(80) for i in rng.choice(60, 15, replace=False)]
+    season = [(u, int(i), float(rng.uniform(71, 79))) for u in range(40) for i in rng.choice(SEASON, 5, replace=False)]
+    new = [(u, int(i), float(rng.uniform(80, 90))) for u in range(100, 140) for i in rng.choice(late, 9, replace=False)]
+    rows = [(u, i, 0.7, int(day * MICROS_PER_DAY)) for u, i, day in usual + season + new]
+    pairs = spark.createDataFrame(rows, "user_index int, item_index int, rating float, since long")
+    return pairs.withColumn("until", F.col("since"))
+
+
+@pytest.mark.parametrize("late", [SEASON, range(60)], ids=["the season's", "the usual"])
+@pytest.mark.parametrize("later", [True, False], ids=["time to come", "drawn"])
+def test_new_users_get_what_is_bought_lately_where_that_serves_new_users(
+    spark: SparkSession, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: range, later: bool
+) -> None:
+    pairs = in_time(spark, late)
+    monkeypatch.setattr(newcomers, "best_form", lambda *_: (None, {forms.NONE: 0.5}))
+    items = fit_als(pairs, AlsSettings(rank=4, iterations=4), 2).items.persist()
+    known = cast(
+        Learned, SimpleNamespace(evidence=SimpleNamespace(pairs=pairs, later=later), spaces={ALS_SPACE: {ITEMS: items}})
+    )
+    context = Context(spark, Lake(spark, str(tmp_path)), config, "r")
+    cold = spark.createDataFrame([(u,) for u in (0, 200, 201)], "user_index int")
+    with context.lake.publication("r", "featurize") as staged:
+        chosen, tried = choose_forms(context, staged, known, cold)
+        assert chosen.sparse is None
+        if not later:
+            assert chosen.cold is None and tried.keys() == {forms.NONE}
+            return
+        assert tried.keys() == {forms.NONE, "new users: no baskets", "new users: 20 most bought of the last 28 days"}
+        assert (chosen.cold is not None) == (late == SEASON)
+        made = Asked(cold, items, pairs, pairs.where("user_index = 0").select("user_index", "item_index"))
+        found = baskets_by_history(context, made, Forms(None, Form(20, None, 11)))
+        assert found is not None
+        basket = found.groupBy("user_index").agg(F.collect_set("item_index").alias("items")).collect()
+        assert {r["user_index"] for r in basket} == {200, 201}, "who has bought something is no new user"
+        assert all(len(r["items"]) == 7 and set(r["items"]) <= set(late) for r in basket), "a tenth of the items"
