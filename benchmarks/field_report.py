@@ -18,8 +18,8 @@ Written by `make benchmark-field`: variants of the available shops, with the pro
 outcome on the held-out interactions. All figures are NDCG@20 with the configuration's ALS settings, one ALS seed, and
 one split unless a split seed is named.
 
-- *best simple*: the best of the arms knn, ridge and attribute_users and the rankers popular, popular_in_category and
-  content_knn.
+- *best simple*: the best of the arms knn, ridge and attribute_users and the rankers popular, popular_lately,
+  popular_in_category and content_knn.
 - *promise*: change of warm accuracy in the trial relative to real rows alone, averaged over the trial's questions;
   *outcome*: the same change on the split's held-out interactions.
 - *keeps*: warm accuracy falls by at most 1 %, and accuracy over all items does not fall. *beats*: over all items the

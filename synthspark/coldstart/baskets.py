@@ -41,7 +41,9 @@ class Form:
 
 
 FORMS = (Form(200, 1.0), Form(100, 2.0), Form(20, None))
-RECENT = Form(20, None, 28)
+DAYS = 28
+"""Days before the newest event in which what is bought counts as bought lately."""
+RECENT = Form(20, None, DAYS)
 """Form that is tried for users without any event, in addition to FORMS."""
 
 
@@ -113,11 +115,16 @@ def baskets_by_history(context: Context, asked: Asked, forms: Forms) -> DataFram
     return reduce(DataFrame.unionByName, parts)
 
 
+def bought_lately(pairs: DataFrame, days: int) -> DataFrame:
+    """Return the rows of `pairs` (`until` in microseconds) with an event in the last `days` days before the newest."""
+    newest = F.broadcast(pairs.agg(F.max("until").alias("_newest")))
+    lately = F.col("until") > F.col("_newest") - days * MICROS_PER_DAY
+    return pairs.crossJoin(newest).where(lately).drop("_newest")
+
+
 def _most_bought(asked: Asked, size: int, days: int, seed: int) -> DataFrame:
     """Pair every user with the `size` targets that most users bought in the last `days` days, leaving out own items."""
-    newest = asked.train.agg(F.max("until").alias("_newest"))
-    lately = asked.train.crossJoin(F.broadcast(newest)).where(F.col("until") > F.col("_newest") - days * MICROS_PER_DAY)
-    buyers = lately.groupBy("item_index").agg(F.count(F.lit(1)).alias("buyers"))
+    buyers = bought_lately(asked.train, days).groupBy("item_index").agg(F.count(F.lit(1)).alias("buyers"))
     buyers = buyers.join(asked.targets.select("item_index"), on="item_index", how="left_semi")
     order = F.col("buyers").desc(), uniform(F.lit("most bought"), F.lit(seed), "item_index"), "item_index"
     best = buyers.orderBy(*order).limit(size).select("item_index")

@@ -12,7 +12,7 @@ from synthspark.config.base import Section
 Arm = Literal["real", "real+synthetic", "no_judge", "permuted", "knn", "ridge", "attribute_users", "random",
               "popularity", "duplicated", "synthetic_only"]  # fmt: skip
 ARMS: tuple[Arm, ...] = get_args(Arm)
-RANKERS = ("popular", "popular_in_category", "content_knn")
+RANKERS = ("popular", "popular_lately", "popular_in_category", "content_knn")
 """Rankers without ALS that are evaluated alongside the arms."""
 Protocol = Literal["cold_item", "cold_user", "cold_user_item", "time"]
 
@@ -62,8 +62,8 @@ class Evaluate(Section):
     """Whether to measure fidelity and privacy of new users and items against real rows that their generator did not
     see."""
     references: bool = True
-    """Whether to evaluate the rankers popular_in_category and content_knn, too, if there is any arm but real; popular
-    always is."""
+    """Whether to evaluate the rankers popular_lately (protocol time only), popular_in_category and content_knn, too, if
+    there is any arm but real; popular always is."""
     ablations: dict[Annotated[str, AfterValidator(_arm_name)], Ablation] = {}
     """Further arms, by name. Names consist of letters, digits, blanks, '.', '_' and '-' and differ from those of arms,
     rankers and sides."""

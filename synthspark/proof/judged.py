@@ -7,14 +7,14 @@ from dataclasses import asdict, replace
 
 from pyspark.sql import DataFrame
 
-from synthspark.coldstart.baskets import NO_FORMS
+from synthspark.coldstart.baskets import DAYS, NO_FORMS
 from synthspark.coldstart.evidence import of_split
 from synthspark.coldstart.learn import Learned, learn
 from synthspark.coldstart.spaces import als_blocks, als_settings
 from synthspark.judging.neighbours import neighbours
 from synthspark.proof.arms import REAL, Judged, statistics
 from synthspark.proof.protocols import PROTOCOLS
-from synthspark.proof.references import WIDEST_CATEGORY, content_knn, popular_in_category
+from synthspark.proof.references import WIDEST_CATEGORY, content_knn, popular_in_category, popular_lately
 from synthspark.ranking.measures import Questions, SliceResult, averaged, best_of, measure, questions, rank_items
 from synthspark.ranking.split import WARM, Slice, Split
 from synthspark.recommend import fit_als, popular
@@ -90,11 +90,15 @@ def _by_als(judged: Judged, arm: str, rows: DataFrame, asked: Questions) -> dict
 def _references(judged: Judged) -> Iterator[tuple[str, DataFrame]]:
     """Yield name and lists of rankers other than ALS: `popular` always, the others if items are cold.
 
-    `content_knn` ranks cold items only.
+    `popular_lately` is for splits by time; `content_knn` ranks cold items only.
     """
     split, config, learned = judged.split, judged.context.config.evaluate, judged.learned
     yield "popular", rank_items(split, *popular(split.train), max(config.ks))
-    if learned is None or ITEMS.name not in learned.models or not config.references:
+    if learned is None or not config.references:
+        return
+    if learned.evidence.later:
+        yield "popular_lately", rank_items(split, *popular_lately(split, DAYS), max(config.ks))
+    if ITEMS.name not in learned.models:
         return
     warm, cold = learned.evidence.warm(ITEMS), learned.evidence.cold(ITEMS)
     table, stats = statistics(learned, ITEMS)

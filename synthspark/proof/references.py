@@ -5,8 +5,18 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.baskets import bought_lately
+from synthspark.ranking.split import Split
+from synthspark.recommend import popular
+
 WIDEST_CATEGORY = 128
 """Maximum number of values of the attribute of `popular_in_category`: its shares per user form one short vector."""
+
+
+def popular_lately(split: Split, days: int) -> tuple[DataFrame, DataFrame]:
+    """Rank items for every user by the number of users who bought them in the last `days` days of the training rows."""
+    users = split.users.select("user_index", F.array(F.lit(1.0).cast("float")).alias("vector"))
+    return users, popular(bought_lately(split.train, days))[1]
 
 
 def popular_in_category(train: DataFrame, items: DataFrame, code: str, values: int) -> tuple[DataFrame, DataFrame]:

@@ -12,6 +12,7 @@ ALTERNATIVES = {
     "ridge": "ALS on events placed by a linear regression on the attributes",
     "attribute_users": "ALS with a user for each attribute value",
     "popular": "the most bought items",
+    "popular_lately": "the most bought items of the last four weeks",
     "popular_in_category": "the most bought items of each user's categories",
     "content_knn": "content neighbours alone, without ALS",
 }

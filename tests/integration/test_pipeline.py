@@ -256,8 +256,8 @@ def test_every_protocol_answers(done: Context) -> None:
         # Taste is declared: a fourth of the items suits, and popularity does not know which.
         assert ndcg[protocol, "real+synthetic", "cold"] > ndcg[protocol, "real", "cold"] + 0.1
     assert ndcg["cold_user", "real", "cold"] == ndcg["cold_user", "popular", "cold"]  # whom ALS does not know
-    assert {a for p, a, _ in ndcg if p == "time"} == {*words["arms"], "no ranking", "popular", "popular_in_category",
-                                                      "content_knn"}  # fmt: skip
+    assert {a for p, a, _ in ndcg if p == "time"} == {*words["arms"], "no ranking", "popular", "popular_lately",
+                                                      "popular_in_category", "content_knn"}  # fmt: skip
     assert {s for p, a, s in ndcg if (p, a) == ("time", "real")} >= {"cold", "warm", "all"}
     assert report.details["verdict"]["why"].count("cold_user") >= 2
 
