@@ -6,6 +6,8 @@ A trial decides between the best pairs of each user and bounds on both sides (do
 
 from __future__ import annotations
 
+import math
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -49,11 +51,13 @@ def place_by_user(pairs: DataFrame, users: DataFrame, budget: float, min_users: 
     """Choose `budget` x breadth pairs per user, those of the highest merit, without a limit per item.
 
     pairs: `user_index`, `item_index`, `merit`; users: `user_index`, `breadth`. A fraction of an event becomes one event
-    with that probability, drawn by user. An item without any chosen pair gets its `min_users` best ones.
+    with that probability, drawn by user. An item without any chosen pair gets its `min_users` best ones, as far as the
+    budget goes once more (`_with_the_lonely`).
     """
     by_user = Window.partitionBy("user_index").orderBy(*_best_first(seed))
     sized = pairs.join(_sized(users, budget, seed), on="user_index", how="inner")
-    return _with_the_lonely(sized.withColumn("_chosen", F.row_number().over(by_user) <= F.col("_k")), min_users, seed)
+    chosen = sized.withColumn("_chosen", F.row_number().over(by_user) <= F.col("_k"))
+    return _with_the_lonely(chosen, min_users, _most_lonely(pairs, _volume(users, budget), min_users), seed)
 
 
 def place_by_forecast(
@@ -64,9 +68,9 @@ def place_by_forecast(
     pairs, users: as in `place_by_user`; forecast: `item_index`, `expected` users, in any unit. An item asks for the
     users with the highest merit; a user accepts the best of the items that ask, up to `slack` x `budget` x breadth. In
     the next of ROUNDS rounds the item asks others in place of users who refused. An item without any chosen pair gets
-    its `min_users` best ones.
+    its `min_users` best ones, as in `place_by_user`.
     """
-    volume = budget * float(users.agg(F.sum("breadth")).collect()[0][0] or 0)
+    volume = _volume(users, budget)
     expected = forecast.agg(F.sum(F.col("expected").cast("decimal(20,0)"))).collect()[0][0]
     share = volume / float(expected or 1)
     wanted = F.greatest(F.round(F.col("expected") * share), F.lit(min_users)).cast("int").alias("_wanted")
@@ -85,7 +89,18 @@ def place_by_forecast(
         asking = asking.withColumn("_takes", F.col("_asks") & (rank <= F.col("_of_user")))
         asking = asking.withColumns({"_chosen": F.col("_chosen") | F.col("_takes"),
                                      "_refused": F.col("_refused") | (F.col("_asks") & ~F.col("_takes"))})  # fmt: skip
-    return _with_the_lonely(asking, min_users, seed)
+    return _with_the_lonely(asking, min_users, _most_lonely(pairs, volume, min_users), seed)
+
+
+def _volume(users: DataFrame, budget: float) -> float:
+    return budget * float(users.agg(F.sum("breadth")).collect()[0][0] or 0)
+
+
+def _most_lonely(pairs: DataFrame, volume: float, min_users: int) -> int | None:
+    """Return how many items without a chosen pair get `min_users` pairs: so many as `volume` holds; None for all."""
+    most = math.ceil(volume / min_users)
+    items = pairs.agg(F.count_distinct("item_index")).collect()[0][0]
+    return most if items > most else None
 
 
 def _sized(users: DataFrame, budget: float, seed: int) -> DataFrame:
@@ -99,8 +114,11 @@ def _best_first(seed: int) -> tuple[Column, Column, Column, Column]:
     return F.col("merit").desc(), F.xxhash64(F.lit(seed), *PAIR), F.col("item_index"), F.col("user_index")
 
 
-def _with_the_lonely(pairs: DataFrame, min_users: int, seed: int) -> DataFrame:
+def _with_the_lonely(pairs: DataFrame, min_users: int, most: int | None, seed: int) -> DataFrame:
     """Return the `_chosen` pairs, and the `min_users` best pairs of each item without a chosen one.
+
+    most: maximum number of these items, those whose best pair has the highest merit; None for all. In a catalogue full
+    of products that nobody buys, one event for each would be many times the budget.
 
     Items of equal merit for a user take turns, in an order drawn by a hash, so that they share their users.
     """
@@ -110,8 +128,14 @@ def _with_the_lonely(pairs: DataFrame, min_users: int, seed: int) -> DataFrame:
     ranked = pairs.withColumn("_turn", F.row_number().over(alike))
     ranked = ranked.withColumn("_nobody", ~F.max("_chosen").over(Window.partitionBy("item_index")))
     ranked = ranked.withColumn("_place", F.row_number().over(by_item))
-    kept = ranked.where(F.col("_chosen") | (F.col("_nobody") & (F.col("_place") <= min_users)))
-    return kept.select(*PAIR, "merit")
+    lonely = F.col("_nobody") & (F.col("_place") <= min_users)
+    if most is None:
+        return ranked.where(F.col("_chosen") | lonely).select(*PAIR, "merit")
+    best = ranked.where(lonely).groupBy("item_index").agg(F.max("merit").alias("_best"))
+    drawn = F.xxhash64(F.lit(seed), "item_index")
+    best = best.orderBy(F.col("_best").desc(), drawn, "item_index").limit(most).select("item_index")
+    served = ranked.where(lonely).join(best, on="item_index", how="left_semi")
+    return ranked.where("_chosen").select(*PAIR, "merit").unionByName(served.select(*PAIR, "merit"))
 
 
 def draw_items(users: DataFrame, items: DataFrame, seed: int, sharpness: float | None) -> DataFrame:

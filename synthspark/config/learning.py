@@ -213,7 +213,8 @@ class Synthesize(Section):
     """Sides whose real rows with missing attributes are completed. The completed rows are written to synthetic/<side>
     with origin imputed and their real id; the real rows are not changed."""
     min_events: int = Field(default=1, ge=1)
-    """Minimum number of virtual events per cold or new entity."""
+    """Minimum number of virtual events per cold or new entity. Cold items that would get none otherwise get it in the
+    order of their merit, as far as the budget goes once more."""
     basket_weight: float = Field(default=0.01, gt=0)
     """Weight of a cold user's virtual event, in median real interactions; small, so that real events outweigh it."""
     max_basket_share: float = Field(default=1.0, gt=0)

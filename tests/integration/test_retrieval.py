@@ -166,6 +166,21 @@ def test_an_item_that_nobody_takes_has_somebody_all_the_same(spark: SparkSession
     assert {(r.user_index, r.item_index) for r in found.collect()} == {(0, 10), (1, 10), (0, 11)}
 
 
+def test_a_catalogue_of_dead_products_gets_no_more_events_than_the_budget_holds_twice(spark: SparkSession) -> None:
+    users = spark.range(50).select(F.col("id").cast("int").alias("user_index"), F.lit(10).alias("breadth"))
+    items = spark.range(1000).select(F.col("id").cast("int").alias("item_index"))
+    user = (F.col("item_index") % 50).alias("user_index")
+    pairs = items.select(user, "item_index", (1 - F.col("item_index") / 1000).alias("merit"))
+    forecast = items.withColumn("expected", F.lit(1).cast("long"))
+    for found in (place_by_user(pairs, users, 0.1, 1, 0), place_by_forecast(pairs, users, forecast, 0.1, 1.0, 1, 0)):
+        placed = found.toPandas()
+        assert len(placed) == 100, "50 in proportion to the users' activity, and as many again"
+        assert sorted(placed["item_index"]) == list(range(100)), "those of the highest merit"
+        assert set(placed["user_index"]) == set(range(50))
+    alike = pairs.withColumn("merit", F.lit(0.5))
+    assert place_by_user(alike, users, 0.1, 1, 0).count() == 100, "of equal merit a drawn part"
+
+
 def test_a_draw_stands_for_the_whole_preference(spark: SparkSession) -> None:
     """Of targets that score alike nearly the expected number is drawn, and none that scores 0 while others do not."""
     score = np.repeat([0.0, 0.2, 0.6], 100)
