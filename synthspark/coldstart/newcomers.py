@@ -2,8 +2,8 @@
 
 What is bought changes with the seasons, so that the best sellers of all times serve tomorrow's new users badly: by
 those of the last four weeks, the newest users are served better by a sixth (MovieLens) to a half (Online Retail;
-docs/decisions/021). A split that is drawn cannot show it, since its held-out interactions are
-of all times; so the trial is made only if virtual events are for the time to come (`Evidence.later`).
+docs/decisions/021). A split that is drawn cannot show it, since its held-out interactions are of all times; so the
+trial is made only if virtual events are for the time to come (`Evidence.later`).
 """
 
 from __future__ import annotations
