@@ -145,13 +145,15 @@ def test_the_headline_names_the_best_simple_alternative(simple: dict[str, float]
 
 
 def test_a_gain_that_owes_nothing_to_the_attributes_is_told() -> None:
-    def told(permuted: float, popular: float) -> list[str]:
+    def told(permuted: float, popular: float, lately: float = 0.0) -> list[str]:
         arms = {"real": 0.1, "real+synthetic": 0.12, "permuted": permuted, "popular": popular}
+        arms |= {"popular_lately": lately} if lately else {}
         return cautions([row(arm, "all", value) for arm, value in arms.items()], "cold_item", 20)
 
     assert told(0.105, 0.05) == []
     assert ["without the attributes" in line for line in told(0.115, 0.05)] == [True]
-    assert ["the most bought rank better" in line for line in told(0.1, 0.2)] == [True]
+    assert ["the most bought items rank better" in line for line in told(0.1, 0.2)] == [True]
+    assert ["of the last four weeks rank better" in line for line in told(0.1, 0.05, 0.2)] == [True]
     assert cautions([row("real", "all", 0.1)], "cold_item", 20) == []
 
 
