@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from synthspark.coldstart.placing import draw_items
+from synthspark.coldstart.placing import PAIR, draw_items
 from synthspark.indexing import uniform
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
@@ -31,20 +31,23 @@ class Form:
     size: int
     sharpness: float | None
     days: int | None = None
-    """If set, the basket has the items that most users bought in the last `days` days, whatever the preference."""
+    """If set, the items are drawn from the LATELY that most users bought in the last `days` days, at random."""
 
     def words(self) -> str:
         """Return the form in words, for reports."""
         if self.days is not None:
-            return f"{self.size} most bought of the last {self.days} days"
+            return f"{self.size} of the {LATELY} most bought of the last {self.days} days"
         return f"{self.size} {'best' if self.sharpness is None else f'drawn by preference^{self.sharpness:g}'}"
 
 
 FORMS = (Form(200, 1.0), Form(100, 2.0), Form(20, None))
 DAYS = 28
 """Days before the newest event in which what is bought counts as bought lately."""
-RECENT = Form(20, None, DAYS)
-"""Form that is tried for users without any event, in addition to FORMS."""
+LATELY = 20
+"""Number of the items that most users bought lately, of which baskets are drawn."""
+RECENT = (Form(10, None, DAYS), Form(6, None, DAYS))
+"""Forms that are tried for users without any event. All 20 items for everybody serve new users no better, and cost warm
+accuracy: to ALS, many equal baskets say that nobody of that taste likes anything else (docs/decisions/021)."""
 
 
 class Forms(NamedTuple):
@@ -123,13 +126,15 @@ def bought_lately(pairs: DataFrame, days: int) -> DataFrame:
 
 
 def _most_bought(asked: Asked, size: int, days: int, seed: int) -> DataFrame:
-    """Pair every user with the `size` targets that most users bought in the last `days` days, leaving out own items."""
+    """Pair every user with `size` of the LATELY targets that most users bought in the last `days` days."""
     buyers = bought_lately(asked.train, days).groupBy("item_index").agg(F.count(F.lit(1)).alias("buyers"))
     buyers = buyers.join(asked.targets.select("item_index"), on="item_index", how="left_semi")
     order = F.col("buyers").desc(), uniform(F.lit("most bought"), F.lit(seed), "item_index"), "item_index"
-    best = buyers.orderBy(*order).limit(size).select("item_index")
+    best = buyers.orderBy(*order).limit(LATELY).select("item_index")
     pairs = asked.made.select("user_index").crossJoin(F.broadcast(best))
-    return pairs.join(asked.own, on=["user_index", "item_index"], how="left_anti")
+    pairs = pairs.join(asked.own, on=["user_index", "item_index"], how="left_anti")
+    drawn = Window.partitionBy("user_index").orderBy(uniform(F.lit("lately"), F.lit(seed), *PAIR), "item_index")
+    return pairs.withColumn("_place", F.row_number().over(drawn)).where(F.col("_place") <= size).drop("_place")
 
 
 def new_baskets(

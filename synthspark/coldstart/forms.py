@@ -8,7 +8,7 @@ eighth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pyspark.sql import Column, DataFrame, Window
@@ -48,33 +48,34 @@ def best_form(
     split = _split(context, staged, learned, held, cold)
     about, targets = learned.models[USERS.name], learned.spaces[ALS_SPACE][ITEMS]
     asked = cold_users(context, staged, held, targets, split.train, about.url, about.meta)
-    results = try_forms(context, staged, split, asked, [None, *bounded(context, learned, cold, FORMS)])
-    found = {in_words(form): accuracy(result) for form, result in results.items()}
+    results = try_forms(context, staged, split, asked, [None, *bounded(context, learned, cold, FORMS)], SLICES)
+    found = {in_words(form): accuracy(result, "cold") for form, result in results.items()}
     return max(results, key=lambda form: found[in_words(form)]), found
 
 
 def try_forms(
-    context: Context, staged: Publication, split: Split, asked: Asked, forms: Sequence[Form | None]
-) -> dict[Form | None, SliceResult | None]:
-    """Fit ALS with baskets of each form, and measure how it ranks for the split's cold users; None: no such user.
+    context: Context, staged: Publication, split: Split, asked: Asked, forms: Sequence[Form | None],
+    slices: Mapping[str, Slice],
+) -> dict[Form | None, dict[str, SliceResult]]:  # fmt: skip
+    """Fit ALS with baskets of each form, and measure how it ranks in each slice; slices without users are absent.
 
     asked: the split's cold users and what their baskets are made from.
     """
-    of = questions(split, SLICES)
+    of = questions(split, slices)
     of = of._replace(truth=staged.keep("form/truth", of.truth))
     blocks = blocks_for(split.train.count() + asked.made.count() * max(form.size for form in forms if form))
-    found: dict[Form | None, SliceResult | None] = {}
+    found: dict[Form | None, dict[str, SliceResult]] = {}
     for form in forms:
         rows = with_virtual(split.train, baskets(context, asked, form)) if form else split.train
         factors = fit_als(staged.keep("form/rows", rows), als_settings(context), blocks)
         lists = staged.keep("form/lists", rank_items(split, factors.users, factors.items, K))
-        found[form] = measure(of, lists, [K]).get("cold")
+        found[form] = measure(of, lists, [K])
     return found
 
 
-def accuracy(result: SliceResult | None) -> float:
-    """Return NDCG@20, rounded for reports; 0 without users."""
-    return round(result.value([K], f"ndcg_{K}"), 4) if result else 0.0
+def accuracy(results: Mapping[str, SliceResult], part: str) -> float:
+    """Return NDCG@20 of a slice, rounded for reports; 0 without users."""
+    return round(results[part].value([K], f"ndcg_{K}"), 4) if part in results else 0.0
 
 
 def in_words(form: Form | None) -> str:

@@ -16,7 +16,7 @@ from synthspark.coldstart.forms import accuracy, best_form, bounded, in_words, t
 from synthspark.coldstart.learn import Learned
 from synthspark.coldstart.trials import MIN_TRIAL_USERS, asked_share, of_share
 from synthspark.quantiles import quantiles
-from synthspark.ranking.split import COLD, WARM, Split
+from synthspark.ranking.split import COLD, WARM, Slice, Split
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
 from synthspark.runs.tables import ALS_SPACE
@@ -25,6 +25,9 @@ from synthspark.sides import ITEMS, USERS
 NEWEST = 0.1
 """Share of the interactions, the newest ones, in whose time the trial's users are new. The season of a longer time is
 another one: on Online Retail in November, the newest fifth begins in early October, when nothing was gained yet."""
+SLICES = {"cold": Slice((COLD,), (WARM,)), "warm": Slice((WARM,), (WARM,))}
+MIN_WARM = 0.995
+"""Minimum share of the other users' accuracy that a form keeps; starts of ALS differ by as much."""
 MIN_NEWCOMERS = 30
 """Minimum number of new users for a trial."""
 
@@ -35,7 +38,7 @@ def choose_forms(
     """Return the forms of the baskets of `cold` users, and NDCG@20 of the users of the trials, by form in words."""
     form, tried = best_form(context, staged, learned, cold)
     of_new, lately = _form_of_newcomers(context, staged, learned, cold, form)
-    return Forms(form, of_new), tried | {f"new users: {name}": value for name, value in lately.items()}
+    return Forms(form, of_new), tried | {f"in time: {name}": value for name, value in lately.items()}
 
 
 def _form_of_newcomers(
@@ -43,7 +46,8 @@ def _form_of_newcomers(
 ) -> tuple[Form | None, dict[str, float]]:
     """Return which of `form`, RECENT and no baskets is best for users who were new lately; `form` without a trial.
 
-    The generator and the items' vectors have learned from the trial's time, which favours `form`.
+    It must keep MIN_WARM of the accuracy for the others. The generator and the items' vectors have learned from the
+    trial's time, which favours `form`.
     """
     known = learned.evidence.pairs.select("user_index")
     if not cold.join(known, on="user_index", how="left_anti").take(1):
@@ -52,14 +56,18 @@ def _form_of_newcomers(
     if split is None:
         return form, {}
     asked = _asked(context, staged, learned, split, form)
-    forms = dict.fromkeys([form, None, *bounded(context, learned, cold, [RECENT])])
-    results = try_forms(context, staged, split, asked, list(forms))
-    found = {in_words(of): accuracy(result) for of, result in results.items()}
-    return max(results, key=lambda of: found[in_words(of)]), found
+    forms = dict.fromkeys([form, None, *bounded(context, learned, cold, RECENT)])
+    results = try_forms(context, staged, split, asked, list(forms), SLICES)
+    least = MIN_WARM * accuracy(results[None], "warm")
+    found = {f"{in_words(of)}, {part}": accuracy(result, part) for of, result in results.items() for part in SLICES}
+    harmless = [of for of, result in results.items() if accuracy(result, "warm") >= least]
+    return max(harmless, key=lambda of: accuracy(results[of], "cold")), found
 
 
 def _lately(context: Context, staged: Publication, learned: Learned) -> Split | None:
     """Split by time, with the users who were new in the newest part as cold; None without times or enough such users.
+
+    The others, as many of them as take part in trials, are asked about the newest part, too.
 
     The time of a training pair's last event is only known if it is before the cut; otherwise its first one is used.
     """
@@ -80,15 +88,17 @@ def _lately(context: Context, staged: Publication, learned: Learned) -> Split | 
     targets = learned.spaces[ALS_SPACE][ITEMS].select("item_index")
     items = targets.join(train.select("item_index"), on="item_index", how="left_semi")
     items = staged.keep("new/items", items.withColumn("role", F.lit(WARM)))
-    test = pairs.join(users, on="user_index", how="left_semi").join(items, on="item_index", how="left_semi")
-    test = staged.keep("new/test", test.select("user_index", "item_index"))
-    return Split(train, test, users.withColumn("role", F.lit(COLD)), items)
+    others = train.select("user_index").distinct().withColumn("role", F.lit(WARM))
+    roles = staged.keep("new/roles", others.unionByName(users.withColumn("role", F.lit(COLD))))
+    test = pairs.where(F.col("since") >= cut[0]).join(roles, on="user_index", how="left_semi")
+    test = test.join(items, on="item_index", how="left_semi").select("user_index", "item_index")
+    return Split(train, staged.keep("new/test", test), roles, items)
 
 
 def _asked(context: Context, staged: Publication, learned: Learned, split: Split, form: Form | None) -> Asked:
     """Return what the baskets of the split's cold users are made from; preferences only if `form` needs them."""
     targets = learned.spaces[ALS_SPACE][ITEMS].join(split.items.select("item_index"), on="item_index", how="left_semi")
-    users = split.users.select("user_index")
+    users = split.users.where(F.col("role") == COLD).select("user_index")
     if form is None:
         return Asked(users, targets, split.train, split.train.select("user_index", "item_index").limit(0))
     evidence, about = learned.evidence, learned.models[USERS.name]

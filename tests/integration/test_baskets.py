@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark.coldstart import forms, newcomers, trials
-from synthspark.coldstart.baskets import FORMS, MICROS_PER_DAY, Asked, Form, Forms, baskets, baskets_by_history
+from synthspark.coldstart.baskets import FORMS, MICROS_PER_DAY, RECENT, Asked, Form, Forms, baskets, baskets_by_history
 from synthspark.coldstart.forms import best_form
 from synthspark.coldstart.judge import trial_shop
 from synthspark.coldstart.learn import Learned, Model
@@ -211,11 +211,11 @@ SEASON = range(60, 70)
 
 
 def in_time(spark: SparkSession, late: range) -> DataFrame:
-    """80 users who buy ten of 60 items in 70 days, half of them then the season's; then 40 new ones, who buy `late`."""
+    """80 users who buy twenty of 60 items in 70 days, half of them then the season's; then 40 new ones with `late`."""
     rng = np.random.default_rng(0)
-    usual = [(u, int(i), float(rng.uniform(0, 70))) for u in range(80) for i in rng.choice(60, 15, replace=False)]
+    usual = [(u, int(i), float(rng.uniform(0, 70))) for u in range(80) for i in rng.choice(60, 20, replace=False)]
     season = [(u, int(i), float(rng.uniform(71, 79))) for u in range(40) for i in rng.choice(SEASON, 5, replace=False)]
-    new = [(u, int(i), float(rng.uniform(80, 90))) for u in range(100, 140) for i in rng.choice(late, 9, replace=False)]
+    new = [(u, int(i), float(rng.uniform(80, 90))) for u in range(100, 140) for i in rng.choice(late, 5, replace=False)]
     rows = [(u, i, 0.7, int(day * MICROS_PER_DAY)) for u, i, day in usual + season + new]
     pairs = spark.createDataFrame(rows, "user_index int, item_index int, rating float, since long")
     return pairs.withColumn("until", F.col("since"))
@@ -240,7 +240,11 @@ def test_new_users_get_what_is_bought_lately_where_that_serves_new_users(
         if not later:
             assert chosen.cold is None and tried.keys() == {forms.NONE}
             return
-        assert tried.keys() == {forms.NONE, "new users: no baskets", "new users: 20 most bought of the last 28 days"}
+        asked_in_time = [forms.NONE, *(form.words() for form in RECENT)]
+        assert tried.keys() == {
+            forms.NONE,
+            *(f"in time: {f}, {part}" for f in asked_in_time for part in ("cold", "warm")),
+        }
         assert (chosen.cold is not None) == (late == SEASON)
         made = Asked(cold, items, pairs, pairs.where("user_index = 0").select("user_index", "item_index"))
         found = baskets_by_history(context, made, Forms(None, Form(20, None, 11)))
