@@ -184,11 +184,16 @@ def _forecast(proposed: DataFrame, others: DataFrame, times: float) -> DataFrame
     return both.agg(F.round(F.sum("expected")).cast("long").alias("expected"))
 
 
-def placed(found: Merits, users: DataFrame, placing: Placing, min_users: int, seed: int) -> DataFrame:
-    """Choose the pairs that are published: `user_index`, `item_index`, `merit`. users: `user_index`, `breadth`."""
+def placed(
+    found: Merits, users: DataFrame, placing: Placing, min_users: int, seed: int, every: bool = False
+) -> DataFrame:
+    """Choose the pairs that are published: `user_index`, `item_index`, `merit`.
+
+    users: `user_index`, `breadth`; every: give every item `min_users` events, whatever the budget.
+    """
     if found.forecast is None or placing.slack is None:
-        return place_by_user(found.pairs, users, placing.budget, min_users, seed)
-    return place_by_forecast(found.pairs, users, found.forecast, placing.budget, placing.slack, min_users, seed)
+        return place_by_user(found.pairs, users, placing.budget, min_users, seed, every)
+    return place_by_forecast(found.pairs, users, found.forecast, placing.budget, placing.slack, min_users, seed, every)
 
 
 def capped_budget(budget: float, shop: Shop, made: DataFrame) -> float:
@@ -201,12 +206,12 @@ def capped_budget(budget: float, shop: Shop, made: DataFrame) -> float:
 
 def place_events(
     context: Context, staged: Publication, shop: Shop, made: DataFrame, judge: ChosenJudge | None,
-    budget: float | None = None, weight: float | None = None,
+    budget: float | None = None, weight: float | None = None, every: bool = False,
 ) -> DataFrame:  # fmt: skip
     """Place the virtual events of items with a generated preference: `user_index`, `item_index`, `weight`.
 
     made: `item_index`, `vector`, `log_activity`; judge: None to place by the generator's scores; budget, weight:
-    override those of the chosen placing.
+    override those of the chosen placing; every: as in `placed`.
     """
     config = context.config.synthesize
     placing = judge.placing if judge else Placing(config.fixed_budget or BUDGET, config.unjudged_weight)
@@ -214,7 +219,7 @@ def place_events(
     if judge is not None:
         made = staged.keep("judge/made", with_linear(made, shop.items, judge.ridge(shop.table())))
     found = merits(context, staged, shop, made, judge.address if judge else None, budget)
-    chosen = placed(found, shop.users, replace(placing, budget=budget), config.min_events, config.seed)
+    chosen = placed(found, shop.users, replace(placing, budget=budget), config.min_events, config.seed, every)
     return chosen.select(
         "user_index", "item_index", (F.lit(weight) * F.col(MERIT) if judge else F.lit(weight)).alias("weight")
     )

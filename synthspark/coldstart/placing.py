@@ -47,22 +47,26 @@ def preferred(users: DataFrame, items: DataFrame) -> DataFrame:
     return _matched(users, items, "user_index", "item_index").select(*PAIR)
 
 
-def place_by_user(pairs: DataFrame, users: DataFrame, budget: float, min_users: int, seed: int) -> DataFrame:
+def place_by_user(
+    pairs: DataFrame, users: DataFrame, budget: float, min_users: int, seed: int, every: bool = False
+) -> DataFrame:
     """Choose `budget` x breadth pairs per user, those of the highest merit, without a limit per item.
 
     pairs: `user_index`, `item_index`, `merit`; users: `user_index`, `breadth`. A fraction of an event becomes one event
     with that probability, drawn by user. An item without any chosen pair gets its `min_users` best ones, as far as the
-    budget goes once more (`_with_the_lonely`).
+    budget goes once more (`_with_the_lonely`), or whatever the budget if `every` is true.
     """
     by_user = Window.partitionBy("user_index").orderBy(*_best_first(seed))
     sized = pairs.join(_sized(users, budget, seed), on="user_index", how="inner")
     chosen = sized.withColumn("_chosen", F.row_number().over(by_user) <= F.col("_k"))
-    return _with_the_lonely(chosen, min_users, _most_lonely(pairs, _volume(users, budget), min_users), seed)
+    most = None if every else _most_lonely(pairs, _volume(users, budget), min_users)
+    return _with_the_lonely(chosen, min_users, most, seed)
 
 
 def place_by_forecast(
-    pairs: DataFrame, users: DataFrame, forecast: DataFrame, budget: float, slack: float, min_users: int, seed: int
-) -> DataFrame:
+    pairs: DataFrame, users: DataFrame, forecast: DataFrame, budget: float, slack: float, min_users: int, seed: int,
+    every: bool = False,
+) -> DataFrame:  # fmt: skip
     """Choose `budget` x breadth pairs in total, shared among the items in proportion to their forecasts.
 
     pairs, users: as in `place_by_user`; forecast: `item_index`, `expected` users, in any unit. An item asks for the
@@ -89,7 +93,7 @@ def place_by_forecast(
         asking = asking.withColumn("_takes", F.col("_asks") & (rank <= F.col("_of_user")))
         asking = asking.withColumns({"_chosen": F.col("_chosen") | F.col("_takes"),
                                      "_refused": F.col("_refused") | (F.col("_asks") & ~F.col("_takes"))})  # fmt: skip
-    return _with_the_lonely(asking, min_users, _most_lonely(pairs, volume, min_users), seed)
+    return _with_the_lonely(asking, min_users, None if every else _most_lonely(pairs, volume, min_users), seed)
 
 
 def _volume(users: DataFrame, budget: float) -> float:

@@ -57,23 +57,24 @@ def virtual_events(
 
 def audience(
     context: Context, staged: Publication, learned: Learned, items: DataFrame, *, model: str = ITEMS.name,
-    noise: float = LIKELIEST, budget: float | None = None, weight: float | None = None,
+    noise: float = LIKELIEST, budget: float | None = None, weight: float | None = None, every: bool = False,
 ) -> DataFrame | None:  # fmt: skip
     """Place the events of `items` (index and encoded columns) among the real users; None without a generator.
 
-    model: name of the generator in `learned.models`; budget, weight: override those of the chosen placing.
+    model: name of the generator in `learned.models`; budget, weight: override those of the chosen placing; every: give
+    every item events, whatever the budget, as new items need them.
     """
     if model not in learned.models:
         return None
     about = learned.models[model]
     asked = items.withColumn("noise", F.lit(noise))
     made = preferences(asked, "item_index", about.url, about.meta, context.config.synthesize.seed)
-    return audience_of(context, staged, learned, items, staged.keep("made", made), budget, weight)
+    return audience_of(context, staged, learned, items, staged.keep("made", made), budget, weight, every)
 
 
 def audience_of(
     context: Context, staged: Publication, learned: Learned, items: DataFrame, made: DataFrame,
-    budget: float | None = None, weight: float | None = None,
+    budget: float | None = None, weight: float | None = None, every: bool = False,
 ) -> DataFrame | None:  # fmt: skip
     """Place the events of `items` by given preferences; None for a budget of 0.
 
@@ -83,7 +84,7 @@ def audience_of(
         return None
     shop = learned.shop(items)
     shop = replace(shop, items=staged.keep("items", shop.items), users=staged.keep("users", shop.users))
-    return place_events(context, staged, shop, made, learned.judge, budget, weight)
+    return place_events(context, staged, shop, made, learned.judge, budget, weight, every)
 
 
 def asked_users(context: Context, staged: Publication, learned: Learned, users: DataFrame) -> Asked:

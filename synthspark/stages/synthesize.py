@@ -170,7 +170,9 @@ def _pairs(
         report.notes.append(NOTHING.words())
     made = {
         "cold_item": cold.items,
-        "new_item": audience(context, staged, learned, items.new, noise=DRAWN) if items.new is not None else None,
+        "new_item": None
+        if items.new is None
+        else audience(context, staged, learned, items.new, noise=DRAWN, every=True),
         "cold_user": cold.users,
         "new_user": baskets_of_new(context, staged, learned, users.new) if users.new is not None else None,
     }

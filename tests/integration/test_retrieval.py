@@ -179,6 +179,7 @@ def test_a_catalogue_of_dead_products_gets_no_more_events_than_the_budget_holds_
         assert set(placed["user_index"]) == set(range(50))
     alike = pairs.withColumn("merit", F.lit(0.5))
     assert place_by_user(alike, users, 0.1, 1, 0).count() == 100, "of equal merit a drawn part"
+    assert place_by_user(pairs, users, 0.1, 1, 0, every=True).count() == 1000
 
 
 def test_a_draw_stands_for_the_whole_preference(spark: SparkSession) -> None:
