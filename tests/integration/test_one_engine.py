@@ -109,7 +109,7 @@ def test_the_job_places_the_very_events_that_the_proof_places(
     with proof.publication("evaluate") as staged:
         name = "cold_user_item"
         split = PROTOCOLS[name].splits(proof, staged, name, 0, StageReport())[name]
-        learned = learn(proof, staged, of_split(proof, staged, split), "golden", SIDES)
+        learned = learn(proof, staged, of_split(proof, staged, split, later=True), "golden", SIDES)
         assert learned.judge is not None and learned.judge.meta["trials"], "everything is learned and tried"
         judged = Judged.of(proof, staged, split, learned, 0)
         assert judged.product.items is not None and judged.product.users is not None
