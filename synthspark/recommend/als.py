@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pyspark.ml.recommendation import ALS
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 BLOCKS_PER_ROOT = 4
 """ALS blocks per square root of millions of events: 13 blocks for 10 million, 40 for 100, 127 for 1,000 million."""
 EXACT_EVENTS = 4_000_000
 """Maximum number of events for factors with the same bytes everywhere; more events get more blocks instead."""
+REAL = "is_real"
+"""Column of ratings: whether the pair is a real one."""
+STRANGERS = 2**30
+"""Added to the index of users without a real pair while ALS is fitted; indices are smaller."""
 EXACT_BLOCKS = 2
 """Maximum number of blocks for factors with the same bytes: Spark adds one sum per block in the order in which its
 tasks end, which does not matter for two sums (a + b = b + a), but changes the last bit of three."""
@@ -45,22 +49,30 @@ def rating(weight: Column, unit: float) -> Column:
 def with_virtual(ratings: DataFrame, added: DataFrame) -> DataFrame:
     """Add virtual events to `ratings` (`user_index`, `item_index`, `rating`); weights of the same pair add up.
 
-    added: `user_index`, `item_index`, `weight` in real interactions of median weight.
+    added: `user_index`, `item_index`, `weight` in real interactions of median weight. Returns `ratings`' columns and
+    REAL: whether a pair is among `ratings`.
     """
-    real = ratings.select("user_index", "item_index", F.expm1("rating").alias("weight"))
-    both = real.unionByName(added.select("user_index", "item_index", F.col("weight").cast("double").alias("weight")))
-    summed = both.groupBy("user_index", "item_index").agg(F.sum("weight").alias("weight"))
-    return summed.select("user_index", "item_index", rating(F.col("weight"), 1.0).alias("rating"))
+    pair = ("user_index", "item_index")
+    real = ratings.select(*pair, F.expm1("rating").alias("weight"), F.lit(True).alias(REAL))
+    virtual = added.select(*pair, F.col("weight").cast("double").alias("weight"), F.lit(False).alias(REAL))
+    summed = real.unionByName(virtual).groupBy(*pair).agg(F.sum("weight").alias("weight"), F.max(REAL).alias(REAL))
+    return summed.select(*pair, rating(F.col("weight"), 1.0).alias("rating"), REAL)
 
 
 def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
     """Fit the factors of every user and item in `ratings` (`user_index`, `item_index` int, `rating` float).
 
+    If `ratings` has the column REAL, users without any real pair are numbered after the others: Spark draws the first
+    factors of users in the order of their numbers, so that the others start from the same factors with and without
+    virtual events, and differences between the two are no noise of the start.
+
     Confidence is 1 + alpha x rating. blocks: number of blocks of each side. Up to EXACT_BLOCKS, the same rows give the
     same bytes for any partitioning, executors and retries (but on several executors not if
     `spark.default.parallelism` is set: docs/decisions/012).
     """
-    rows = ratings.select("user_index", "item_index", "rating")
+    rows = (_strangers_last(ratings) if REAL in ratings.columns else ratings).select(
+        "user_index", "item_index", "rating"
+    )
     if blocks <= EXACT_BLOCKS:  # ALS sums an entity's ratings as they arrive: from one task they arrive in order
         rows = rows.repartition(1).sortWithinPartitions("user_index", "item_index")
     als = ALS(
@@ -80,9 +92,15 @@ def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
     )
     model = als.fit(rows)
     return Factors(
-        model.userFactors.select(F.col("id").alias("user_index"), F.col("features").alias("vector")),
+        model.userFactors.select(F.pmod("id", F.lit(STRANGERS)).alias("user_index"), F.col("features").alias("vector")),
         model.itemFactors.select(F.col("id").alias("item_index"), F.col("features").alias("vector")),
     )
+
+
+def _strangers_last(ratings: DataFrame) -> DataFrame:
+    known = F.max(REAL).over(Window.partitionBy("user_index"))
+    moved = F.when(known, F.col("user_index")).otherwise(F.col("user_index") + STRANGERS)
+    return ratings.withColumn("user_index", moved)
 
 
 def blocks_for(rows: int) -> int:

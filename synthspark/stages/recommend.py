@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.spaces import als_blocks, als_settings
-from synthspark.recommend import blocks_for, fit_als, rating, recommendations
+from synthspark.recommend import REAL, blocks_for, fit_als, rating, recommendations
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.tables import INTERACTIONS, RECOMMENDATIONS, SYNTHETIC_EVENTS, features
 from synthspark.sides import ITEMS, USERS
@@ -22,11 +22,14 @@ def recommend(context: Context) -> StageReport:
     config, report = context.config.recommend, StageReport()
     with context.publication("recommend") as staged:
         context.on_step("fitting ALS on real and synthetic events")
-        real = context.read(INTERACTIONS).select("user_id", "item_id", "weight")
+        real = context.read(INTERACTIONS).select("user_id", "item_id", "weight", F.lit(True).alias(REAL))
         unit = context.record("featurize")["details"]["unit_weight"]
         virtual = context.read(SYNTHETIC_EVENTS).where(F.col("origin").isin(*COLD))
-        virtual = virtual.select("user_id", "item_id", (F.col("weight") * unit).alias("weight"))
-        summed = real.unionByName(virtual).groupBy("user_id", "item_id").agg(F.sum("weight").alias("weight"))
+        virtual = virtual.select(
+            "user_id", "item_id", (F.col("weight") * unit).alias("weight"), F.lit(False).alias(REAL)
+        )
+        both = real.unionByName(virtual).groupBy("user_id", "item_id")
+        summed = both.agg(F.sum("weight").alias("weight"), F.max(REAL).alias(REAL))
         users = context.read(features(USERS)).select("user_id", "user_index")
         items = context.read(features(ITEMS)).select("item_id", "item_index")
         ratings = summed.join(users, on="user_id", how="inner").join(items, on="item_id", how="inner")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import cast
 
+import numpy as np
 import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.spaces import als_blocks
-from synthspark.recommend import AlsSettings, fit_als
+from synthspark.recommend import REAL, AlsSettings, fit_als, with_virtual
 from synthspark.recommend.als import EXACT_BLOCKS
 from synthspark.runs.context import Context
 from synthspark.runs.tables import EVENTS
@@ -50,3 +51,19 @@ def test_the_same_rows_in_another_order_give_the_same_bits(ratings: DataFrame) -
 def test_blocks_follow_the_events_alone(events: int, blocks: int) -> None:
     context = SimpleNamespace(rows=lambda stage, table: events if (stage, table) == ("clean", EVENTS) else 0)
     assert als_blocks(cast(Context, context)) == blocks
+
+
+def test_who_has_virtual_events_only_does_not_change_the_start_of_the_others(ratings: DataFrame) -> None:
+    """Their indices are among those of the others, who would get other first factors."""
+    real = ratings.where("user_index % 10 != 0")
+    strangers = ratings.where("user_index % 10 = 0").select("user_index", "item_index", F.lit(1e-6).alias("weight"))
+    both, settings = with_virtual(real, strangers), AlsSettings(rank=8, iterations=1)
+
+    def users(rows: DataFrame) -> dict[int, list[float]]:
+        return {r["user_index"]: list(r["vector"]) for r in fit_als(rows, settings, EXACT_BLOCKS).users.collect()}
+
+    alone, kept, moved = users(real), users(both), users(both.drop(REAL))
+    assert kept.keys() == moved.keys() == set(range(400)) and len(alone) == 360
+    change = {name: np.linalg.norm([np.subtract(of[u], alone[u]) for u in alone]) / np.linalg.norm(list(alone.values()))
+              for name, of in (("kept", kept), ("moved", moved))}  # fmt: skip
+    assert change["kept"] < 0.2 * change["moved"]
