@@ -45,9 +45,9 @@ DAYS = 28
 """Days before the newest event in which what is bought counts as bought lately."""
 LATELY = 20
 """Number of the items that most users bought lately, of which baskets are drawn."""
-RECENT = (Form(10, None, DAYS), Form(6, None, DAYS))
-"""Forms that are tried for users without any event. All 20 items for everybody serve new users no better, and cost warm
-accuracy: to ALS, many equal baskets say that nobody of that taste likes anything else (docs/decisions/021)."""
+RECENT = Form(6, None, DAYS)
+"""Form that is tried for users without any event. Larger baskets serve new users a little better, and cost warm
+accuracy: to ALS, many similar baskets say that nobody of that taste likes anything else (docs/decisions/021)."""
 
 
 class Forms(NamedTuple):

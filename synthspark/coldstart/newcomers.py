@@ -56,7 +56,7 @@ def _form_of_newcomers(
     if split is None:
         return form, {}
     asked = _asked(context, staged, learned, split, form)
-    forms = dict.fromkeys([form, None, *bounded(context, learned, cold, RECENT)])
+    forms = dict.fromkeys([form, None, *bounded(context, learned, cold, [RECENT])])
     results = try_forms(context, staged, split, asked, list(forms), SLICES)
     least = MIN_WARM * accuracy(results[None], "warm")
     found = {f"{in_words(of)}, {part}": accuracy(result, part) for of, result in results.items() for part in SLICES}

@@ -240,7 +240,7 @@ def test_new_users_get_what_is_bought_lately_where_that_serves_new_users(
         if not later:
             assert chosen.cold is None and tried.keys() == {forms.NONE}
             return
-        asked_in_time = [forms.NONE, *(form.words() for form in RECENT)]
+        asked_in_time = [forms.NONE, RECENT.words()]
         assert tried.keys() == {
             forms.NONE,
             *(f"in time: {f}, {part}" for f in asked_in_time for part in ("cold", "warm")),
