@@ -54,9 +54,11 @@ def _form_of_newcomers(
     learned from the trial's time, which favours `form`.
     """
     known = learned.evidence.pairs.select("user_index")
+    if not context.config.synthesize.recent_baskets or not learned.evidence.later:
+        return form, {}
     if not cold.join(known, on="user_index", how="left_anti").take(1):
         return form, {}
-    split = _lately(context, staged, learned) if learned.evidence.later else None
+    split = _lately(context, staged, learned)
     if split is None:
         return form, {}
     asked = _asked(context, staged, learned, split, form)

@@ -232,7 +232,8 @@ def test_new_users_get_what_is_bought_lately_where_that_serves_new_users(
     known = cast(
         Learned, SimpleNamespace(evidence=SimpleNamespace(pairs=pairs, later=later), spaces={ALS_SPACE: {ITEMS: items}})
     )
-    context = Context(spark, Lake(spark, str(tmp_path)), config, "r")
+    recent = config.model_copy(update={"synthesize": config.synthesize.model_copy(update={"recent_baskets": True})})
+    context = Context(spark, Lake(spark, str(tmp_path)), recent, "r")
     cold = spark.createDataFrame([(u,) for u in (0, 200, 201)], "user_index int")
     with context.lake.publication("r", "featurize") as staged:
         chosen, tried = choose_forms(context, staged, known, cold)
@@ -240,6 +241,7 @@ def test_new_users_get_what_is_bought_lately_where_that_serves_new_users(
         if not later:
             assert chosen.cold is None and tried.keys() == {forms.NONE}
             return
+        assert choose_forms(replace(context, config=config), staged, known, cold)[0].cold is None, "only if asked for"
         asked_in_time = [forms.NONE, RECENT.words()]
         assert tried.keys() == {
             forms.NONE,
