@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.placing import PAIR, draw_items
+from synthspark.features.interactions import DAY_SECONDS
 from synthspark.indexing import uniform
 from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
@@ -60,7 +61,7 @@ class Forms(NamedTuple):
 
 
 NO_FORMS = Forms(None, None)
-MICROS_PER_DAY = 86_400_000_000
+MICROS_PER_DAY = DAY_SECONDS * 1_000_000
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,8 @@ def rating(weight: Column, unit: float) -> Column:
 def with_virtual(ratings: DataFrame, added: DataFrame) -> DataFrame:
     """Add virtual events to `ratings` (`user_index`, `item_index`, `rating`); weights of the same pair add up.
 
-    added: `user_index`, `item_index`, `weight` in real interactions of median weight. Returns `ratings`' columns and
-    REAL: whether a pair is among `ratings`.
+    added: `user_index`, `item_index`, `weight` in real interactions of median weight. Returns these columns of
+    `ratings` and REAL: whether a pair is among `ratings`.
     """
     pair = ("user_index", "item_index")
     real = ratings.select(*pair, F.expm1("rating").alias("weight"), F.lit(True).alias(REAL))

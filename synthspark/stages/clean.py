@@ -85,6 +85,8 @@ def clean(context: Context) -> StageReport:
 def _sample(context: Context, report: StageReport, read: dict[str, Declared]) -> None:
     """Restrict the tables in `read` that have user ids to a sample of users, if the configuration asks for one."""
     source = context.config.source
+    if source.max_users is not None:
+        context.on_step("counting users")
     sample = sample_of_users(context.config, read["events"].frame)
     if sample is None:
         return
