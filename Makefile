@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RECBOLE := 1.2.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs picture test test-matrix test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-apply benchmark-dialects benchmark-field benchmark-search lint types doctor clean
+.PHONY: help demo docs picture test test-matrix test-cluster test-faults test-archive test-gpu dist dist-env benchmark-utility benchmark-profiles benchmark-stability benchmark-scale benchmark-gpu benchmark-faults benchmark-apply benchmark-dialects benchmark-feed benchmark-field benchmark-search lint types doctor clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -99,6 +99,9 @@ benchmark-search: $(VENV)/.installed  ## Prove virtual clicks of new items and q
 
 benchmark-apply: $(VENV)/.installed data/complete_journey/products.parquet  ## Compare `apply` with training again, at three dates (an hour and a half).
 	$(BIN)/python benchmarks/apply.py
+
+benchmark-feed: $(VENV)/.installed  ## Compare the speed of the feed's reader in the cells that `make test-matrix` has installed.
+	$(BIN)/python benchmarks/feed_speed.py
 
 # Counts how many formats of a shop's tables are read correctly; SEEDS=0:500 takes an hour.
 SEEDS ?= 0:500

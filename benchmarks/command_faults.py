@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "models"), str(ROOT / "tests" / "cluster")
 from fault_report import COMMAND_RESULTS, CommandOutcome, left_over, write_commands  # noqa: E402
 from published import contents, rows  # noqa: E402
 
-from synthspark.config import parse  # noqa: E402
+from synthspark.config import load  # noqa: E402
 from synthspark.runs.context import Context, open_lake  # noqa: E402
 from synthspark.session import session  # noqa: E402
 from synthspark.stages.run import run_stage  # noqa: E402
@@ -31,6 +31,8 @@ from tests.shell import Shell  # noqa: E402
 
 RELEASE, QUIET = "release", "quiet"
 """Ids of the release, which is applied and current, and of an undisturbed run that applies it."""
+TWINS = ("twin-1", "twin-2")
+"""Ids of two runs that publish at once."""
 CATALOGUE, VIEWS = "shop", "shop_current"
 STRIKES = {
     "in clean, as the second partition has been added": ("synthspark.runs.catalogue:Catalogue.point_to", 2),
@@ -209,18 +211,23 @@ def _refused(bench: Bench, moment: str, before: tuple[str, str, str]) -> Command
 
 
 def _at_once(bench: Bench, before: tuple[str, str, str]) -> CommandOutcome:
-    """Publish two runs at once, in one session: the embedded metastore admits one process only."""
-    config = parse(bench.shell.config)
-    twins = ("twin-1", "twin-2")
-    with session("synthspark-faults", config.spark) as spark, ThreadPoolExecutor(2) as pool:
-        lake = open_lake(spark, config)
-        list(pool.map(lambda run_id: run_stage(Context(spark, lake, config, run_id), "clean"), twins))
+    code, said = bench.shell.synthspark("--twins", program=(__file__,))
+    if code != 0:
+        raise RuntimeError(f"two runs at once: {said[-3000:]}")
     expected = {name: digest for name, digest in contents(bench.lake, QUIET).items() if name.startswith("clean/")}
-    same = all(contents(bench.lake, run_id) == expected for run_id in twins)
-    shown = len({bench.partitions(run_id) for run_id in twins}) == 1
-    left = [name for run_id in twins for name in left_over(bench.lake, run_id)]
+    same = all(contents(bench.lake, run_id) == expected for run_id in TWINS)
+    shown = len({bench.partitions(run_id) for run_id in TWINS}) == 1
+    left = [name for run_id in TWINS for name in left_over(bench.lake, run_id)]
     return CommandOutcome("clean", "two runs publish at once", "both ended", bench.current() == before, 0,
                           same and shown, left)  # fmt: skip
+
+
+def publish_twins(path: Path) -> None:
+    """Publish two runs at once, in one session: the embedded metastore admits one process only."""
+    config = load(path)
+    with session("synthspark-faults", config.spark) as spark, ThreadPoolExecutor(len(TWINS)) as pool:
+        lake = open_lake(spark, config)
+        list(pool.map(lambda run_id: run_stage(Context(spark, lake, config, run_id), "clean"), TWINS))
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[CommandOutcome]]] = {
@@ -228,23 +235,33 @@ PARTS: dict[str, Callable[[Bench], Iterator[CommandOutcome]]] = {
 }  # fmt: skip
 
 
-def main(folder: Path) -> None:
-    """Run all parts and write the results."""
+def main(folder: Path, parts: Sequence[str]) -> None:
+    """Run the parts and write their results; results of parts that are not run are kept."""
     bench = Bench(folder)
     bench.prepare()
-    found: list[CommandOutcome] = []
-    for part in PARTS.values():
-        for outcome in part(bench):
-            found.append(outcome)
-            print(json.dumps(asdict(outcome)), flush=True)
-    COMMAND_RESULTS.write_text(json.dumps([asdict(o) for o in found], indent=1) + "\n")
+    kept = json.loads(COMMAND_RESULTS.read_text()) if COMMAND_RESULTS.exists() else []
+    for part in parts:
+        found = []
+        for outcome in PARTS[part](bench):
+            found.append(asdict(outcome))
+            print(json.dumps(found[-1]), flush=True)
+        lines = {(row["command"], row["moment"]): row for row in [*kept, *found]}
+        kept = list(lines.values())
+        COMMAND_RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
     write_commands()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="kept after the run; an existing one is continued")
-    given = parser.parse_args().folder
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="parts to run (default: all)")
+    parser.add_argument("--twins", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--config", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.twins:
+        publish_twins(given.config)
+        sys.exit()
     with tempfile.TemporaryDirectory(prefix="synthspark-commands-") as temporary:
-        (given or Path(temporary)).mkdir(exist_ok=True)
-        main(given or Path(temporary))
+        folder = given.folder or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        main(folder, given.parts)

@@ -246,7 +246,8 @@ class Recommend(Section):
     """Implicit ALS and its recommendation lists. `recommend: auto` is short for `recommend: {auto: true}`."""
 
     auto: bool = False
-    """Choose rank, regularization and alpha by trials on real rows (stage featurize), starting from the values here."""
+    """Choose rank, regularization, alpha and events.half_life_days by trials on real rows (stage featurize), starting
+    from the configured values."""
     rank: int = Field(default=32, ge=1)
     """Rank of the factorization."""
     k: int = Field(default=20, ge=1)

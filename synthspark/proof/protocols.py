@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from synthspark.coldstart.half_life import half_life
 from synthspark.features.interactions import pair_statistics
 from synthspark.features.published import indexed_interactions
 from synthspark.quantiles import median, quantiles
@@ -172,8 +173,7 @@ def by_time(context: Context, staged: Publication, name: str, _seed: int, report
 
 
 def _indexed_pairs(context: Context, events: DataFrame) -> DataFrame:
-    config = context.config.events
-    pairs = pair_statistics(events, config.weights, config.half_life_days)
+    pairs = pair_statistics(events, context.config.events.weights, half_life(context))
     for side in SIDES:
         ids = context.read(features(side)).select(side.key, side.index)
         pairs = pairs.join(ids, on=side.key, how="inner")

@@ -15,6 +15,7 @@ from synthspark import __version__
 from synthspark.coldstart.carried import Drift, carry_spaces, drift, share_known
 from synthspark.coldstart.entities import write_features
 from synthspark.coldstart.evidence import of_run
+from synthspark.coldstart.half_life import half_life
 from synthspark.coldstart.spaces import SPACE_OF, space_settings
 from synthspark.errors import ConfigError, LakeError, SourceError
 from synthspark.features.encoding import TableEncoding
@@ -108,7 +109,7 @@ def carry_features(context: Context, release: Context) -> StageReport:
     config, report = context.config, StageReport()
     with context.publication("featurize") as staged:
         events, record = context.read(EVENTS), release.record("featurize")
-        pairs = staged.keep("pairs", pair_statistics(events, config.events.weights, config.events.half_life_days))
+        pairs = staged.keep("pairs", pair_statistics(events, config.events.weights, half_life(release)))
         if not pairs.take(1):
             raise SourceError("table clean/events: no event is left after cleaning; clean/rejects has the reasons")
         report.rows_in = context.rows("clean", EVENTS)
@@ -124,7 +125,7 @@ def carry_features(context: Context, release: Context) -> StageReport:
         carry_spaces(context, staged, evidence, staged.keep("warm", evidence.warm_pairs()), release)
         found = drift(staged, evidence, encodings)
         report.notes += _words(context, found, release.run_id)
-        report.details |= {k: v for k, v in record["details"].items() if k in ("unit_weight", "als")}
+        report.details |= {k: v for k, v in record["details"].items() if k in ("unit_weight", "als", "half_life_days")}
         report.details["drift"] = vars(found)
         report.rows_out = staged.rows[INTERACTIONS.name]
         staged.details.update(report.to_json(), applied=release.run_id)

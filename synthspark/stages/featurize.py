@@ -8,6 +8,7 @@ from synthspark.coldstart import learn
 from synthspark.coldstart.als_choice import choose_als
 from synthspark.coldstart.entities import write_features
 from synthspark.coldstart.evidence import Evidence, of_run
+from synthspark.coldstart.half_life import choose_half_life
 from synthspark.coldstart.shop import open_pairs
 from synthspark.coldstart.spaces import Place, write_feed
 from synthspark.errors import SourceError
@@ -38,7 +39,11 @@ def featurize(context: Context) -> StageReport:
     with context.publication("featurize") as staged:
         context.on_step("adding up events per user and item")
         events = context.read(EVENTS)
-        pairs = staged.keep("pairs", pair_statistics(events, config.events.weights, config.events.half_life_days))
+        days = config.events.half_life_days
+        if config.recommend.auto:
+            context.on_step("trying half-lives of events")
+            days = choose_half_life(context, staged, events, report)
+        pairs = staged.keep("pairs", pair_statistics(events, config.events.weights, days))
         report.rows_in = context.rows("clean", EVENTS)
         unit = median(pairs, "weight")
         if unit is None:

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from synthspark.coldstart import als_choice
+from synthspark.coldstart.half_life import choose_half_life, half_life
 from synthspark.coldstart.spaces import als_settings
 from synthspark.config import Config
+from synthspark.config.learning import Recommend
 from synthspark.errors import ConfigError
 from synthspark.recommend import choice
 from synthspark.recommend.choice import held_out
@@ -66,3 +69,36 @@ def test_what_protocol_time_judges_is_not_looked_at(pairs: DataFrame) -> None:
     at_once = pairs.selectExpr("user_index", "item_index", "rating", "7L as since")
     train, test = held_out(at_once, 0.2, 0)
     assert train.count() + test.count() == pairs.count() and test.count() > 60
+
+
+def moved_tastes(spark: SparkSession, days: int) -> DataFrame:
+    """Users who buy of one third of 60 items, and from 30 days before the tried part on of the next third."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{u}", f"i{3 * rng.integers(20) + (u + (day >= 0.6 * days - 30)) % 3}", day)
+        for u in range(60) for day in rng.choice(days, 30, replace=False).tolist()
+    ]  # fmt: skip
+    events = spark.createDataFrame(rows, "user_id string, item_id string, day int")
+    at = F.timestamp_seconds(F.col("day") * 86_400)
+    dated = events.select("user_id", "item_id", F.lit("purchase").alias("event_type"), at.alias("ts"))
+    return dated.withColumns({name: F.lit(None).cast("double") for name in ("value", "price")})
+
+
+def test_a_short_half_life_is_chosen_where_tastes_move(context: Context, spark: SparkSession) -> None:
+    report, context = StageReport(), als_choice.with_settings(context, {"rank": 6, "auto": True})
+    with context.lake.publication("r", "featurize") as staged:
+        chosen = choose_half_life(context, staged, moved_tastes(spark, 400), report)
+        staged.details.update(report.to_json())
+    tried = {row["days"]: row["ndcg"] for row in report.details["half_lives_tried"]}
+    assert list(tried) == [90, None, 45, 20] and chosen in (20, 45) and tried[chosen] > 1.02 * tried[90]
+    assert half_life(context) == chosen and f"half-life of {chosen:g} days" in report.notes[0]
+    off = replace(context, config=context.config.model_copy(update={"recommend": Recommend()}))
+    assert half_life(off) == 90
+
+
+def test_the_half_life_stays_where_events_cannot_be_split_by_time(context: Context, spark: SparkSession) -> None:
+    for ts in (F.lit(None).cast("timestamp"), F.timestamp_seconds(F.lit(0))):
+        report = StageReport()
+        with context.lake.publication("r", "featurize") as staged:
+            assert choose_half_life(context, staged, moved_tastes(spark, 40).withColumn("ts", ts), report) == 90
+        assert "the half-life stays 90 days" in report.notes[0] and "half_life_days" not in report.details
