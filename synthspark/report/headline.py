@@ -96,8 +96,8 @@ def cautions(rows: Sequence[Mapping[str, Any]], protocol: str, k: int) -> list[s
     best = max(MOST_BOUGHT, key=lambda arm: every[arm] or 0.0)
     if (every[best] or 0.0) > max(real, product):
         found.append(f"{protocol}: over all items {ALTERNATIVES[best]} rank better than ALS, with or without synthetic "
-                     f"events: NDCG@{k} {every[best]:.4f} against {product:.4f} and {real:.4f}; try `recommend: auto` "
-                     "and a shorter events.half_life_days, or serve these items")  # fmt: skip
+                     f"events: NDCG@{k} {every[best]:.4f} against {product:.4f} and {real:.4f}; try `recommend: auto`, "
+                     "which tries shorter half-lives, too, or serve these items")  # fmt: skip
     return found
 
 
