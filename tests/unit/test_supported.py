@@ -99,8 +99,8 @@ def test_a_cell_is_named_with_its_versions_and_another_pair_as_untested(monkeypa
     monkeypatch.setattr(supported, "installed", lambda name: "1.0")
     monkeypatch.setattr(supported, "python_line", lambda: "3.11")
     assert supported.cell("4.1.4").startswith("py311-spark41, which is tested (pyspark 1.0, pyarrow 1.0")
-    monkeypatch.setattr(supported, "python_line", lambda: "3.12")
-    assert supported.cell("3.5.9").startswith("Python 3.12 with Spark 3.5 is not tested as a pair")
+    monkeypatch.setattr(supported, "python_line", lambda: "3.13")
+    assert supported.cell("3.5.9").startswith("Python 3.13 with Spark 3.5 is not tested as a pair")
 
 
 def test_preflight_says_what_to_install(tmp_path: Path) -> None:
