@@ -71,7 +71,7 @@ def measured(folder: Path, day: date) -> dict[str, Any]:
     words = ("apply", "--models", "release", "--force", "--run-id", "applied")
     applied = command("-m", "synthspark", *words, "--config", config)
     again = command(__file__, "--run", config, "again")
-    found = {name: accuracy(Path(config), name, folder / "after.parquet") for name in ("applied", "again")}
+    found = {name: scored(config, name, str(folder / "after.parquet")) for name in ("applied", "again")}
     return {"date": day.isoformat(), "cpu_seconds": {"applied": applied, "again": again}, "ndcg": found}
 
 
@@ -109,6 +109,13 @@ def command(*words: str) -> float:
     if done.returncode != 0:
         raise SystemExit(f"{words}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
     return round(reaped_cpu() - before, 1)
+
+
+def scored(*arguments: str) -> dict[str, float]:
+    """Return `accuracy`, computed in a separate process: `command` waits for every child, and a session's JVM stays."""
+    done = subprocess.run([sys.executable, __file__, "--score", *arguments], cwd=ROOT, check=True, capture_output=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def accuracy(path: Path, run_id: str, after: Path) -> dict[str, float]:
@@ -154,8 +161,11 @@ if __name__ == "__main__":
     parser.add_argument("--folder", type=Path, default=ROOT / "benchmarks" / "lake" / "apply")
     parser.add_argument("--dates", type=date.fromisoformat, nargs="+", default=list(DATES))
     parser.add_argument("--run", nargs=2, metavar=("CONFIG", "RUN_ID"), help=argparse.SUPPRESS)
+    parser.add_argument("--score", nargs=3, metavar=("CONFIG", "RUN_ID", "AFTER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
         stages(Path(given.run[0]), given.run[1])
+    elif given.score:
+        print(json.dumps(accuracy(Path(given.score[0]), given.score[1], Path(given.score[2]))))
     else:
         main(given.folder, given.dates)
