@@ -11,9 +11,10 @@ from pyspark.sql import functions as F
 
 from synthspark.coldstart.spaces import als_settings
 from synthspark.coldstart.trials import asked_share, of_share
+from synthspark.quantiles import median
 from synthspark.ranking.measures import Questions, measure, questions, rank_items
 from synthspark.ranking.split import WARM, Slice, Split
-from synthspark.recommend import AlsSettings, blocks_for, fit_als, popular
+from synthspark.recommend import AlsSettings, blocks_for, fit_als, popular, rating
 from synthspark.recommend.choice import ORDER, held_out, neighbours_of, smallest_good_settings
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.publication import Publication
@@ -67,6 +68,7 @@ def _tried(context: Context, staged: Publication, pairs: DataFrame) -> tuple[dic
     """Return NDCG@20 of each setting tried, and NDCG@20 of the most bought items."""
     parts = held_out(pairs, context.config.evaluate.time_fraction, context.config.seed)
     train, test = (staged.keep(f"als/{n}", part) for n, part in zip(("train", "test"), parts, strict=True))
+    train = staged.keep("als/scaled", _with_own_unit(train))
     test = staged.keep("als/new", test.join(train, on=["user_index", "item_index"], how="left_anti"))
     roles = [pairs.select(key).distinct().withColumn("role", F.lit(WARM)) for key in ("user_index", "item_index")]
     trial = Trial.of(staged, Split(train, test, roles[0], roles[1]))
@@ -77,6 +79,16 @@ def _tried(context: Context, staged: Publication, pairs: DataFrame) -> tuple[dic
             factors = fit_als(train, settings, blocks)
             tried[settings] = trial.ndcg(factors.users, factors.items)
     return tried, trial.ndcg(*popular(train))
+
+
+def _with_own_unit(train: DataFrame) -> DataFrame:
+    """Return `train` with ratings relative to its own median weight.
+
+    With a half-life, weights of the older pairs are small relative to the median of all pairs. A large alpha would make
+    up for that in a trial, and be wrong for all pairs.
+    """
+    pairs = train.withColumn("weight", F.expm1("rating"))
+    return pairs.withColumn("rating", rating(F.col("weight"), median(pairs, "weight") or 1.0))
 
 
 def with_settings(context: Context, settings: Mapping[str, Any]) -> Context:

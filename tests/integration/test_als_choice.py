@@ -53,6 +53,16 @@ def test_the_rank_that_tastes_need_is_chosen_told_and_used(context: Context, pai
     assert als_settings(context).rank == 4  # of every later stage, by the record
 
 
+def test_the_choice_does_not_depend_on_how_much_all_weights_have_decayed(context: Context, pairs: DataFrame) -> None:
+    tried = []
+    for decay in (1.0, 0.001):
+        report, decayed = StageReport(), F.log1p(decay * F.expm1("rating")).cast("float")
+        with context.lake.publication("r", "featurize") as staged:
+            als_choice.choose_als(context, staged, pairs.withColumn("rating", decayed), report)
+        tried.append(report.details["als_tried"])
+    assert tried[0] == tried[1]
+
+
 def test_a_run_that_was_featurized_without_says_so(context: Context) -> None:
     plain = replace(context, run_id="plain")
     with plain.lake.publication("plain", "featurize") as staged:
