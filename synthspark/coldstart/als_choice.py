@@ -68,8 +68,8 @@ def _tried(context: Context, staged: Publication, pairs: DataFrame) -> tuple[dic
     """Return NDCG@20 of each setting tried, and NDCG@20 of the most bought items."""
     parts = held_out(pairs, context.config.evaluate.time_fraction, context.config.seed)
     train, test = (staged.keep(f"als/{n}", part) for n, part in zip(("train", "test"), parts, strict=True))
-    train = staged.keep("als/scaled", _with_own_unit(train))
     test = staged.keep("als/new", test.join(train, on=["user_index", "item_index"], how="left_anti"))
+    train = _with_own_unit(train)
     roles = [pairs.select(key).distinct().withColumn("role", F.lit(WARM)) for key in ("user_index", "item_index")]
     trial = Trial.of(staged, Split(train, test, roles[0], roles[1]))
     start, blocks, tried = als_settings(context), blocks_for(pairs.count()), dict[AlsSettings, float]()
