@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+
+from synthspark.sides import SIDES, Side
 
 BUCKETS = 1024
 DRAWS = 1 << 40
@@ -25,6 +29,16 @@ def with_index(df: DataFrame, key: str, name: str) -> DataFrame:
     return indexed.withColumn(name, (F.col("_offset") + F.col("_local")).cast("int")).drop(
         "_bucket", "_local", "_offset"
     )
+
+
+def with_indices(rows: DataFrame, entities: Mapping[Side, DataFrame]) -> DataFrame:
+    """Add `user_index` and `item_index` to `rows` (`user_id`, `item_id`); rows of unknown ids are dropped.
+
+    entities: tables with the id and the index of each side.
+    """
+    for side in SIDES:
+        rows = rows.join(entities[side].select(side.key, side.index), on=side.key, how="inner")
+    return rows
 
 
 def uniform(*parts: Column | str) -> Column:

@@ -9,7 +9,7 @@ from synthspark.coldstart.als_choice import K, Trial, with_settings
 from synthspark.coldstart.spaces import als_settings
 from synthspark.coldstart.trials import asked_share, of_share
 from synthspark.features.interactions import pair_statistics
-from synthspark.indexing import with_index
+from synthspark.indexing import with_index, with_indices
 from synthspark.quantiles import median, quantiles
 from synthspark.ranking.split import time_split
 from synthspark.recommend import blocks_for, fit_als, rating
@@ -63,14 +63,13 @@ def _tried(context: Context, staged: Publication, events: DataFrame) -> dict[flo
     ids = {side: staged.keep(f"half_life/{side.name}", table) for side, table in ids.items()}
 
     def pairs(part: DataFrame, days: float | None) -> DataFrame:
-        added_up = pair_statistics(part, config.events.weights, days)
-        for side in SIDES:
-            added_up = added_up.join(ids[side], on=side.key, how="inner")
+        added_up = with_indices(pair_statistics(part, config.events.weights, days), ids)
         return staged.keep("half_life/pairs", added_up.select("user_index", "item_index", "weight"))
 
     before = events.where(at < cuts[0])
     known, later = pairs(before, None), pairs(events.where((at >= cuts[0]) & (at < cuts[1])), None)
     drawn = of_share(asked_share(known), config.seed)
+    drawn_events = before.join(ids[USERS].where(drawn).select("user_id"), on="user_id", how="left_semi")
     users, items = (ids[side].select(side.index) for side in (USERS, ITEMS))
     least = config.features.min_user_items, config.features.min_item_users
     split = time_split(known.where(drawn), later.where(drawn), users, items, *least)
@@ -78,7 +77,7 @@ def _tried(context: Context, staged: Publication, events: DataFrame) -> dict[flo
     settings, blocks = als_settings(with_settings(context, {})), blocks_for(known.count())
     tried = dict[float | None, float]()
     for days in dict.fromkeys((config.events.half_life_days, *HALF_LIVES)):
-        rows = pairs(before, days).where(drawn)
+        rows = known.where(drawn) if days is None else pairs(drawn_events, days)
         rated = rows.withColumn("rating", rating(F.col("weight"), median(rows, "weight") or 1.0))
         factors = fit_als(rated, settings, blocks)
         tried[days] = trial.ndcg(factors.users, factors.items)

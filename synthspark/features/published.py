@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame
 
 from synthspark.features.encoding import EncodingLimits, TableEncoding
+from synthspark.indexing import with_indices
 from synthspark.runs.context import Context
 from synthspark.runs.tables import INTERACTIONS, Table, encoding_folder, features
 from synthspark.sides import SIDES, Side
@@ -15,10 +16,7 @@ from synthspark.sides import SIDES, Side
 
 def indexed_interactions(read: Callable[[Table], DataFrame]) -> DataFrame:
     """Read the interactions with `user_index` and `item_index`. read: `Context.read`, or `Publication.read`."""
-    found = read(INTERACTIONS)
-    for side in SIDES:
-        found = found.join(read(features(side)).select(side.key, side.index), on=side.key, how="inner")
-    return found
+    return with_indices(read(INTERACTIONS), {side: read(features(side)) for side in SIDES})
 
 
 def limits(context: Context) -> EncodingLimits:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from synthspark.coldstart.half_life import half_life
 from synthspark.features.interactions import pair_statistics
 from synthspark.features.published import indexed_interactions
+from synthspark.indexing import with_indices
 from synthspark.quantiles import median, quantiles
 from synthspark.ranking.split import (
     ANYBODY,
@@ -174,9 +175,7 @@ def by_time(context: Context, staged: Publication, name: str, _seed: int, report
 
 def _indexed_pairs(context: Context, events: DataFrame) -> DataFrame:
     pairs = pair_statistics(events, context.config.events.weights, half_life(context))
-    for side in SIDES:
-        ids = context.read(features(side)).select(side.key, side.index)
-        pairs = pairs.join(ids, on=side.key, how="inner")
+    pairs = with_indices(pairs, {side: context.read(features(side)) for side in SIDES})
     return pairs.withColumns(_times()).select("user_index", "item_index", "weight", *_times())
 
 
