@@ -20,7 +20,9 @@ STRANGERS = 2**30
 """Added to the index of users without a real pair while ALS is fitted; indices are smaller."""
 EXACT_BLOCKS = 2
 """Maximum number of blocks for factors with the same bytes: Spark adds one sum per block in the order in which its
-tasks end, which does not matter for two sums (a + b = b + a), but changes the last bit of three."""
+tasks end, which does not matter for two sums (a + b = b + a), but changes the last bit of three. Then all users are
+one block: with several blocks of both sides, an entity's ratings arrive in the order of a hash map of pairs of blocks,
+which differs between Spark 3.5 and 4 (docs/decisions/019)."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,15 @@ def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
     factors of users in the order of their numbers, so that the others start from the same factors with and without
     virtual events, and differences between the two are no noise of the start.
 
-    Confidence is 1 + alpha x rating. blocks: number of blocks of each side. Up to EXACT_BLOCKS, the same rows give the
-    same bytes for any partitioning, executors and retries (but on several executors not if
-    `spark.default.parallelism` is set: docs/decisions/012).
+    Confidence is 1 + alpha x rating. blocks: number of blocks of items, and of users above EXACT_BLOCKS. Up to
+    EXACT_BLOCKS, the same rows give the same bytes for any partitioning, executors, retries and Spark version (but on
+    several executors not if `spark.default.parallelism` is set: docs/decisions/012).
     """
+    exact = blocks <= EXACT_BLOCKS
     rows = (_strangers_last(ratings) if REAL in ratings.columns else ratings).select(
         "user_index", "item_index", "rating"
     )
-    if blocks <= EXACT_BLOCKS:  # ALS sums an entity's ratings as they arrive: from one task they arrive in order
+    if exact:  # ALS sums an entity's ratings as they arrive: from one task they arrive in order
         rows = rows.repartition(1).sortWithinPartitions("user_index", "item_index")
     als = ALS(
         rank=settings.rank,
@@ -85,7 +88,7 @@ def fit_als(ratings: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
         itemCol="item_index",
         ratingCol="rating",
         seed=settings.seed,
-        numUserBlocks=blocks,
+        numUserBlocks=1 if exact else blocks,
         numItemBlocks=blocks,
         intermediateStorageLevel="MEMORY_AND_DISK",
         finalStorageLevel="MEMORY_AND_DISK",
