@@ -134,15 +134,24 @@ class ItemStatistics:
         for place, code, items, users in rows:
             counts[place][code], sums[place][code] = items, users
         num_items = int(max((c.sum() for c in counts), default=0))
-        mean = float(sums[0].sum() / num_items) if num_items else 0.0
+        mean = float(sums[0].sum(dtype=np.float64)) / num_items if num_items else 0.0
         audiences = [(s + PRIOR_ITEMS * mean) / (c + PRIOR_ITEMS) for s, c in zip(sums, counts, strict=True)]
         return cls(counts, audiences, num_items)
 
     def information(self, place: int) -> Floats:
         """Return log(items / items with the code), the information in sharing it; 0 for missing, rare and unknown."""
-        values: Floats = np.log(max(self.num_items, 2) / np.maximum(self.counts[place], 1.0)).astype(np.float32)
+        values: Floats = np.log(max(self.num_items, 2) / np.maximum(self._counts(place), 1.0)).astype(np.float32)
         values[:FIRST] = 0.0
         return values
+
+    def expected(self, place: int, codes: Ints, size: int) -> npt.NDArray[np.float64]:
+        """Return how many of `size` random items have each of the `codes`, shape (C,)."""
+        found: npt.NDArray[np.float64] = self._counts(place)[codes] / max(self.num_items, 1) * size
+        return found
+
+    def _counts(self, place: int) -> npt.NDArray[np.float64]:
+        # As doubles: NumPy 1 would divide floats by a number above 65,535 as doubles, NumPy 2 as floats.
+        return self.counts[place].astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -187,8 +196,7 @@ def pair_features(
         matches = np.where(code >= FIRST, mine[code], 0)
         count = stats.counts[place][code]
         share = matches / owned
-        expected = count / max(stats.num_items, 1) * owned
-        columns += [matches, share, matches / (expected + 1), matches / (count + 1),
+        columns += [matches, share, matches / (stats.expected(place, code, owned) + 1), matches / (count + 1),
                     stats.audiences[place][code], count]  # fmt: skip
     alike, nearest_of = similarity(table, stats, history, candidates)
     nearest = alike.argmax(axis=1) if len(history.codes) else None
@@ -203,7 +211,7 @@ def pair_features(
     for group in nearest_of:
         columns += group
     k = min(NEAREST, alike.shape[1])
-    best = -np.partition(-alike, k - 1, axis=1)[:, :k]
+    best = np.sort(-np.partition(-alike, k - 1, axis=1)[:, :k], axis=1)  # the order within a part depends on NumPy
     columns += [best.max(axis=1), best.mean(axis=1), (alike**3).sum(axis=1), (alike > NEAR).sum(axis=1),
                 (alike > SAME).sum(axis=1)]  # fmt: skip
     return np.column_stack(columns).astype(np.float32)

@@ -8,6 +8,7 @@ import pytest
 from synthspark.features.encoding import FIRST
 from synthspark.features.encoding.bag import HASHED
 from synthspark.judging.features import (
+    NEAREST,
     Bag,
     Floats,
     Items,
@@ -15,6 +16,7 @@ from synthspark.judging.features import (
     PairTable,
     Proposal,
     pair_features,
+    similarity,
     sparse_products,
 )
 
@@ -107,3 +109,31 @@ def test_sparse_products_are_those_of_dense_rows(seed: int) -> None:
     assert np.allclose(sparse_products(left, right), (left @ right.T).toarray(), atol=1e-6)
     assert np.allclose(left.multiply(left).sum(axis=1), 1)
     assert not sparse_products(left, bag.matrix(np.zeros((2, 6), np.int32))).any()
+
+
+def test_features_of_a_large_shop_do_not_depend_on_the_version_of_numpy() -> None:
+    # Above 65,535 items NumPy 1 divides as doubles and NumPy 2 as floats, unless told.
+    counts = np.arange(1, 2000)
+    many = ItemStatistics.of(TABLE, [(0, B, 70_000, 1_234_567)])
+    assert many.audiences[0][A] == np.float32(1_234_567 / 70_000 * 5.0) / np.float32(5.0)
+    of = ItemStatistics([np.concatenate([np.zeros(FIRST), counts]).astype(np.float32)], [], many.num_items)
+    by_hand = np.array([np.log(many.num_items / count) for count in counts.tolist()]).astype(np.float32)
+    np.testing.assert_array_equal(of.information(0)[FIRST:], by_hand)
+    expected = [count / many.num_items * 300 for count in counts.tolist()]
+    assert of.expected(0, np.arange(FIRST, FIRST + len(counts), dtype=np.int32), 300).tolist() == expected
+
+
+def test_nearest_similarities_are_added_in_their_own_order() -> None:
+    random = np.random.default_rng(0)
+    table = PairTable([], [], [], [["a", "b", "c"]], [])
+    nobody = ItemStatistics([], [], 50)
+
+    def drawn(size: int) -> Items:
+        numbers = random.normal(size=(size, 3)).astype(np.float32)
+        return Items(np.zeros((size, 0), np.int32), numbers, np.zeros((size, 0), np.int32))
+
+    history, candidates, ones = drawn(300), drawn(200), np.ones(200, np.float32)
+    found = pair_features(table, nobody, history, candidates, Proposal(ones, ones, ones, ones, ones))
+    alike, _ = similarity(table, nobody, history, candidates)
+    ascending = np.sort(alike, axis=1)[:, -NEAREST:]
+    np.testing.assert_array_equal(found[:, table.feature_names.index("nearest_similarity")], ascending.mean(axis=1))
