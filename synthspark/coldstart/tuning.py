@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
@@ -23,9 +23,11 @@ from synthspark.runs.context import Context
 from synthspark.runs.publication import Publication
 
 BUDGETS = (0.01, 0.03, 0.1, 0.2)
-SLACKS = (1.0, 2.0, None)
+START = 0.03
+"""Budget with which slacks are tried: large enough to tell them apart, and most shops can bear it."""
+SLACKS = (None, 1.0, 2.0)
 WEIGHTS = (0.25, 0.05, 1.0)
-"""Budgets are tried with the first slack and the first weight."""
+"""Slacks are tried with the first weight."""
 K = 20
 MAX_HELD, MIN_TRAIN = 2.0, 0.5
 """Maximum of held-out pairs and minimum of training rows of a cut by time, as multiples of those of a random split."""
@@ -127,7 +129,7 @@ def tuned(
     context: Context, staged: Publication, trial: TrialSplit, merits: Merits, users: DataFrame, als: AlsSettings,
     fixed: tuple[float | None, float | None], most: float,
 ) -> tuple[Placing, Trials]:  # fmt: skip
-    """Try budgets, then slacks, then weights; return the best placing, and the accuracy of every one tried.
+    """Return the best placing, and the accuracy of every one tried; see `search`.
 
     merits: merits of the split's cold items, by a judge that has not seen them, and of the items that share the budget;
     users: `user_index`, `breadth`; fixed: configured budget and weight, None where not configured; most: budget above
@@ -164,18 +166,37 @@ def tuned(
     differing = [b for k, b in enumerate(BUDGETS) if k == 0 or BUDGETS[k - 1] < most]
     budgets = [fixed[0]] if fixed[0] is not None else differing
     weights = (fixed[1],) if fixed[1] is not None else WEIGHTS
-    most_trials = 1 + len(budgets) + len(SLACKS) - 1 + len(weights) - 1
-    may_be_nothing = fixed[0] is None
-    real = look(NOTHING)
+    most_trials = 1 + len(SLACKS) + len(budgets) * len(weights)
+    return search(look, budgets, weights, fixed[0] is None), table
+
+
+def search(
+    look: Callable[[Placing], Trial], budgets: Sequence[float], weights: Sequence[float], may_be_nothing: bool
+) -> Placing:  # fmt: skip
+    """Return the best placing (see `best`) among those that are looked at: first slacks, then budgets for each weight.
+
+    Slacks are compared at START, and at the smallest of the ascending `budgets` if none gains. For each weight, budgets
+    grow until one no longer gains: accuracy over all items grows with the budget, and so does the cost for warm items,
+    which a small weight lowers.
+    """
+    real, tried = look(NOTHING), dict[Placing, Trial]()
 
     def best_of(placings: Iterable[Placing]) -> Placing:
-        return best(real, {p: look(p) for p in placings}, may_be_nothing)
+        tried.update((placing, look(placing)) for placing in placings)
+        return best(real, tried, may_be_nothing)
 
-    chosen = best_of(Placing(b, weights[0], SLACKS[0]) for b in budgets)
-    # If no budget passes with the first slack, the smallest one may pass with another.
-    chosen = best_of(Placing(chosen.budget or budgets[0], weights[0], slack) for slack in SLACKS)
-    chosen = chosen if chosen != NOTHING else Placing(budgets[0], weights[0], SLACKS[0])
-    return best_of(replace(chosen, weight=weight) for weight in weights), table
+    start = max((b for b in budgets if b <= START), default=budgets[0])
+    chosen = best_of(Placing(start, weights[0], slack) for slack in SLACKS)
+    if chosen == NOTHING and start != budgets[0]:
+        chosen = best_of(Placing(budgets[0], weights[0], slack) for slack in SLACKS)
+    first = chosen if chosen != NOTHING else Placing(budgets[0], weights[0], SLACKS[0])
+    for weight in weights:
+        for budget in (b for b in budgets if b >= first.budget):
+            placing = Placing(budget, weight, first.slack)
+            chosen = best_of([placing])
+            if not _gains(real, tried[placing], budget):
+                break
+    return chosen
 
 
 def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = True) -> Placing:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from pyspark.ml.recommendation import ALS
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from synthspark.coldstart.spaces import als_blocks
-from synthspark.recommend import REAL, AlsSettings, fit_als, with_virtual
+from synthspark.recommend import REAL, AlsSettings, als, fit_als, with_virtual
 from synthspark.recommend.als import EXACT_BLOCKS
 from synthspark.runs.context import Context
 from synthspark.runs.tables import EVENTS
@@ -45,6 +46,17 @@ def test_the_same_rows_in_another_order_give_the_same_bits(ratings: DataFrame) -
     ]
     first, *others = (factors(rows) for rows in orders)
     assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize(("blocks", "of_each"), [(EXACT_BLOCKS, (1, EXACT_BLOCKS)), (5, (5, 5))])
+def test_exact_factors_have_one_block_of_users(
+    ratings: DataFrame, monkeypatch: pytest.MonkeyPatch, blocks: int, of_each: tuple[int, int]
+) -> None:
+    """Several blocks of both sides are added up in an order that differs between Spark 3.5 and 4 (decisions/019)."""
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(als, "ALS", lambda **settings: asked.update(settings) or ALS(**settings))
+    fit_als(ratings, AlsSettings(rank=2, iterations=1), blocks)
+    assert (asked["numUserBlocks"], asked["numItemBlocks"]) == of_each
 
 
 @pytest.mark.parametrize(("events", "blocks"), [(0, 2), (4_000_000, 2), (4_000_001, 9), (10**8, 40), (10**9, 127)])

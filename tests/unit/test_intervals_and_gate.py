@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthspark.coldstart.audience import NOTHING, Placing
-from synthspark.coldstart.tuning import DRAWN, LATER, Trial, best
+from synthspark.coldstart.tuning import BUDGETS, DRAWN, LATER, SLACKS, START, WEIGHTS, Trial, best, search
 from synthspark.config import Evaluate
 from synthspark.ranking.bootstrap import GroupSums, interval, resampled_means
 from synthspark.ranking.gate import Difference, Verdict, combine_verdicts, verdict
@@ -153,6 +153,36 @@ def test_of_placings_that_are_as_good_the_cold_decide_and_the_warm_must_be_sure(
     assert best(Trial({LATER: real.found[DRAWN], **real.found}), {one: later}) == one
     noisy = later.found[LATER] | {"all": by_users([0.0, 0.34] * 50)}  # below .18, but by chance
     assert best(Trial({LATER: real.found[DRAWN], **real.found}), {one: Trial({**later.found, LATER: noisy})}) == one
+
+
+def test_budgets_grow_with_each_weight_until_one_no_longer_gains() -> None:
+    real, looked = trial(0.01, 0.2, 0.18), list[Placing]()
+
+    def look(placing: Placing) -> Trial:
+        if placing == NOTHING:
+            return real
+        looked.append(placing)
+        loses = placing.budget * placing.weight > 0.0076  # .03 with the first weight, .1 with the small one
+        slow = 0.0 if placing.slack is None else 0.02
+        return trial(0.1, 0.19 if loses else 0.21, 0.2 + placing.budget - slow)
+
+    chosen = search(look, BUDGETS, WEIGHTS, may_be_nothing=True)
+    assert chosen == Placing(0.1, 0.05, None)
+    assert looked[:3] == [Placing(START, 0.25, slack) for slack in SLACKS]
+    assert Placing(0.1, 0.25) in looked and Placing(0.2, 0.25) not in looked  # not after a loss
+    assert {p.slack for p in looked[3:]} == {None}
+
+
+def test_the_smallest_budget_is_tried_where_the_usual_one_loses() -> None:
+    real = trial(0.01, 0.2, 0.18)
+
+    def look(placing: Placing) -> Trial:
+        good = placing.budget == 0.01 and placing.slack == 2.0
+        return real if placing == NOTHING else trial(0.1, 0.2 if good else 0.19, 0.2)
+
+    assert search(look, BUDGETS, WEIGHTS, may_be_nothing=True) == Placing(0.01, 0.25, 2.0)
+    assert search(lambda p: real if p == NOTHING else trial(0.1, 0.1, 0.2), BUDGETS, WEIGHTS, True) == NOTHING
+    assert search(lambda p: real if p == NOTHING else trial(0.1, 0.1, 0.2), [0.2], [0.5], False).budget == 0.2
 
 
 def by_users(values: list[float]) -> SliceResult:
