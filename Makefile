@@ -27,7 +27,7 @@ data/ml-100k/movies.parquet: | $(VENV)/.installed
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest data recbole==$(RECBOLE)
 	$(BIN)/synthspark demo-data data/ml-100k --shop ml-100k --wheel data/recbole-$(RECBOLE)-py3-none-any.whl
 
-demo: $(VENV)/.installed data/complete_journey/products.parquet  ## Run the whole job on a real shop, into ./lake (about 8 minutes).
+demo: $(VENV)/.installed data/complete_journey/products.parquet  ## Run the whole job on a real shop, into ./lake (about 12 minutes).
 	$(BIN)/synthspark run --config conf/demo.yaml
 
 docs: $(VENV)/.installed  ## The documentation as a site, into dist/site; links are checked.
