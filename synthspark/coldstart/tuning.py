@@ -169,7 +169,7 @@ def tuned(
     differing = [b for k, b in enumerate(BUDGETS) if k == 0 or BUDGETS[k - 1] < most]
     budgets = [fixed[0]] if fixed[0] is not None else differing
     weights = (fixed[1],) if fixed[1] is not None else WEIGHTS
-    most_trials = 1 + len(SLACKS) + len(budgets) * len(weights)
+    most_trials = 2 * len(SLACKS) + len(budgets) * (len(weights) + 1)
     return search(look, budgets, weights, fixed[0] is None), table
 
 
@@ -180,7 +180,7 @@ def search(
 
     Slacks are compared at START, and at the smallest of the ascending `budgets` if none gains. For each weight, budgets
     grow until one no longer gains: accuracy over all items grows with the budget, and so does the cost for warm items,
-    which a small weight lowers.
+    which a small weight lowers. What is found is compared with the other slacks, which differ more at larger budgets.
     """
     real, tried = look(NOTHING), dict[Placing, Trial]()
 
@@ -188,18 +188,24 @@ def search(
         tried.update((placing, look(placing)) for placing in placings)
         return best(real, tried, may_be_nothing)
 
+    def grown(first: Placing, weights: Sequence[float]) -> Placing:
+        for weight in weights:
+            for budget in (b for b in budgets if b >= first.budget):
+                placing = replace(first, budget=budget, weight=weight)
+                best_of([placing])
+                if not _gains(real, tried[placing], budget):
+                    break
+        return best(real, tried, may_be_nothing)
+
     start = max((b for b in budgets if b <= START), default=budgets[0])
     chosen = best_of(Placing(start, weights[0], slack) for slack in SLACKS)
     if chosen == NOTHING and start != budgets[0]:
         chosen = best_of(Placing(budgets[0], weights[0], slack) for slack in SLACKS)
-    first = chosen if chosen != NOTHING else Placing(budgets[0], weights[0], SLACKS[0])
-    for weight in weights:
-        for budget in (b for b in budgets if b >= first.budget):
-            placing = Placing(budget, weight, first.slack)
-            chosen = best_of([placing])
-            if not _gains(real, tried[placing], budget):
-                break
-    return chosen
+    chosen = grown(chosen if chosen != NOTHING else Placing(budgets[0], weights[0], SLACKS[0]), weights)
+    if chosen == NOTHING:
+        return chosen
+    turned = best_of(replace(chosen, slack=slack) for slack in SLACKS)
+    return chosen if turned.slack == chosen.slack else grown(turned, [turned.weight])
 
 
 def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = True) -> Placing:

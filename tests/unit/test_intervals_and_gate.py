@@ -172,7 +172,18 @@ def test_budgets_grow_with_each_weight_until_one_no_longer_gains() -> None:
     assert chosen == Placing(0.1, 0.05, None)
     assert looked[:3] == [Placing(START, 0.25, slack) for slack in SLACKS]
     assert Placing(0.1, 0.25) in looked and Placing(0.2, 0.25) not in looked  # not after a loss
-    assert {p.slack for p in looked[3:]} == {None}
+    assert {p for p in looked[3:] if p.slack is not None} == {Placing(0.1, 0.05, 1.0), Placing(0.1, 0.05, 2.0)}
+
+
+def test_the_slack_is_looked_at_again_with_the_budget_found() -> None:
+    real = trial(0.01, 0.2, 0.18)
+
+    def look(placing: Placing) -> Trial:
+        unsure = placing.slack is None and placing.budget < 0.1
+        gain = placing.budget if placing.slack is None else placing.budget / 4
+        return real if placing == NOTHING else trial(0.1, 0.19 if unsure else 0.22, 0.2 + gain)
+
+    assert search(look, BUDGETS[:3], [0.25], may_be_nothing=True) == Placing(0.1, 0.25, None)
 
 
 def test_the_smallest_budget_is_tried_where_the_usual_one_loses() -> None:
