@@ -40,6 +40,9 @@ Unseen cost on Online Retail: nothing at budgets up to .1, 1 to 1.6 % above (doc
 MIN_SURELY_KEPT = 1 - WARM_TOLERANCE / 2
 """Minimum of the interval of warm accuracy on drawn pairs, as a share of that of the real rows: half of the gate's
 tolerance, since the outcome is on average about 1 % below what a trial promises, near the end of its interval."""
+OVERSTATED = 0.02
+"""What a trial promises too much, at most. A larger gain of warm accuracy counts whatever its interval, which is wide
+in a shop of few users."""
 MIN_AS_GOOD = 0.99
 """Placings with this share of the best accuracy over all items count as equal; cold accuracy decides among them."""
 RESAMPLES = 200
@@ -214,7 +217,8 @@ def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = Tru
     Accuracies are compared as shares of those of the real rows alone; over all items, by the mean of the questions. A
     placing gains if
 
-    - warm accuracy on drawn pairs keeps MIN_KEPT + MARGIN x budget, and its interval MIN_SURELY_KEPT;
+    - warm accuracy on drawn pairs keeps MIN_KEPT + MARGIN x budget, and its interval MIN_SURELY_KEPT, unless it gains
+      more than OVERSTATED;
     - in every question, the interval of warm accuracy reaches MIN_KEPT, and that of accuracy over all items reaches 1;
     - accuracy over all items keeps MIN_KEPT in the mean of the questions;
     - in some question, cold accuracy rises with its interval above zero.
@@ -232,9 +236,10 @@ def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = Tru
 
 
 def _gains(real: Trial, tried: Trial, budget: float) -> bool:
-    if tried.value(DRAWN, "warm") < (MIN_KEPT + MARGIN * budget) * real.value(DRAWN, "warm"):
+    before, after = real.value(DRAWN, "warm"), tried.value(DRAWN, "warm")
+    if after < (MIN_KEPT + MARGIN * budget) * before:
         return False
-    if _kept_between(real, tried, "warm", DRAWN)[0] < MIN_SURELY_KEPT:
+    if after <= (1 + OVERSTATED) * before and _kept_between(real, tried, "warm", DRAWN)[0] < MIN_SURELY_KEPT:
         return False
     least = {"warm": MIN_KEPT, "all": 1.0}
     if any(_kept_between(real, tried, part, q)[1] < least[part] for part, q in product(least, real.found)):

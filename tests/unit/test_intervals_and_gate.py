@@ -150,6 +150,8 @@ def test_of_placings_that_are_as_good_the_cold_decide_and_the_warm_must_be_sure(
     assert best(real, {one: Trial({DRAWN: trial(0.1, 0.2, 0.2).found[DRAWN] | unsure})}) == NOTHING
     nearly = {"warm": by_users([0.2] * 98 + [0.14, 0.26])}  # of the same mean; the interval reaches down to .992 of it
     assert best(real, {one: Trial({DRAWN: trial(0.1, 0.2, 0.2).found[DRAWN] | nearly})}) == NOTHING
+    few = {"warm": by_users([0.0, 0.41] * 50)}  # 2.5 % more in the mean, of users who differ widely
+    assert best(real, {one: Trial({DRAWN: trial(0.1, 0.2, 0.2).found[DRAWN] | few})}) == one
     # The newest pairs are fewer: there the mean decides, and an interval only over all items.
     later = Trial({LATER: trial(0.1, 0.2, 0.2).found[DRAWN] | unsure, DRAWN: trial(0.1, 0.2, 0.2).found[DRAWN]})
     assert best(Trial({LATER: real.found[DRAWN], **real.found}), {one: later}) == one
