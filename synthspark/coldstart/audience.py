@@ -67,6 +67,8 @@ class Placing:
 
 NOTHING = Placing(0.0, 0.0)
 """No virtual events; chosen if every placing tried does worse."""
+NEW_SLACK = 2.0
+"""Slack with which new items are placed where cold items are placed by user."""
 ASKED_ABOUT, MIN_ASKED, MAX_ASKED = 500_000, 10, 100
 """Approximate number of pairs that a forecast samples, and minimum and maximum of the users in that sample."""
 MAX_PER_ITEM = 1000
@@ -189,11 +191,13 @@ def placed(
 ) -> DataFrame:
     """Choose the pairs that are published: `user_index`, `item_index`, `merit`.
 
-    users: `user_index`, `breadth`; every: give every item `min_users` events, whatever the budget.
+    users: `user_index`, `breadth`; every: give every item `min_users` events, whatever the budget. These are new items,
+    which may all be of one kind; placed by user, everybody would get some, so they are placed by forecast.
     """
-    if found.forecast is None or placing.slack is None:
+    slack = NEW_SLACK if every and placing.slack is None else placing.slack
+    if found.forecast is None or slack is None:
         return place_by_user(found.pairs, users, placing.budget, min_users, seed, every)
-    return place_by_forecast(found.pairs, users, found.forecast, placing.budget, placing.slack, min_users, seed, every)
+    return place_by_forecast(found.pairs, users, found.forecast, placing.budget, slack, min_users, seed, every)
 
 
 def capped_budget(budget: float, shop: Shop, made: DataFrame) -> float:
