@@ -106,7 +106,8 @@ def report(rows: list[dict[str, Any]], verdicts: Mapping[str, str]) -> str:
         "Written by `make benchmark-utility`; protocols and arms are those of [evaluation](evaluation.md). Spark's "
         f"ALS, the same settings for all arms, one ALS seed per split (two in time and gate), k = {K}. "
         "Mean over the split seeds with their minimum and maximum in brackets; with one split, the brackets hold its "
-        "95 % interval over users. Up to 2026-11-29 ALS had two blocks of users, so other random starts (decisions/012).",
+        "95 % interval over users. Up to 2026-11-29 ALS had two blocks of users, so other random starts "
+        "(decisions/012).",
     ]
     for key in dict.fromkeys((r["shop"], r["table"], r["protocol"]) for r in rows):
         mine = [r for r in rows if (r["shop"], r["table"], r["protocol"]) == key]
