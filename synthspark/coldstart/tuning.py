@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import NamedTuple
 
@@ -141,14 +142,12 @@ def tuned(
     users: `user_index`, `breadth`; fixed: configured budget and weight, None where not configured; most: budget above
     which placings do not differ. NOTHING may be chosen unless the budget is configured.
     """
-    tried: dict[Placing, Trial] = {}
     table: Trials = {}
     split, config = trial.split, context.config.synthesize
 
+    @cache
     def look(placing: Placing) -> Trial:
-        if placing in tried:
-            return tried[placing]
-        context.on_step(f"trying placings of virtual events: trial {len(tried) + 1} of at most {most_trials}")
+        context.on_step(f"trying placings of virtual events: trial {len(table) + 1} of at most {most_trials}")
         rows = split.train
         if placing != NOTHING:
             within = replace(placing, budget=min(placing.budget, most))
@@ -161,9 +160,8 @@ def tuned(
         name = "real alone" if placing == NOTHING else placing.words()
         table[name] = {f"{s}, {q}": round(found.value(q, s), 4) for q in asked for s in COLD_ITEMS}
         if placing != NOTHING:
-            kept = _kept_between(tried[NOTHING], found, "warm", DRAWN)[0]
+            kept = _kept_between(look(NOTHING), found, "warm", DRAWN)[0]
             table[name][f"warm, {DRAWN}, kept at least"] = round(kept, 4)
-        tried[placing] = found
         return found
 
     blocks = blocks_for(math.ceil(split.train.count() * (1 + max(BUDGETS))))

@@ -140,18 +140,16 @@ class ItemStatistics:
 
     def information(self, place: int) -> Floats:
         """Return log(items / items with the code), the information in sharing it; 0 for missing, rare and unknown."""
-        values: Floats = np.log(max(self.num_items, 2) / np.maximum(self._counts(place), 1.0)).astype(np.float32)
+        counts = np.maximum(self.counts[place], 1.0, dtype=np.float64)
+        values: Floats = np.log(max(self.num_items, 2) / counts).astype(np.float32)
         values[:FIRST] = 0.0
         return values
 
     def expected(self, place: int, codes: Ints, size: int) -> npt.NDArray[np.float64]:
         """Return how many of `size` random items have each of the `codes`, shape (C,)."""
-        found: npt.NDArray[np.float64] = self._counts(place)[codes] / max(self.num_items, 1) * size
-        return found
-
-    def _counts(self, place: int) -> npt.NDArray[np.float64]:
         # As doubles: NumPy 1 would divide floats by a number above 65,535 as doubles, NumPy 2 as floats.
-        return self.counts[place].astype(np.float64)
+        found: npt.NDArray[np.float64] = self.counts[place][codes].astype(np.float64) / max(self.num_items, 1) * size
+        return found
 
 
 @dataclass(frozen=True)
