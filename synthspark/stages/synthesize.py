@@ -24,7 +24,7 @@ from synthspark.newrows.rows import imputed_rows, new_rows
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.publication import Publication
 from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, Table, clean, features, model_folder, synthetic
-from synthspark.search.of_run import publish_search
+from synthspark.search.published import publish_search
 from synthspark.sides import ITEMS, SIDES, USERS, Side
 from synthspark.synthesis.events import event_mix, synthetic_events
 
