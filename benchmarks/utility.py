@@ -2,8 +2,8 @@
 
 Runs clean, featurize and evaluate on both shops with three split seeds. Writes docs/utility.md,
 benchmarks/results/utility.json (rows as in metrics.json, with `shop` and `table`) and verdicts.json beside it (the
-gate's verdict on each table). `--shop ml-100k` runs one shop and `--table time` one table; existing results of the
-others are kept.
+gate's verdict on each table). `--shop ml-100k` runs one shop, `--config my_shop.yaml` another one, named after the
+file, and `--table time` one table; existing results of the others are kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ VERDICTS = RESULTS.with_name("verdicts.json")
 SEEDS = (0, 1, 2)
 K = 20
 AUTO = ("synthesize.budget=auto", "synthesize.weight=auto")  # chosen on each split's own training rows
-ITEM_ARMS = "real, real+synthetic, no_judge, permuted, knn, ridge, random, popularity, duplicated, synthetic_only"
+ITEM_ARMS = ("real, real+synthetic, no_judge, permuted, knn, ridge, attribute_users, random, popularity, duplicated, "
+             "synthetic_only")  # fmt: skip
 USER_ARMS = "real, real+synthetic, permuted, knn, ridge, random, popularity"
 ABLATIONS = {
     "unjudged, adversarial .01": {"hyper": {"adversarial_weight": 0.01}, "judged": False},
@@ -49,12 +50,12 @@ ALS_KEYS = ("rank", "regularization", "alpha")
 TUNING_SEED = 9
 TABLES: dict[str, list[str]] = {
     "als": ["evaluate.protocols=[cold_item]", "evaluate.arms=[real]", "evaluate.part=validation",
-            "evaluate.profiles=false", f"evaluate.seeds=[{TUNING_SEED}]"],
+            f"evaluate.seeds=[{TUNING_SEED}]"],
     "cold_item": ["evaluate.protocols=[cold_item]", f"evaluate.arms=[{ITEM_ARMS}]", "evaluate.references=true"],
     "tuned": ["evaluate.protocols=[cold_item]", "evaluate.arms=[real, real+synthetic, permuted, knn, ridge]",
-              "synthesize.budget=0.2", "synthesize.weight=0.5", "evaluate.profiles=false"],
+              "synthesize.budget=0.2", "synthesize.weight=0.5"],
     "gate": ["evaluate.protocols=[cold_item]", "evaluate.arms=[real, real+synthetic]", "evaluate.als_seeds=2",
-             "synthesize.budget=0.2", "synthesize.weight=0.5", "evaluate.profiles=false"],
+             "synthesize.budget=0.2", "synthesize.weight=0.5"],
     "ablations": ["evaluate.protocols=[cold_item]", "evaluate.arms=[real, real+synthetic, no_judge]",
                   "synthesize.budget=0.1", "synthesize.weight=0.5",
                   f"evaluate.ablations={json.dumps(ABLATIONS)}"],
@@ -71,19 +72,20 @@ COLUMNS = {
 }
 
 
-def main(shops: Sequence[str], tables: Sequence[str], seeds: Sequence[int]) -> None:
-    """Run the given shops and tables and write all files."""
+def main(shops: Mapping[str, Path], tables: Sequence[str], seeds: Sequence[int]) -> None:
+    """Run the given shops (name -> configuration) and tables and write all files."""
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     verdicts: dict[str, str] = json.loads(VERDICTS.read_text()) if VERDICTS.exists() else {}
-    for shop in shops:
+    for shop, config in shops.items():
         lake = ROOT / "benchmarks" / "lake" / shop
-        fixed = [f"lake.root={lake}", f"evaluate.seeds={list(seeds)}", "evaluate.als_seeds=1", *AUTO]
+        fixed = [f"lake.root={lake}", f"evaluate.seeds={list(seeds)}", "evaluate.als_seeds=1",
+                 "evaluate.profiles=false", *AUTO]  # fmt: skip
         for stage in ("clean", "featurize"):
-            run_job(SHOPS[shop], stage, "utility", [*fixed, *_als(PLAIN)])
+            run_job(config, stage, "utility", [*fixed, *_als(PLAIN)])
         for table in tables:
             new = []
             for als in {"als": ALS_TRIED, "tuned": (TUNED,), "gate": (TUNED,)}.get(table, (PLAIN,)):
-                run_job(SHOPS[shop], "evaluate", "utility", [*fixed, *_als(als), *TABLES[table]])
+                run_job(config, "evaluate", "utility", [*fixed, *_als(als), *TABLES[table]])
                 metrics = json.loads((lake / "reports" / "utility" / "metrics.json").read_text())
                 about = {"shop": shop, "table": table, "als": list(als), "measured": date.today().isoformat()}
                 new += [{**about, **row} for row in metrics["protocols"]]
@@ -123,7 +125,7 @@ def report(rows: list[dict[str, Any]], verdicts: Mapping[str, str]) -> str:
         leak = shop == "complete-journey" and (not measured[0].isdigit() or measured < NO_PRICE)
         parts.append(f"Measured on {measured}.{f' {LEAK}' if leak else ''}")
         parts.append(_table(mine, COLUMNS[protocol.partition("+")[0]]))
-        if table == "gate" and f"{shop} {table}" in verdicts:
+        if table in ("cold_item", "gate", "time") and f"{shop} {table}" in verdicts:
             parts.append(f"The gate, over all of them: {verdicts[f'{shop} {table}']}.")
     return "\n\n".join(parts) + "\n"
 
@@ -161,7 +163,9 @@ def _cell(found: list[dict[str, Any]]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shop", choices=SHOPS, action="append")
+    parser.add_argument("--config", type=Path, nargs="+", default=[])
     parser.add_argument("--table", choices=TABLES, action="append")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     given = parser.parse_args()
-    main(given.shop or list(SHOPS), given.table or list(TABLES), given.seeds)
+    named = SHOPS if not (given.shop or given.config) else {name: SHOPS[name] for name in given.shop or []}
+    main({**named, **{path.stem: path for path in given.config}}, given.table or list(TABLES), given.seeds)
