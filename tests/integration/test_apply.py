@@ -18,10 +18,19 @@ from pyspark.sql import functions as F
 from synthspark.cli import cli
 from synthspark.config import parse
 from synthspark.errors import ConfigError, LakeError, SynthSparkError
+from synthspark.features.interactions import pair_statistics
 from synthspark.runs.context import Context
 from synthspark.runs.current import current, promote, prune, require_not_current
 from synthspark.runs.lake import Lake
-from synthspark.runs.tables import RECOMMENDATIONS, SYNTHETIC_EVENTS, Table, factors, features
+from synthspark.runs.tables import (
+    EVENTS,
+    INTERACTIONS,
+    RECOMMENDATIONS,
+    SYNTHETIC_EVENTS,
+    Table,
+    factors,
+    features,
+)
 from synthspark.sides import ITEMS, SIDES, USERS
 from synthspark.stages.apply import apply_all
 from synthspark.stages.run import run_stage
@@ -91,6 +100,27 @@ def test_on_the_same_sources_it_places_the_same_events(release: Context, tmp_pat
     assert again.read(RECOMMENDATIONS).count() > 0 and again.lake.record("same", "evaluate") is None
     drift = again.record("featurize")["details"]["drift"]
     assert drift["users_without_vector"] == 0 and drift["unknown_values"] == 0
+
+
+def test_events_decay_by_the_half_life_that_was_chosen_for_the_release(release: Context, tmp_path: Path) -> None:
+    raw = today(release, tmp_path)
+    raw["recommend"]["auto"] = True
+    lake, about = release.lake, release.record("featurize")
+    path = lake.record_path(RELEASE, "featurize")
+    als = {key: getattr(release.config.recommend, key) for key in ("rank", "regularization", "alpha")}
+    chosen = {**about, "details": {**about["details"], "half_life_days": 2.0, "als": als}}
+    try:
+        lake.delete(path)
+        lake.write_text(path, json.dumps(chosen))
+        made = applied(release, raw, "decayed")
+    finally:
+        lake.delete(path)
+        lake.write_text(path, json.dumps(about))
+    assert made.record("featurize")["details"]["half_life_days"] == 2.0
+    wanted = pair_statistics(made.read(EVENTS), made.config.events.weights, 2.0)
+    weights = ("user_id", "item_id", "weight")
+    assert values(made.read(INTERACTIONS).select(*weights)) == values(wanted.select(*weights))
+    assert values(made.read(INTERACTIONS).select(*weights)) != values(release.read(INTERACTIONS).select(*weights))
 
 
 def test_new_items_and_users_get_events_and_who_did_more_another_vector(release: Context, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def events_of(frame: DataFrame) -> dict[tuple[str, str], float]:
 def test_the_job_places_the_very_events_that_the_proof_places(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "WEIGHTS", (0.25, 1.0))
+    monkeypatch.setattr(tuning, "STARTS", 1)
     whole, known = tmp_path / "whole", tmp_path / "known"
     for folder in (whole, known):
         folder.mkdir()

@@ -116,18 +116,20 @@ def test_no_verdict_without_both_slices_that_decide() -> None:
 def test_a_placing_keeps_warm_accuracy_first() -> None:
     small, large, heavy = Placing(0.01, 0.5), Placing(0.02, 0.5), Placing(0.02, 1.0)
     real = trial(0.01, 0.2, 0.18)
-    tried = {small: trial(0.1, 0.2, 0.19), large: trial(0.12, 0.1997, 0.2), heavy: trial(0.14, 0.19, 0.21)}
+    tried = {small: trial(0.1, 0.2, 0.19), large: trial(0.12, 0.2004, 0.2), heavy: trial(0.14, 0.19, 0.21)}
     assert best(real, tried) == large
     losing = {heavy: tried[heavy], large: trial(0.1, 0.191, 0.2)}
     assert best(real, losing) == NOTHING
     assert best(real, losing, may_be_nothing=False) == large
 
 
-def test_what_a_trial_does_not_see_is_allowed_for_by_the_budget() -> None:
-    real, kept = trial(0.01, 0.2, 0.18), trial(0.1, 0.2, 0.19)
-    small, large = Placing(0.03, 0.25), Placing(0.2, 0.25)
-    assert best(real, {small: kept}) == small and best(real, {large: kept}) == NOTHING
-    assert best(real, {large: trial(0.1, 0.202, 0.19)}) == large
+@pytest.mark.parametrize(
+    ("slack", "budget", "least"), [(1.0, 0.03, 0.9985), (1.0, 0.2, 1.007), (None, 0.03, 1.0022), (None, 0.2, 1.0105)]
+)
+def test_what_a_trial_does_not_see_is_allowed_for(slack: float | None, budget: float, least: float) -> None:
+    real, placing = trial(0.01, 0.2, 0.18), Placing(budget, 0.25, slack)
+    assert best(real, {placing: trial(0.1, 0.2 * (least + 0.0002), 0.19)}) == placing
+    assert best(real, {placing: trial(0.1, 0.2 * (least - 0.0002), 0.19)}) == NOTHING
 
 
 def test_nothing_is_placed_where_a_question_loses_or_the_cold_gain_by_chance() -> None:
@@ -148,7 +150,7 @@ def test_of_placings_that_are_as_good_the_cold_decide_and_the_warm_must_be_sure(
     assert best(real, {one: trial(0.1, 0.2, 0.2), other: trial(0.14, 0.2, 0.197)}) == one
     unsure = {"warm": by_users([0.0, 0.4] * 50)}  # of the same mean
     assert best(real, {one: Trial({DRAWN: trial(0.1, 0.2, 0.2).found[DRAWN] | unsure})}) == NOTHING
-    nearly = {"warm": by_users([0.2] * 98 + [0.14, 0.26])}  # of the same mean; the interval reaches down to .992 of it
+    nearly = {"warm": by_users([0.2] * 98 + [0.1, 0.3])}  # of the same mean; the interval reaches down to .986 of it
     assert best(real, {one: Trial({DRAWN: trial(0.1, 0.2, 0.2).found[DRAWN] | nearly})}) == NOTHING
     few = {"warm": by_users([0.0, 0.41] * 50)}  # 2.5 % more in the mean, of users who differ widely
     assert best(real, {one: Trial({DRAWN: trial(0.1, 0.2, 0.2).found[DRAWN] | few})}) == one
