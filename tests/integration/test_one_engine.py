@@ -16,6 +16,7 @@ from synthspark.coldstart.learn import learn
 from synthspark.config import parse
 from synthspark.proof.arms import Judged
 from synthspark.proof.protocols import PROTOCOLS
+from synthspark.recommend import AlsSettings, Factors, fit_als
 from synthspark.runs.context import Context, StageReport
 from synthspark.runs.lake import Lake
 from synthspark.runs.tables import EVENTS, SYNTHETIC_EVENTS, clean, features
@@ -98,7 +99,13 @@ def events_of(frame: DataFrame) -> dict[tuple[str, str], float]:
 def test_the_job_places_the_very_events_that_the_proof_places(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "STARTS", 1)
+    starts = list[int]()
+
+    def fit(rows: DataFrame, settings: AlsSettings, blocks: int) -> Factors:
+        starts.append(settings.seed)
+        return fit_als(rows, settings, blocks)
+
+    monkeypatch.setattr(tuning, "fit_als", fit)
     whole, known = tmp_path / "whole", tmp_path / "known"
     for folder in (whole, known):
         folder.mkdir()
@@ -111,6 +118,7 @@ def test_the_job_places_the_very_events_that_the_proof_places(
         split = PROTOCOLS[name].splits(proof, staged, name, 0, StageReport())[name]
         learned = learn(proof, staged, of_split(proof, staged, split, later=True), "golden", SIDES)
         assert learned.judge is not None and learned.judge.meta["trials"], "everything is learned and tried"
+        assert starts == [0, 1] * len(learned.judge.meta["trials"]), "each placing with two starts"
         judged = Judged.of(proof, staged, split, learned, 0)
         assert judged.product.items is not None and judged.product.users is not None
         placed = {
