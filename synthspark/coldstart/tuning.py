@@ -28,7 +28,7 @@ START = 0.03
 """Budget with which slacks are tried: large enough to tell them apart, and most shops can bear it."""
 SLACKS = (None, 1.0, 2.0)
 WEIGHTS = (0.25, 0.05)
-"""Slacks are tried with the first weight. Weight 1 gains no more and costs more (docs/decisions/016)."""
+"""Slacks are tried with the first weight. Weight 1 gains little more and costs more (docs/decisions/016)."""
 STARTS = 2
 """Starts of ALS per trial: warm accuracy of the same placing differs by up to 1.5 % between two starts."""
 K = 20
@@ -37,7 +37,7 @@ MAX_HELD, MIN_TRAIN = 2.0, 0.5
 MIN_KEPT = 0.997
 """Minimum share of the accuracy over all items that a placing must keep in the mean of the questions, and that the
 interval of its warm accuracy must reach in each; a smaller loss is no more than chance."""
-MIN_WARM = 1 - WARM_TOLERANCE / 2
+MIN_EXPECTED = 1 - WARM_TOLERANCE / 2
 """Minimum share of warm accuracy on drawn pairs that a placing is expected to keep: half of the gate's tolerance."""
 UNSEEN, UNSEEN_BY_USER = 0.05, 0.03
 """The loss of warm accuracy that a trial does not see: on average UNSEEN x budget if items are placed by forecast, and
@@ -222,8 +222,8 @@ def best(real: Trial, tried: Mapping[Placing, Trial], may_be_nothing: bool = Tru
     Accuracies are compared as shares of those of the real rows alone; over all items, by the mean of the questions. A
     placing gains if
 
-    - warm accuracy on drawn pairs, less what a trial does not see (`_unseen`), keeps MIN_WARM, and its interval keeps
-      MIN_SURELY_KEPT, unless it gains more than OVERSTATED;
+    - warm accuracy on drawn pairs, less what a trial does not see (`_unseen`), keeps MIN_EXPECTED, and its interval
+      keeps MIN_SURELY_KEPT, unless it gains more than OVERSTATED;
     - in every question, the interval of warm accuracy reaches MIN_KEPT, and that of accuracy over all items reaches 1;
     - accuracy over all items keeps MIN_KEPT in the mean of the questions;
     - in some question, cold accuracy rises with its interval above zero.
@@ -249,7 +249,7 @@ def _unseen(placing: Placing) -> float:
 
 def _gains(real: Trial, tried: Trial, placing: Placing) -> bool:
     before, after = real.value(DRAWN, "warm"), tried.value(DRAWN, "warm")
-    if after < (MIN_WARM + _unseen(placing)) * before:
+    if after < (MIN_EXPECTED + _unseen(placing)) * before:
         return False
     if after <= (1 + OVERSTATED) * before and _kept_between(real, tried, "warm", DRAWN)[0] < MIN_SURELY_KEPT:
         return False
